@@ -1,0 +1,115 @@
+"""What compilation gives: immutable values that stores, orchestration, SDK and CLI read.
+
+Nothing here touches a database. SQL is held per engine as text rendered from a guarded tree; values that vary by run are named
+parameters (``$name``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from feature_platform.governance.labels import CLEAN, Labels
+from feature_platform.registry.graph import ColumnRef, TableRef
+from feature_platform.types import Column, DataType, Engine, TableSchema
+
+COMPILER_VERSION = "1"
+"""Part of every fingerprint. Raise it when the same definition would give other SQL or other values."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutputColumn:
+    """A column of a compiled query, with its lineage."""
+
+    name: str
+    type: DataType
+    labels: Labels = CLEAN
+    direct: frozenset[ColumnRef] = frozenset()
+    """Columns whose values flow into it."""
+    indirect: frozenset[ColumnRef] = frozenset()
+    """Columns that decide which rows or branches there are: WHERE, JOIN, GROUP BY, HAVING, ORDER BY, CASE conditions, windows."""
+    transforms: frozenset[str] = frozenset()
+    """Governed transforms on the way."""
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class CompiledQuery:
+    """A query that may be sent to an engine: text rendered from a guarded tree, which reads guarded subqueries only."""
+
+    sql: Mapping[Engine, str]
+    columns: tuple[OutputColumn, ...]
+    reads: tuple[TableRef, ...]
+    parameters: tuple[str, ...] = ()
+    """Names of the parameters that the SQL asks for, in sorted order."""
+
+    @property
+    def schema(self) -> TableSchema:
+        return TableSchema(tuple(Column(column.name, column.type) for column in self.columns))
+
+
+@dataclass(frozen=True, slots=True)
+class Feature:
+    """One feature of a compiled view."""
+
+    name: str
+    column: OutputColumn
+    empty: Any = None
+    """What an entity without any row or event gets: None, 0 for counts, or the declared default."""
+
+
+@dataclass(frozen=True)
+class CompiledView:
+    """A feature view, compiled.
+
+    ``materialize`` gives the rows of a publication with the columns: entity keys, ``event_time``, ``available_at``, features. For a
+    partitioned or snapshot view it asks for ``$partition_start`` and ``$partition_end`` (UTC timestamps); an aggregation view
+    gives one row per entity as of ``$partition_end``, with ``event_time = $partition_end``. An aggregation view without partitions
+    asks for ``$as_of`` alone.
+    """
+
+    name: str
+    form: Literal["sql", "aggregations", "derived"]
+    entity: str
+    keys: tuple[Column, ...]
+    """As they are outside the source: a key that is personal is a string token here."""
+    features: tuple[Feature, ...]
+    materialize: CompiledQuery | None
+    """None for derived views."""
+    derive: CompiledQuery | None
+    """Of a derived view: reads ``inputs.rows``, which has the request's columns and `<view>__<feature>` of every input feature that the
+    expressions use, and gives the features, one row per row, in the order of its column ``fp_row``. None otherwise."""
+    partitioned: Literal["day", "hour"] | None
+    fingerprint: str
+    reads: tuple[TableRef, ...]
+
+    def feature(self, name: str) -> Feature | None:
+        return next((feature for feature in self.features if feature.name == name), None)
+
+    @property
+    def schema(self) -> TableSchema:
+        """Columns of the published table: keys, event_time, available_at, features."""
+        assert self.materialize is not None
+        return self.materialize.schema
+
+
+@dataclass(frozen=True)
+class CompiledService:
+    """A feature service with every feature resolved and allowed for its purpose."""
+
+    name: str
+    version: int
+    purpose: str
+    features: tuple[tuple[str, str], ...]
+    """(view, feature), in order, stars expanded."""
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class CompiledProject:
+    """Everything that a registry compiles to."""
+
+    views: Mapping[str, CompiledView]
+    """In topological order."""
+    services: Mapping[str, CompiledService]

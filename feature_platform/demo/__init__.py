@@ -1,0 +1,1 @@
+"""The demonstration: deterministic payments data, and the guided run behind ``make demo``."""

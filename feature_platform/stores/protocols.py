@@ -1,0 +1,259 @@
+"""The two protocols behind which every store stands, and the values that pass through them.
+
+A **warehouse** runs SQL and keeps history. An **online store** keeps the newest row per entity for models.
+Both publish the same way: *stage* beside the live data, audit what was staged, *publish* in one atomic step, or
+*discard*. Until ``publish`` returns, readers see the old data; a process that dies in between leaves only leftovers that
+``sweep`` of the next run removes. All three are idempotent.
+
+Arrow crosses engines as a ``pyarrow.RecordBatchReader``: one batch in memory at a time, never a whole table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from feature_platform.types import Engine, TableSchema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class TableName:
+    """A table as SQL names it: ``schema.name``. Schemas in use: ``sources``, ``features``, ``staged``, ``inputs``."""
+
+    schema: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.schema}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class FilesTable:
+    """Files that a source consists of: an absolute path, possibly with wild cards, and how to read them."""
+
+    path: str
+    format: str
+    """``parquet`` or ``csv`` (possibly gzipped, with a header; empty fields are NULL)."""
+    schema: TableSchema
+
+
+@dataclass(frozen=True, slots=True)
+class NativeTable:
+    """A table that the store itself holds: its own, or one that it can reach under ``name``."""
+
+    name: TableName
+
+
+@dataclass(frozen=True)
+class StreamTable:
+    """Rows from elsewhere. ``open`` gives a fresh reader each time, so a retry can read again."""
+
+    open: StreamSource
+
+
+class StreamSource(Protocol):
+    """Opens a fresh stream of batches."""
+
+    def __call__(self) -> pa.RecordBatchReader: ...
+
+
+Binding = FilesTable | NativeTable | StreamTable
+"""What stands behind a table name while a query runs."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """One statement for one engine. Values travel as ``parameters``, never inside ``sql``.
+
+    ``sql`` names parameters ``$name`` whatever the engine; the store translates to its driver's style.
+    """
+
+    sql: str
+    engine: Engine
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    tables: Mapping[TableName, Binding] = field(default_factory=dict)
+    """Every table that the statement reads. A table that is not listed must not exist for it."""
+
+
+Relation = Query | StreamTable
+"""Rows that are not read yet: a query for this very engine (pushed down) or a stream of Arrow batches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """One partition of a table: its key as shown to people, and the half-open interval of UTC time it covers."""
+
+    key: str
+    start: datetime
+    end: datetime
+
+
+@dataclass(frozen=True)
+class StagedWrite:
+    """Rows that are written but not visible. ``table`` can be read through ``reading`` by the store that staged it."""
+
+    store: str
+    token: str
+    """Unique per attempt; names files or tables of the attempt."""
+    target: TableName
+    schema: TableSchema
+    partition: Partition | None
+    rows: int
+    reading: Mapping[TableName, Binding]
+    """Give this as ``Query.tables`` to read the staged rows as ``TableName("staged", token)``."""
+    properties: Mapping[str, str] = field(default_factory=dict)
+    """Recorded with the publication: fingerprint, input versions, run id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What is live in a store for a table (and partition): who made it, from what."""
+
+    table: TableName
+    partition: str | None
+    version: str
+    rows: int
+    published_at: datetime
+    properties: Mapping[str, str]
+
+
+@runtime_checkable
+class Warehouse(Protocol):
+    """Runs SQL, keeps history."""
+
+    name: str
+    engine: Engine
+
+    def schema(self, table: TableName) -> TableSchema | None:
+        """The live table's columns, or None when nothing was published yet."""
+        ...
+
+    def binding(self, table: TableName) -> Binding | None:
+        """What to put into ``Query.tables`` so that a query reads the live ``table``; None when it was never published."""
+        ...
+
+    def version(self, table: Binding) -> str:
+        """A short text that changes whenever the rows behind ``table`` may have changed."""
+        ...
+
+    def execute(self, query: Query) -> int:
+        """Runs a statement whose rows nobody wants; gives the number of rows that it touched, -1 if unknown."""
+        ...
+
+    def read(self, query: Query) -> pa.RecordBatchReader:
+        """Streams the rows of ``query``."""
+        ...
+
+    def stage(
+        self,
+        table: TableName,
+        schema: TableSchema,
+        relation: Relation,
+        *,
+        partition: Partition | None = None,
+        properties: Mapping[str, str] | None = None,
+    ) -> StagedWrite:
+        """Writes ``relation`` beside the live table. Columns must match ``schema`` by name and type."""
+        ...
+
+    def publish(self, staged: StagedWrite) -> Publication:
+        """Makes staged rows live in one atomic step, in place of the partition's (or the table's) old rows."""
+        ...
+
+    def discard(self, staged: StagedWrite) -> None:
+        """Removes staged rows. Nothing happens when they are gone already."""
+        ...
+
+    def publications(self, table: TableName) -> Sequence[Publication]:
+        """What is live: one entry per partition, or a single one."""
+        ...
+
+    def sweep(self, table: TableName) -> int:
+        """Removes what dead writers left behind beside ``table``; gives how many leftovers went."""
+        ...
+
+    def close(self) -> None:
+        """Gives connections back. The store can't be used afterwards."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class OnlineTable:
+    """The shape of a view's rows online."""
+
+    view: str
+    entity: str
+    keys: tuple[str, ...]
+    schema: TableSchema
+    """Key columns, ``event_time``, then features."""
+    fingerprint: str
+    """Of the schema: a reader that expects another one must not decode."""
+
+
+@dataclass(frozen=True, slots=True)
+class OnlineRow:
+    """One entity's row: feature values, and when they were true (UTC, no zone)."""
+
+    values: Mapping[str, Any]
+    event_time: datetime | None
+
+
+@dataclass(frozen=True)
+class StagedOnline:
+    """Rows that are loaded into an online store but that no reader is directed to yet."""
+
+    store: str
+    table: OnlineTable
+    token: str
+    rows: int
+    properties: Mapping[str, str] = field(default_factory=dict)
+
+
+@runtime_checkable
+class OnlineStore(Protocol):
+    """Keeps the newest row per entity."""
+
+    name: str
+
+    def stage(
+        self, table: OnlineTable, rows: StreamSource, *, properties: Mapping[str, str] | None = None
+    ) -> StagedOnline:
+        """Loads a full snapshot beside the live one. One row per key; columns as ``table.schema``."""
+        ...
+
+    def publish(self, staged: StagedOnline) -> Publication:
+        """Directs readers to the staged snapshot in one atomic step, then removes the old one."""
+        ...
+
+    def discard(self, staged: StagedOnline) -> None:
+        """Removes a staged snapshot."""
+        ...
+
+    def read(self, table: OnlineTable, keys: Sequence[tuple[Any, ...]]) -> list[OnlineRow | None]:
+        """The live rows of ``keys``, in their order; None where the entity has no row or nothing was published.
+
+        Raises:
+            StoreError: what is live has another schema fingerprint than ``table``.
+        """
+        ...
+
+    def read_many(
+        self, requests: Sequence[tuple[OnlineTable, Sequence[tuple[Any, ...]]]]
+    ) -> list[list[OnlineRow | None]]:
+        """Several views at once, in as few round trips as the store allows (Redis: one)."""
+        ...
+
+    def publication(self, view: str) -> Publication | None:
+        """What is live for a view."""
+        ...
+
+    def sweep(self, view: str) -> int:
+        """Removes snapshots that dead writers left behind."""
+        ...
+
+    def close(self) -> None: ...
