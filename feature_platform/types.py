@@ -91,9 +91,7 @@ class DataType:
             if element.kind == "array":
                 raise ValueError(f"'{text}': an array holds scalars, not arrays")
             return cls("array", element=element)
-        raise ValueError(
-            f"unknown type '{text}'; known are {', '.join(_SCALARS)}, decimal(p,s) and array<...>"
-        )
+        raise ValueError(f"unknown type '{text}'; known are {', '.join(_SCALARS)}, decimal(p,s) and array<...>")
 
     def __str__(self) -> str:
         if self.kind == "decimal":

@@ -1,7 +1,7 @@
 """What compilation gives: immutable values that stores, orchestration, SDK and CLI read.
 
-Nothing here touches a database. SQL is held per engine as text rendered from a guarded tree; values that vary by run are named
-parameters (``$name``).
+Nothing here touches a database. SQL is held per engine as text rendered from a guarded tree; values that vary by run
+are named parameters (``$name``).
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class OutputColumn:
     direct: frozenset[ColumnRef] = frozenset()
     """Columns whose values flow into it."""
     indirect: frozenset[ColumnRef] = frozenset()
-    """Columns that decide which rows or branches there are: WHERE, JOIN, GROUP BY, HAVING, ORDER BY, CASE conditions, windows."""
+    """Columns that decide which rows or branches there are: WHERE, JOIN, GROUP BY, HAVING, ORDER BY, CASE, windows."""
     transforms: frozenset[str] = frozenset()
     """Governed transforms on the way."""
     description: str = ""
@@ -63,10 +63,10 @@ class Feature:
 class CompiledView:
     """A feature view, compiled.
 
-    ``materialize`` gives the rows of a publication with the columns: entity keys, ``event_time``, ``available_at``, features. For a
-    partitioned or snapshot view it asks for ``$partition_start`` and ``$partition_end`` (UTC timestamps); an aggregation view
-    gives one row per entity as of ``$partition_end``, with ``event_time = $partition_end``. An aggregation view without partitions
-    asks for ``$as_of`` alone.
+    ``materialize`` gives the rows of a publication with the columns: entity keys, ``event_time``, ``available_at``,
+    features. For a partitioned view it asks for ``$partition_start`` and ``$partition_end`` (UTC timestamps); an
+    aggregation view gives one row per entity as of ``$partition_end``, with ``event_time = $partition_end``. An
+    aggregation view without partitions asks for ``$as_of`` alone.
     """
 
     name: str
@@ -78,8 +78,9 @@ class CompiledView:
     materialize: CompiledQuery | None
     """None for derived views."""
     derive: CompiledQuery | None
-    """Of a derived view: reads ``inputs.rows``, which has the request's columns and `<view>__<feature>` of every input feature that the
-    expressions use, and gives the features, one row per row, in the order of its column ``fp_row``. None otherwise."""
+    """Of a derived view: reads ``inputs.rows``, which has the request's columns and `<view>__<feature>` of every input
+    feature that the expressions use, and gives the features, one row per row, in the order of its column ``fp_row``.
+    None otherwise."""
     partitioned: Literal["day", "hour"] | None
     fingerprint: str
     reads: tuple[TableRef, ...]

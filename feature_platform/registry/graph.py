@@ -29,7 +29,8 @@ TableKind = Literal["source", "view"]
 class TableRef:
     """A table that a query may read: a source, or the published rows of a feature view.
 
-    In rendered SQL it is ``"sources"."<name>"`` or ``"features"."<name>"``; the executing store binds that to files or tables.
+    In rendered SQL it is ``"sources"."<name>"`` or ``"features"."<name>"``; the executing store binds that to files or
+    tables.
     """
 
     kind: TableKind

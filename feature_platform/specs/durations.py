@@ -1,4 +1,4 @@
-"""Lengths of time as authors write them: ``90s``, ``5m``, ``12h``, ``30d``, ``2w``, and ``all`` for a window without start."""
+"""Lengths of time as authors write them: ``90s``, ``5m``, ``12h``, ``30d``, ``2w``; ``all`` for a window without start."""
 
 from __future__ import annotations
 
