@@ -122,6 +122,21 @@ class Publication:
     properties: Mapping[str, str]
 
 
+class SessionSetup(Protocol):
+    """What every session of a warehouse needs before a query may run, e.g. functions and keys for tokens.
+
+    A store calls the method of its engine once per connection, before the connection is locked down and serves queries.
+    """
+
+    def duckdb(self, connection: Any) -> None:
+        """Prepares a ``duckdb.DuckDBPyConnection``."""
+        ...
+
+    def postgres(self, connection: Any) -> None:
+        """Prepares a ``psycopg.Connection`` (in autocommit)."""
+        ...
+
+
 @runtime_checkable
 class Warehouse(Protocol):
     """Runs SQL, keeps history."""
