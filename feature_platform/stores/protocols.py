@@ -2,8 +2,8 @@
 
 A **warehouse** runs SQL and keeps history. An **online store** keeps the newest row per entity for models.
 Both publish the same way: *stage* beside the live data, audit what was staged, *publish* in one atomic step, or
-*discard*. Until ``publish`` returns, readers see the old data; a process that dies in between leaves only leftovers that
-``sweep`` of the next run removes. All three are idempotent.
+*discard*. Until ``publish`` returns, readers see the old data; a process that dies in between leaves only leftovers
+that ``sweep`` of the next run removes. All three are idempotent.
 
 Arrow crosses engines as a ``pyarrow.RecordBatchReader``: one batch in memory at a time, never a whole table.
 """
@@ -149,7 +149,7 @@ class Warehouse(Protocol):
         ...
 
     def binding(self, table: TableName) -> Binding | None:
-        """What to put into ``Query.tables`` so that a query reads the live ``table``; None when it was never published."""
+        """What to put into ``Query.tables`` so that a query reads the live ``table``; None: it was never published."""
         ...
 
     def version(self, table: Binding) -> str:

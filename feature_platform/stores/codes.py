@@ -1,0 +1,106 @@
+"""Every error code of the stores. The catalogue page is generated from here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from feature_platform.errors import Code
+
+COLUMNS_DIFFER: Final = Code(
+    "FP-STORE-001",
+    "Rows do not have the declared columns",
+    "A relation is staged under a declared schema. A column that is missing, unexpected or of another type is refused "
+    "before any row is written, since a silent cast would change values.",
+)
+SCHEMA_CHANGE: Final = Code(
+    "FP-STORE-002",
+    "A partition would change the table's columns",
+    "Partitions of one table are read together. A partition may add columns (older partitions read NULL there); "
+    "removing or retyping a column would make the older partitions unreadable.",
+)
+LAYOUT_CHANGE: Final = Code(
+    "FP-STORE-003",
+    "A partition would join rows that are not partitioned",
+    "The table was published as a whole. One partition beside those rows would count some of them twice.",
+)
+NOT_PUBLISHED: Final = Code(
+    "FP-STORE-004",
+    "The table was never published",
+    "A query names a table of the store that holds no published rows yet.",
+)
+STAGED_ROWS_GONE: Final = Code(
+    "FP-STORE-005",
+    "The staged rows are gone",
+    "Staged rows are removed when they are discarded, and by a sweep once the process that staged them has ended.",
+)
+TABLE_BUSY: Final = Code(
+    "FP-STORE-006",
+    "Another process is publishing to the table",
+    "Publications to one table wait for each other. The wait is limited so that a stuck process is noticed.",
+)
+FILES_MISSING: Final = Code(
+    "FP-STORE-010",
+    "No file matches a source's path",
+    "A source made of files needs at least one file. A wrong path must not look like an empty source.",
+)
+FILES_OUTSIDE: Final = Code(
+    "FP-STORE-011",
+    "A source's path leads out of the data folder",
+    "Files are read below the profile's data folder only, after symbolic links are followed.",
+)
+FILES_COLUMNS: Final = Code(
+    "FP-STORE-012",
+    "Files lack a declared column",
+    "Every column that a source declares must be in each of its files, under the same name.",
+)
+FILES_TYPES: Final = Code(
+    "FP-STORE-013",
+    "Files hold a type that cannot become the declared one",
+    "Values of files are cast to the declared types. A cast that loses part of a value, such as a time of day, is "
+    "refused: the declaration or the file is wrong.",
+)
+QUERY_NOT_ALLOWED: Final = Code(
+    "FP-STORE-020",
+    "The store runs one query at a time, and nothing else",
+    "Stores run a single SELECT. Rows are written by staging and publishing, not by statements.",
+)
+QUERY_FAILED: Final = Code(
+    "FP-STORE-021",
+    "The engine refused or could not finish a query",
+    "The engine's own reason is given where it cannot hold values of rows; otherwise only its kind.",
+)
+QUERY_PARAMETER: Final = Code(
+    "FP-STORE-022",
+    "A query lacks a parameter",
+    "The query's text asks for a named value that the caller did not give.",
+)
+QUERY_ENGINE: Final = Code(
+    "FP-STORE-023",
+    "A query is for another engine",
+    "SQL is rendered per engine; a store runs only what was rendered for its own.",
+)
+OUT_OF_MEMORY: Final = Code(
+    "FP-STORE-024",
+    "A query needs more memory or temporary disk than the store may use",
+    "The engine spills to disk where it can, within the profile's memory limit.",
+)
+UNSUPPORTED_TABLE: Final = Code(
+    "FP-STORE-025",
+    "A table has features that the store cannot read exactly",
+    "Deletion vectors, column mapping, foreign partitions and types without an exact counterpart would be read wrongly.",
+)
+STORE_UNREACHABLE: Final = Code(
+    "FP-STORE-030",
+    "The store cannot be reached",
+    "The server does not answer, refuses the login, or the folder cannot be written.",
+)
+SERVER_MISSING: Final = Code(
+    "FP-STORE-031",
+    "No server program for the embedded store",
+    "The embedded profile starts a real PostgreSQL and a real Redis; neither the PATH nor the Python environment has one.",
+)
+SERVER_FAILED: Final = Code(
+    "FP-STORE-032",
+    "An embedded server did not start",
+    "The server ended before it answered; the last lines of its log say why.",
+)
