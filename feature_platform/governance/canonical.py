@@ -1,0 +1,151 @@
+"""The canonical text of a personal value: what a token is made of, and what transforms look at.
+
+Two spellings of one card number, one address of a mailbox in capitals and without: equal persons must get equal tokens, in Python,
+DuckDB and PostgreSQL alike. So every classification has one small rule, applied in this order:
+
+1. text of the value: a string as it is, an integer or decimal in digits, a date as ``YYYY-MM-DD``;
+2. white space (space, tab, line ends, no-break space) is removed at both ends;
+3. for names and addresses, runs of white space become one space;
+4. separators are dropped, ASCII letters folded; other letters stay, since engines disagree on them;
+5. ``00`` at the start of a telephone number becomes ``+``; of a birth date the first ten characters stay.
+
+A text that is no value of its class (``n/a`` as a card number) goes through the same steps; it keeps a token of its own. The empty string is a
+value too. NULL stays NULL.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Final, Literal
+
+from sqlglot import exp
+
+from feature_platform.governance import expressions as sql
+from feature_platform.types import Engine, Kind
+
+_ISO_DAY: Final = "^[0-9]{4}-[0-9]{2}-[0-9]{2}"
+_RUNS: Final = f"[{sql.WHITESPACE_CLASS}]+"
+
+
+@dataclass(frozen=True, slots=True)
+class Canonical:
+    """The rule of one classification."""
+
+    drop: str = ""
+    fold: Literal["", "lower", "upper"] = ""
+    squeeze: bool = False
+    finish: Literal["", "plus", "day"] = ""
+
+    @property
+    def translation(self) -> tuple[str, str]:
+        """From and to of the one character-by-character replacement."""
+        pairs = {
+            "": ("", ""),
+            "lower": (sql.ASCII_UPPER, sql.ASCII_LOWER),
+            "upper": (sql.ASCII_LOWER, sql.ASCII_UPPER),
+        }
+        source, target = pairs[self.fold]
+        return source + self.drop, target
+
+
+_SEPARATORS: Final = " -./"
+
+CANONICAL: Final[Mapping[str, Canonical]] = {
+    "payment_card": Canonical(drop=" -."),
+    "email": Canonical(fold="lower"),
+    "person_name": Canonical(squeeze=True),
+    "birth_date": Canonical(finish="day"),
+    "phone": Canonical(drop=_SEPARATORS + "()", finish="plus"),
+    "ip_address": Canonical(fold="lower"),
+    "national_id": Canonical(drop=_SEPARATORS, fold="upper"),
+    "birth_number": Canonical(drop=_SEPARATORS),
+    "address": Canonical(squeeze=True),
+    "postcode": Canonical(drop=" -", fold="upper"),
+    "iban": Canonical(drop=" -", fold="upper"),
+    "device_id": Canonical(fold="lower"),
+    "free_text": Canonical(),
+}
+"""Every classification but ``none``."""
+
+TOKENISABLE: Final[frozenset[Kind]] = frozenset({"string", "int", "bigint", "decimal", "date"})
+"""Column types with a canonical text that is the same in every engine. ``timestamp`` is one for birth dates only."""
+
+
+def column_kinds(classification: str) -> frozenset[Kind]:
+    """The types that a column of this classification may have so that it can be tokenised."""
+    return TOKENISABLE | {"timestamp"} if classification == "birth_date" else TOKENISABLE
+
+
+def canonical(classification: str, value: Any) -> str:
+    """The canonical text of a value that is not None.
+
+    Raises:
+        TypeError: a value that has no canonical text: a float, a bool, a list.
+        KeyError: no such classification.
+
+    >>> canonical("payment_card", "4111 1111-1111 1111")
+    '4111111111111111'
+    """
+    return apply(CANONICAL[classification], value)
+
+
+def canonical_expression(classification: str, value: exp.Expression, engine: Engine) -> exp.Expression:
+    """The same as :func:`canonical` as an expression of ``engine``; NULL for NULL."""
+    return apply_expression(CANONICAL[classification], value, engine)
+
+
+def apply(rule: Canonical, value: Any) -> str:
+    """The text of ``value`` by any rule."""
+    text = value_text(value).strip(sql.WHITESPACE)
+    if rule.squeeze:
+        text = re.sub(_RUNS, " ", text)
+    source, target = rule.translation
+    text = text.translate(str.maketrans(source[: len(target)], target, source[len(target) :]))
+    if rule.finish == "plus" and text.startswith("00"):
+        return "+" + text[2:]
+    if rule.finish == "day" and re.match(_ISO_DAY, text):
+        return text[:10]
+    return text
+
+
+def apply_expression(rule: Canonical, value: exp.Expression, engine: Engine) -> exp.Expression:
+    """The same as :func:`apply` as an expression of ``engine``."""
+    result = sql.strip(sql.as_text(value, engine))
+    if rule.squeeze:
+        result = sql.call("regexp_replace", result, sql.text(_RUNS), sql.text(" "), sql.text("g"))
+    source, target = rule.translation
+    if source:
+        result = sql.translate(result, source, target)
+    if rule.finish == "plus":
+        plus = sql.concat(sql.text("+"), sql.call("substr", result, sql.number(3)))
+        return sql.when(sql.matches(result, "^00"), plus, result)
+    if rule.finish == "day":
+        day = sql.call("substr", result, sql.number(1), sql.number(10))
+        return sql.when(sql.matches(result, _ISO_DAY), day, result)
+    return result
+
+
+def value_text(value: Any) -> str:
+    """Step 1: the text of a value, as both engines print it.
+
+    Raises:
+        TypeError: the value is of a type that has no such text.
+    """
+    match value:
+        case str():
+            return value
+        case bool() | float():
+            raise TypeError(f"a {type(value).__name__} has no canonical text")
+        case int():
+            return str(value)
+        case Decimal():
+            return f"{value:f}"
+        case datetime():
+            return value.date().isoformat()
+        case date():
+            return value.isoformat()
+    raise TypeError(f"a {type(value).__name__} has no canonical text")
