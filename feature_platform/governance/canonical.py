@@ -1,7 +1,7 @@
 """The canonical text of a personal value: what a token is made of, and what transforms look at.
 
-Two spellings of one card number, one address of a mailbox in capitals and without: equal persons must get equal tokens, in Python,
-DuckDB and PostgreSQL alike. So every classification has one small rule, applied in this order:
+Two spellings of one card number, one address of a mailbox in capitals and without: equal persons must get equal
+tokens, in Python, DuckDB and PostgreSQL alike. So every classification has one small rule, applied in this order:
 
 1. text of the value: a string as it is, an integer or decimal in digits, a date as ``YYYY-MM-DD``;
 2. white space (space, tab, line ends, no-break space) is removed at both ends;
@@ -9,8 +9,8 @@ DuckDB and PostgreSQL alike. So every classification has one small rule, applied
 4. separators are dropped, ASCII letters folded; other letters stay, since engines disagree on them;
 5. ``00`` at the start of a telephone number becomes ``+``; of a birth date the first ten characters stay.
 
-A text that is no value of its class (``n/a`` as a card number) goes through the same steps; it keeps a token of its own. The empty string is a
-value too. NULL stays NULL.
+A text that is no value of its class (``n/a`` as a card number) goes through the same steps; it keeps a token of its
+own. The empty string is a value too. NULL stays NULL.
 """
 
 from __future__ import annotations

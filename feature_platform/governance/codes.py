@@ -9,14 +9,15 @@ from feature_platform.errors import Code
 UNKNOWN_TRANSFORM: Final = Code(
     "FP-GOV-001",
     "Unknown governed transform",
-    "A policy rule names a transform that is not in the catalogue. The catalogue is closed: only functions whose result is known "
-    "to keep little of the value, and which give the same result on every engine, may read a classified column.",
+    "A policy rule names a transform that is not in the catalogue. The catalogue is closed: only functions whose "
+    "result is known to keep little of the value, and which give the same result on every engine, may read a "
+    "classified column.",
 )
 TRANSFORM_DOES_NOT_FIT: Final = Code(
     "FP-GOV-002",
     "Transform does not accept this classification",
-    "A policy rule allows a transform for a classification that it can't read, such as `bin6` for e-mail addresses. Such a rule "
-    "would never take effect, and whoever wrote it believes otherwise.",
+    "A policy rule allows a transform for a classification that it can't read, such as `bin6` for e-mail "
+    "addresses. Such a rule would never take effect, and whoever wrote it believes otherwise.",
 )
 POINTLESS_RULE: Final = Code(
     "FP-GOV-003",
@@ -26,14 +27,15 @@ POINTLESS_RULE: Final = Code(
 TOKEN_KEY_MISSING: Final = Code(
     "FP-GOV-010",
     "No token key",
-    "Personal keys leave their source as keyed tokens only. Without the key nothing that reads a personal key can run. Only the "
-    "embedded profile makes a key of its own; every other profile takes it from an environment variable.",
+    "Personal keys leave their source as keyed tokens only. Without the key nothing that reads a personal key can "
+    "run. Only the embedded profile makes a key of its own; every other profile takes it from an environment "
+    "variable.",
 )
 TOKEN_KEY_WEAK: Final = Code(
     "FP-GOV-011",
     "Token key is not usable",
-    "A token key is at least 32 random bytes in hexadecimal or base64, with an optional version prefix such as `v2:`. A short or "
-    "guessable key would let anyone find the card number behind a token by trying all of them.",
+    "A token key is at least 32 random bytes in hexadecimal or base64, with an optional version prefix such as "
+    "`v2:`. A short or guessable key would let anyone find the card number behind a token by trying all of them.",
 )
 TOKEN_KEY_EXPOSED: Final = Code(
     "FP-GOV-012",
@@ -43,8 +45,8 @@ TOKEN_KEY_EXPOSED: Final = Code(
 TOKEN_KEY_DIFFERS: Final = Code(
     "FP-GOV-013",
     "Database was set up with another token key",
-    "The database already tokenises with a key of this version, and it is a different one. Going on would give one person two "
-    "tokens. A new key needs a new version.",
+    "The database already tokenises with a key of this version, and it is a different one. Going on would give one "
+    "person two tokens. A new key needs a new version.",
 )
 TOKEN_SETUP_FAILED: Final = Code(
     "FP-GOV-014",
@@ -54,11 +56,12 @@ TOKEN_SETUP_FAILED: Final = Code(
 NOT_TOKENISABLE: Final = Code(
     "FP-GOV-015",
     "Value can't be tokenised",
-    "Only text, integers, decimals and dates have one canonical text that is the same in every engine; doubles, timestamps, "
-    "arrays and booleans do not name anybody.",
+    "Only text, integers, decimals and dates have one canonical text that is the same in every engine; doubles, "
+    "timestamps, arrays and booleans do not name anybody.",
 )
 DETECTION_FAILED: Final = Code(
     "FP-GOV-020",
     "Detection could not be evaluated",
-    "A detector raised or ran out of time. What was not looked at is not known to be clean, so this counts as a failure.",
+    "A detector raised or ran out of time. What was not looked at is not known to be clean, so this counts as a "
+    "failure.",
 )

@@ -1,7 +1,8 @@
 """Small sqlglot building blocks that mean the same in DuckDB and PostgreSQL.
 
-Everything here is total: NULL in gives NULL out, and no value makes an engine raise. Patterns use ASCII character classes written out
-(``[0-9]``, never ``\\d`` or ``\\s``), no back-references and no look-around, so RE2, PostgreSQL and Python agree on them.
+Everything here is total: NULL in gives NULL out, and no value makes an engine raise. Patterns use ASCII character
+classes written out (``[0-9]``, never ``\\d`` or ``\\s``), no back-references and no look-around, so RE2, PostgreSQL
+and Python agree on them.
 """
 
 from __future__ import annotations
@@ -50,6 +51,16 @@ def matches(value: exp.Expression, pattern: str) -> exp.Expression:
     return exp.RegexpLike(this=value.copy(), expression=text(pattern))
 
 
+def both(one: exp.Expression, other: exp.Expression) -> exp.Expression:
+    """``(one AND other)``."""
+    return exp.paren(exp.And(this=one, expression=other), copy=False)
+
+
+def either(one: exp.Expression, other: exp.Expression) -> exp.Expression:
+    """``(one OR other)``."""
+    return exp.paren(exp.Or(this=one, expression=other), copy=False)
+
+
 def when(condition: exp.Expression, result: exp.Expression, otherwise: exp.Expression | None = None) -> exp.Expression:
     """``CASE WHEN condition THEN result [ELSE otherwise] END``."""
     case = exp.case().when(condition, result)
@@ -71,7 +82,8 @@ def whole_quotient(value: exp.Expression, divisor: int, engine: Engine) -> exp.E
 def as_text(value: exp.Expression, engine: Engine) -> exp.Expression:
     """The text of a string, integer, decimal or date, whatever the column's type is.
 
-    PostgreSQL's cast follows the session's DateStyle, its JSON form is ISO 8601 always; for strings and numbers both are the same.
+    PostgreSQL's cast follows the session's DateStyle, its JSON form is ISO 8601 always; for strings and numbers both
+    are the same.
     """
     if engine == "duckdb":
         return exp.cast(value.copy(), "VARCHAR", dialect="duckdb")

@@ -5,12 +5,12 @@ matches both counts:
 
 * no rule matches: **denied**. That is the default, not an error;
 * the most restrictive action among them wins: ``deny`` before ``redact`` before ``token``;
-* the transforms that stay allowed are those that *every* matching rule lists. ``token`` and ``redact`` as actions allow the
-  transform of that name too, unless a stricter rule matches.
+* the transforms that stay allowed are those that *every* matching rule lists. ``token`` and ``redact`` as actions
+  allow the transform of that name too, unless a stricter rule matches.
 
-So a rule can only ever take away from what another gives. Columns declared ``pii: none`` are clear. A feature view is compiled for all
-of its purposes at once (see :mod:`feature_platform.governance.access`): what some purpose opens is open while compiling, and
-:meth:`PolicyBook.permits` holds each service and session to its single purpose afterwards.
+So a rule can only ever take away from what another gives. Columns declared ``pii: none`` are clear. A feature view is
+compiled for all of its purposes at once (see :mod:`feature_platform.governance.access`): what some purpose opens is
+open while compiling, and :meth:`PolicyBook.permits` holds each service and session to its single purpose afterwards.
 """
 
 from __future__ import annotations
@@ -120,7 +120,8 @@ class PolicyBook:
         return cls(tuple(rules))
 
     def decide(self, classification: str | None, access: Access) -> Decision:
-        """What ``access`` may do with columns of ``classification``; None is an unclassified column, which is clear here.
+        """What ``access`` may do with columns of ``classification``; None is an unclassified column, which is clear
+        here.
 
         With several purposes the least strict of their decisions holds, and the transforms of all of them.
         """
@@ -132,7 +133,8 @@ class PolicyBook:
     def permits(self, labels: Labels, *, purpose: str, role: str) -> tuple[Refusal, ...]:
         """The labels that a service or session with this purpose may not have; empty when all is well.
 
-        A token needs ``token``, a partial its transform; derived and aggregated facts need that anything is open at all.
+        A token needs ``token``, a partial its transform; derived and aggregated facts need that anything is open at
+        all.
         """
         refusals = []
         for label in sorted(labels):
@@ -217,7 +219,8 @@ def _check_transform(
         TRANSFORM_DOES_NOT_FIT.problem(
             f"policy '{policy}' allows '{transform}' for {', '.join(unfit)}, but '{transform}' "
             f"reads only {', '.join(sorted(known.accepts))}",
-            mend=f"put it into a rule for {', '.join(sorted(known.accepts))}; for {', '.join(unfit)} there is {', '.join(fitting)}",
+            mend=f"put it into a rule for {', '.join(sorted(known.accepts))}; "
+            f"for {', '.join(unfit)} there is {', '.join(fitting)}",
             where=where,
         ),
     )

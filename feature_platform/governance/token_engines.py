@@ -1,12 +1,14 @@
 """How DuckDB and PostgreSQL get their token function.
 
-DuckDB: a temporary one-row table with the pads and a temporary macro over it. A literal or a session variable would be folded into plans that EXPLAIN
-prints; rows of a table are not. Both names are qualified with ``temp.main``, so that a CTE of the same name in a query can't take
-their place. Whoever runs an author's query on the same connection has to keep that table out of it: the guard's list of tables does.
+DuckDB: a temporary one-row table with the pads and a temporary macro over it. A literal or a session variable would
+be folded into plans that EXPLAIN prints; rows of a table are not. Both names are qualified with ``temp.main``, so
+that a CTE of the same name in a query can't take their place. Whoever runs an author's query on the same connection
+has to keep that table out of it: the guard's list of tables does.
 
-PostgreSQL: a table that only its owner may read, and a SECURITY DEFINER function with a fixed search path over it. The pads arrive through COPY, since
-the data of a COPY is neither statement text nor a parameter and so never gets into a log. Which version a session uses is a
-setting without secrecy, ``fp.token_version``, so old and new keys can be in use side by side.
+PostgreSQL: a table that only its owner may read, and a SECURITY DEFINER function with a fixed search path over it.
+The pads arrive through COPY, since the data of a COPY is neither statement text nor a parameter and so never gets
+into a log. Which version a session uses is a setting without secrecy, ``fp.token_version``, so old and new keys can
+be in use side by side.
 """
 
 from __future__ import annotations
@@ -80,8 +82,8 @@ def set_up_postgres(connection: Any, version: int, fingerprint: str, inner: byte
         raise GovernanceError(
             TOKEN_SETUP_FAILED.problem(
                 f"PostgreSQL refused to set up tokens (SQLSTATE {error.sqlstate or 'unknown'})",
-                mend="let the owner of the database run the platform once, then grant USAGE on schema fp_tokens, SELECT on "
-                "fp_tokens.versions and EXECUTE on fp_tokens.token to this role",
+                mend="let the owner of the database run the platform once, then grant USAGE on schema fp_tokens, "
+                "SELECT on fp_tokens.versions and EXECUTE on fp_tokens.token to this role",
             )
         ) from None
     if found != fingerprint:

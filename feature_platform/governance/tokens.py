@@ -1,11 +1,12 @@
 """Keyed tokens: what a personal key is outside of its source.
 
-``tok_<classification>_v<key version>_<32 hex>`` holds the first 128 bits of HMAC-SHA256(key, classification ‖ 0x00 ‖ canonical value). The bits are the
-same in Python, DuckDB and PostgreSQL, so a token made by a caller finds the row that an engine wrote. Classifications are separate
-domains: a number used as card and as telephone gives unrelated tokens.
+``tok_<classification>_v<key version>_<32 hex>`` holds the first 128 bits of HMAC-SHA256(key, classification ‖ 0x00 ‖
+canonical value). The bits are the same in Python, DuckDB and PostgreSQL, so a token made by a caller finds the row
+that an engine wrote. Classifications are separate domains: a number used as card and as telephone gives unrelated
+tokens.
 
-The key is never part of SQL text, a parameter, a plan, a session variable, an error or a ``repr``. What engines get are the two pads of
-HMAC (key XOR 0x36…, key XOR 0x5c…): as rows of a table that only this platform's own calls name.
+The key is never part of SQL text, a parameter, a plan, a session variable, an error or a ``repr``. What engines get
+are the two pads of HMAC (key XOR 0x36…, key XOR 0x5c…): as rows of a table that only this platform's own calls name.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
-TOKEN_PATTERN: Final = "tok_[a-z_]+_v[1-9][0-9]*_[0-9a-f]{32}"
+TOKEN_PATTERN: Final = "tok_[a-z_]+_v[1-9][0-9]*_[0-9a-f]{32}"  # noqa: S105 - a pattern, not a password
 """Means the same in RE2, PostgreSQL and Python. Anchor it yourself."""
 
 MINIMUM_KEY_BYTES: Final = 32
@@ -61,7 +62,8 @@ def token_label(classification: str, version: int = 1) -> Label:
 
 
 def expression(classification: str, value: exp.Expression, engine: Engine) -> exp.Expression:
-    """The call that tokenises ``value`` in ``engine``; NULL for NULL, never an error. Needs the session set up by :class:`TokenKeys`.
+    """The call that tokenises ``value`` in ``engine``; NULL for NULL, never an error. Needs the session set up by
+    :class:`TokenKeys`.
 
     Raises:
         KeyError: no such classification.
@@ -77,8 +79,8 @@ def expression(classification: str, value: exp.Expression, engine: Engine) -> ex
 class TokenKeys:
     """The key that tokens are made with, and its version.
 
-    Holds HMAC's pads, shows nothing of them, can't be pickled or copied into another process: each process reads the key itself.
-    Safe for use by several threads.
+    Holds HMAC's pads, shows nothing of them, can't be pickled or copied into another process: each process reads the
+    key itself. Safe for use by several threads.
     """
 
     __slots__ = ("__inner", "__outer", "version")
@@ -103,8 +105,8 @@ class TokenKeys:
     ) -> TokenKeys:
         """The key from the environment variable ``env_name``.
 
-        Without the variable, the key of ``<state_dir>/token.key``, which is made on first use. Give ``state_dir`` for the embedded profile only;
-        with None a missing key is an error.
+        Without the variable, the key of ``<state_dir>/token.key``, which is made on first use. Give ``state_dir`` for
+        the embedded profile only; with None a missing key is an error.
 
         Raises:
             GovernanceError: FP-GOV-010 missing, FP-GOV-011 unusable, FP-GOV-012 key file open to others.
@@ -147,13 +149,16 @@ class TokenKeys:
         return self._mac(b"fingerprint\0\0")[:16]
 
     def duckdb(self, connection: Any) -> None:
-        """Gives a DuckDB connection its macro ``fp_token``. Temporary, so each connection (and cursor) needs it; idempotent."""
+        """Gives a DuckDB connection its macro ``fp_token``. Temporary, so each connection (and cursor) needs it;
+        idempotent.
+        """
         from feature_platform.governance.token_engines import set_up_duckdb
 
         set_up_duckdb(connection, self.version, self.__inner, self.__outer)
 
     def postgres(self, connection: Any) -> None:
-        """Gives a psycopg connection the function ``fp_tokens.token``, installing it where it is missing; idempotent, safe when several processes do it.
+        """Gives a psycopg connection the function ``fp_tokens.token``, installing it where it is missing; idempotent,
+        safe when several processes do it.
 
         Raises:
             GovernanceError: FP-GOV-013 the database has another key of this version, FP-GOV-014 it can't be installed.

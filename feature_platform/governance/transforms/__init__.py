@@ -1,7 +1,8 @@
 """The closed catalogue of functions that may read a classified column.
 
-Start at :mod:`catalogue`; each family of transforms has a module of its own. What is not in the catalogue can't be allowed by a policy and
-can't be called on personal data. Country-specific identifiers plug in through :mod:`national_ids`.
+Start at :mod:`catalogue`; each family of transforms has a module of its own. What is not in the catalogue can't be
+allowed by a policy and can't be called on personal data. Country-specific identifiers plug in through
+:mod:`national_ids`.
 """
 
 from __future__ import annotations

@@ -68,7 +68,8 @@ def _catalogue() -> tuple[Transform, ...]:
         ),
         Transform(
             "email_domain", 1, frozenset({"email"}), _TEXT, STRING, "partial",
-            "The domain if it is a large provider's, else `other`, since a rare domain names people; NULL if this is no address.",
+            "The domain if it is a large provider's, else `other`, since a rare domain names people; NULL if this "
+            "is no address.",
             contact.email_domain, contact.email_domain_python, example=("email_domain('jan@Gmail.com')", "gmail.com"),
         ),
         Transform(
@@ -142,7 +143,8 @@ TRANSFORMS: Final[Mapping[str, Transform]] = {transform.name: transform for tran
 
 
 def render_governed(name: str, args: Sequence[exp.Expression], engine: Engine) -> exp.Expression:
-    """What a call of ``fp_<transform>`` in a tree becomes in ``engine``'s SQL. ``fp_token`` has its classification as first argument.
+    """What a call of ``fp_<transform>`` in a tree becomes in ``engine``'s SQL. ``fp_token`` has its classification as
+    first argument.
 
     Raises:
         KeyError: no such transform.

@@ -16,39 +16,34 @@ _PART: Final = f"[^@.{sql.WHITESPACE_CLASS}]+"
 _MAILBOX: Final = f"[^@{sql.WHITESPACE_CLASS}]+@{_PART}([.]{_PART})+"
 _NUMBER: Final = "[+][1-9][0-9]{6,14}"
 
-COMMON_DOMAINS: Final[tuple[str, ...]] = tuple(
-    """
-    126.com 163.com abv.bg aol.com arcor.de bigpond.com bk.ru bluewin.ch bol.com.br btinternet.com centrum.cz comcast.net cox.net
-    daum.net email.cz free.fr freemail.hu freenet.de gmail.com gmx.at gmx.ch gmx.de gmx.net googlemail.com hanmail.net hotmail.co.uk
-    hotmail.com hotmail.de hotmail.es hotmail.fr hotmail.it icloud.com inbox.lv inbox.ru interia.pl laposte.net libero.it list.ru
-    live.com mac.com mail.com mail.ru me.com msn.com naver.com o2.pl onet.pl orange.fr outlook.com outlook.de outlook.fr post.cz
-    proton.me protonmail.com qq.com rediffmail.com sapo.pt sbcglobal.net seznam.cz sfr.fr shaw.ca sky.com t-online.de telenet.be
-    terra.com.br tiscali.it ukr.net uol.com.br verizon.net virgilio.it volny.cz wanadoo.fr web.de wp.pl yahoo.ca yahoo.co.in
-    yahoo.co.jp yahoo.co.uk yahoo.com yahoo.com.br yahoo.de yahoo.es yahoo.fr yahoo.it yandex.ru ymail.com ziggo.nl
-    """.split()
-)
+_DOMAINS: Final = """
+126.com 163.com abv.bg aol.com arcor.de bigpond.com bk.ru bluewin.ch bol.com.br btinternet.com centrum.cz
+comcast.net cox.net daum.net email.cz free.fr freemail.hu freenet.de gmail.com gmx.at gmx.ch gmx.de gmx.net
+googlemail.com hanmail.net hotmail.co.uk hotmail.com hotmail.de hotmail.es hotmail.fr hotmail.it icloud.com inbox.lv
+inbox.ru interia.pl laposte.net libero.it list.ru live.com mac.com mail.com mail.ru me.com msn.com naver.com o2.pl
+onet.pl orange.fr outlook.com outlook.de outlook.fr post.cz proton.me protonmail.com qq.com rediffmail.com sapo.pt
+sbcglobal.net seznam.cz sfr.fr shaw.ca sky.com t-online.de telenet.be terra.com.br tiscali.it ukr.net uol.com.br
+verizon.net virgilio.it volny.cz wanadoo.fr web.de wp.pl yahoo.ca yahoo.co.in yahoo.co.jp yahoo.co.uk yahoo.com
+yahoo.com.br yahoo.de yahoo.es yahoo.fr yahoo.it yandex.ru ymail.com ziggo.nl
+"""
+COMMON_DOMAINS: Final[tuple[str, ...]] = tuple(_DOMAINS.split())
 """Mail providers with millions of users. Any other domain may belong to one family or one firm, so it names people."""
 
-CALLING_CODES: Final[tuple[tuple[str, ...], ...]] = (
-    ("1", "7"),
-    tuple(
-        """
-        20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81 82 84 86
-        90 91 92 93 94 95 98
-        """.split()
-    ),
-    tuple(
-        """
-        211 212 213 216 218 220 221 222 223 224 225 226 227 228 229 230 231 232 233 234 235 236 237 238 239 240 241 242 243
-        244 245 246 247 248 249 250 251 252 253 254 255 256 257 258 260 261 262 263 264 265 266 267 268 269 290 291 297 298
-        299 350 351 352 353 354 355 356 357 358 359 370 371 372 373 374 375 376 377 378 380 381 382 383 385 386 387 389 420
-        421 423 500 501 502 503 504 505 506 507 508 509 590 591 592 593 594 595 596 597 598 599 670 672 673 674 675 676 677
-        678 679 680 681 682 683 685 686 687 688 689 690 691 692 800 808 850 852 853 855 856 870 878 880 881 882 883 886 888
-        960 961 962 963 964 965 966 967 968 970 971 972 973 974 975 976 977 979 992 993 994 995 996 998
-        """.split()
-    ),
-)
-"""Country calling codes of one, two and three digits (ITU-T E.164 list of assigned codes); no code is the start of another."""
+_ONE_DIGIT: Final = "1 7"
+_TWO_DIGITS: Final = """
+20 27 30 31 32 33 34 36 39 40 41 43 44 45 46 47 48 49 51 52 53 54 55 56 57 58 60 61 62 63 64 65 66 81 82 84 86 90 91
+92 93 94 95 98
+"""
+_THREE_DIGITS: Final = """
+211 212 213 216 218 220 221 222 223 224 225 226 227 228 229 230 231 232 233 234 235 236 237 238 239 240 241 242 243
+244 245 246 247 248 249 250 251 252 253 254 255 256 257 258 260 261 262 263 264 265 266 267 268 269 290 291 297 298
+299 350 351 352 353 354 355 356 357 358 359 370 371 372 373 374 375 376 377 378 380 381 382 383 385 386 387 389 420
+421 423 500 501 502 503 504 505 506 507 508 509 590 591 592 593 594 595 596 597 598 599 670 672 673 674 675 676 677
+678 679 680 681 682 683 685 686 687 688 689 690 691 692 800 808 850 852 853 855 856 870 878 880 881 882 883 886 888
+960 961 962 963 964 965 966 967 968 970 971 972 973 974 975 976 977 979 992 993 994 995 996 998
+"""
+CALLING_CODES: Final = tuple(tuple(codes.split()) for codes in (_ONE_DIGIT, _TWO_DIGITS, _THREE_DIGITS))
+"""Country calling codes of one, two and three digits (ITU-T E.164, assigned codes); no code is the start of another."""
 
 
 def email_domain(engine: Engine, args: Sequence[exp.Expression]) -> exp.Expression:

@@ -1,7 +1,7 @@
 """Birth dates: years and bands, never the day.
 
-Days are integers ``yyyymmdd`` here: subtracting two of them and dividing by 10,000 gives whole years of age in every engine, leap days included. Who was
-born on 29 February turns a year older on 1 March of other years.
+Days are integers ``yyyymmdd`` here: subtracting two of them and dividing by 10,000 gives whole years of age in every
+engine, leap days included. Who was born on 29 February turns a year older on 1 March of other years.
 """
 
 from __future__ import annotations

@@ -1,13 +1,14 @@
 """National identifiers that carry facts about their bearer, one scheme per country.
 
-A scheme says how to read the day of birth and the sex from the identifier, for SQL and for Python; the transforms over schemes are
-the same for all. To add a country, write a :class:`Scheme`, list it in :data:`SCHEMES`, and give it a classification in
-``specs.models.Classification``.
+A scheme says how to read the day of birth and the sex from the identifier, for SQL and for Python; the transforms
+over schemes are the same for all. To add a country, write a :class:`Scheme`, list it in :data:`SCHEMES`, and give it
+a classification in ``specs.models.Classification``.
 
-The Czech and Slovak birth number is ``YYMMDD`` and a suffix: months of women have 50 added; since 2004 both sexes may have 20
-more when a day's numbers run out. Six digits (no suffix, as in the PKDD'99 bank data) are births of 19xx. Nine digits were
-given until 1953, so years above 53 are 18xx. Ten digits are given since 1954 (years from 54 on are 19xx, the others 20xx) and divide by 11;
-until 1985 some have the check digit 0 where the rule would ask for 10. (Czech Act 133/2000 Coll., § 13.)
+The Czech and Slovak birth number is ``YYMMDD`` and a suffix: months of women have 50 added; since 2004 both sexes may
+have 20 more when a day's numbers run out. Six digits (no suffix, as in the PKDD'99 bank data) are births of 19xx.
+Nine digits were given until 1953, so years above 53 are 18xx. Ten digits are given since 1954 (years from 54 on are
+19xx, the others 20xx) and divide by 11; until 1985 some have the check digit 0 where the rule would ask for 10.
+(Czech Act 133/2000 Coll., § 13.)
 """
 
 from __future__ import annotations
@@ -78,16 +79,16 @@ def _czech_day(value: exp.Expression, engine: Engine) -> exp.Expression:
         .else_(sql.when(early.copy(), sql.text("20"), sql.text("19")))
     )
     day = dates.existing_day(sql.concat(century, year, month, rest), engine)
-    return sql.when(exp.or_(sql.matches(digits, "^(.{6}|.{9})$"), _divides_by_11(digits, engine)), day)
+    return sql.when(sql.either(sql.matches(digits, "^(.{6}|.{9})$"), _divides_by_11(digits, engine)), day)
 
 
 def _divides_by_11(digits: exp.Expression, engine: Engine) -> exp.Expression:
     whole = sql.cast(digits, BIGINT, engine)
     first_nine = sql.cast(sql.call("substr", digits, sql.number(1), sql.number(9)), BIGINT, engine)
     remainder, exceptional = (exp.Mod(this=operand, expression=sql.number(11)) for operand in (whole, first_nine))
-    return exp.or_(
+    return sql.either(
         exp.EQ(this=remainder, expression=sql.number(0)),
-        exp.and_(exp.EQ(this=exceptional, expression=sql.number(10)), sql.matches(digits, "0$")),
+        sql.both(exp.EQ(this=exceptional, expression=sql.number(10)), sql.matches(digits, "0$")),
     )
 
 

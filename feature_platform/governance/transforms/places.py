@@ -89,7 +89,8 @@ def _slash_48(value: exp.Expression, engine: Engine) -> exp.Expression:
 def _group(value: exp.Expression, position: int, engine: Engine) -> exp.Expression:
     """The group at ``position`` (1 to 3) without leading zeros, with ``::`` written out.
 
-    ``::`` stands for 8 - left - right groups of zeros, so a group is on its left, in it, or, when six or seven groups follow it, on its right.
+    ``::`` stands for 8 - left - right groups of zeros, so a group is on its left, in it, or, when six or seven groups
+    follow it, on its right.
     """
     gap = sql.text("::")
     left, right = (sql.call("split_part", value, gap, sql.number(part)) for part in (1, 2))
@@ -107,7 +108,7 @@ def _group(value: exp.Expression, position: int, engine: Engine) -> exp.Expressi
     for place in range(1, position + 1):
         found = sql.call("split_part", right, sql.text(":"), sql.number(place))
         following = following.when(exp.EQ(this=index.copy(), expression=sql.number(place)), found)
-    on_right = exp.and_(
+    on_right = sql.both(
         exp.NEQ(this=right.copy(), expression=sql.text("")), exp.GTE(this=index.copy(), expression=sql.number(1))
     )
     group = (

@@ -27,8 +27,8 @@ class Argument:
 class Transform:
     """A function of one classified column (and clean arguments) whose result a policy may let out.
 
-    It is total: NULL gives NULL, what is malformed gives NULL, nothing raises. ``expression`` and ``python`` give equal results on
-    every engine. ``version`` rises when results change.
+    It is total: NULL gives NULL, what is malformed gives NULL, nothing raises. ``expression`` and ``python`` give
+    equal results on every engine. ``version`` rises when results change.
     """
 
     name: str
