@@ -59,6 +59,11 @@ FILES_TYPES: Final = Code(
     "Values of files are cast to the declared types. A cast that loses part of a value, such as a time of day, is "
     "refused: the declaration or the file is wrong.",
 )
+FILES_UNREADABLE: Final = Code(
+    "FP-STORE-014",
+    "A file cannot be read",
+    "A file is damaged, or not in the declared format.",
+)
 QUERY_NOT_ALLOWED: Final = Code(
     "FP-STORE-020",
     "The store runs one query at a time, and nothing else",
@@ -87,7 +92,7 @@ OUT_OF_MEMORY: Final = Code(
 UNSUPPORTED_TABLE: Final = Code(
     "FP-STORE-025",
     "A table has features that the store cannot read exactly",
-    "Deletion vectors, column mapping, foreign partitions and types without an exact counterpart would be read wrongly.",
+    "Deletion vectors, column mapping, foreign partitions and types without an exact counterpart would be misread.",
 )
 STORE_UNREACHABLE: Final = Code(
     "FP-STORE-030",
@@ -97,10 +102,48 @@ STORE_UNREACHABLE: Final = Code(
 SERVER_MISSING: Final = Code(
     "FP-STORE-031",
     "No server program for the embedded store",
-    "The embedded profile starts a real PostgreSQL and a real Redis; neither the PATH nor the Python environment has one.",
+    "The embedded profile starts a real PostgreSQL and a real Redis; the PATH and the Python environment have none.",
 )
 SERVER_FAILED: Final = Code(
     "FP-STORE-032",
     "An embedded server did not start",
     "The server ended before it answered; the last lines of its log say why.",
+)
+ONLINE_SCHEMA: Final = Code(
+    "FP-STORE-040",
+    "The live rows online have another schema",
+    "A reader and the published snapshot must agree on the columns. A definition changed and its view was not "
+    "materialized since, or the reader runs an older definition; decoding anyway would misread values.",
+)
+ONLINE_DUPLICATE_KEY: Final = Code(
+    "FP-STORE-041",
+    "A snapshot has several rows for one key",
+    "An online store keeps one row per entity. Which of several would win is chance, so none is published.",
+)
+ONLINE_NULL_KEY: Final = Code(
+    "FP-STORE-042",
+    "A snapshot has rows without a key",
+    "A NULL in an entity key matches nothing, so such a row could never be read.",
+)
+ONLINE_KEY_TYPE: Final = Code(
+    "FP-STORE-043",
+    "A key is not of the type that the entity declares",
+    "Keys are compared as typed values. A key of another type would find nothing, or another entity.",
+)
+ONLINE_ROW_UNREADABLE: Final = Code(
+    "FP-STORE-044",
+    "A row online is not in the documented layout",
+    "Something other than this platform wrote to the snapshot, or the value lies outside what Python can hold.",
+)
+ONLINE_REFUSED: Final = Code(
+    "FP-STORE-045",
+    "The online store refused a command",
+    "Out of memory, a read-only replica, missing permissions, a value that the store can't hold. The live snapshot is "
+    "untouched.",
+)
+ONLINE_MOVING: Final = Code(
+    "FP-STORE-046",
+    "The live snapshot changed during every attempt to read it",
+    "A read that meets a publication is repeated. Snapshots that are replaced faster than they can be read are a fault "
+    "of the schedule.",
 )
