@@ -1,0 +1,352 @@
+"""The embedded warehouse: DuckDB computes, Delta tables keep.
+
+A staged write is a Parquet file that DuckDB writes into the table's folder (``COPY``: rows of a query never pass
+through Python). Publishing is one Delta commit that names the file. Several processes may read while others publish; see
+``docs/adr/0002-duckdb-over-delta.md``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import shutil
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from feature_platform.errors import StoreError
+from feature_platform.stores import duckdb_delta_table as delta
+from feature_platform.stores.codes import COLUMNS_DIFFER, TABLE_BUSY
+from feature_platform.stores.duckdb_delta_files import files_version, matching_files, select_files
+from feature_platform.stores.duckdb_delta_session import (
+    BoundFiles,
+    Limits,
+    bind,
+    checked,
+    connect,
+    registered,
+    reported,
+)
+from feature_platform.stores.leases import Lease, exclusive, try_exclusive
+from feature_platform.stores.protocols import (
+    Binding,
+    FilesTable,
+    NativeTable,
+    Partition,
+    Publication,
+    Query,
+    Relation,
+    SessionSetup,
+    StagedWrite,
+    StreamTable,
+    TableName,
+)
+from feature_platform.stores.quoting import identifier, literal
+from feature_platform.types import Engine, TableSchema
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+BATCH_ROWS: Final = 65_536
+"""Rows per Arrow batch that a reader gives."""
+PUBLISH_TIMEOUT_SECONDS: Final = 60.0
+"""How long a publication waits for another one to the same table."""
+
+
+class DuckDBDeltaWarehouse:
+    """A folder of Delta tables with DuckDB as their engine. Safe to use from several threads and processes."""
+
+    engine: Engine = "duckdb"
+
+    def __init__(  # noqa: PLR0913 - independent options, by keyword
+        self,
+        name: str,
+        path: Path,
+        *,
+        data_root: Path | None = None,
+        memory_limit: str = "1GB",
+        threads: int | None = None,
+        setups: Sequence[SessionSetup] = (),
+    ) -> None:
+        """Opens nothing yet; the folder is made with the first staged write.
+
+        Args:
+            name: the store's name in the profile.
+            path: folder of the tables.
+            data_root: files of sources are read below it only; None: the store reads no files but its own.
+            memory_limit: per query, in DuckDB's notation; beyond it the engine spills to disk.
+            threads: per query; None: as many as the machine has.
+            setups: prepared once per query's session.
+        """
+        self.name = name
+        self._root = path.absolute()
+        self._data_roots = (self._root,) if data_root is None else (self._root, data_root.absolute())
+        self._memory_limit = memory_limit
+        self._threads = threads or os.cpu_count() or 1
+        self._setups = tuple(setups)
+        self._attempts: dict[str, Lease] = {}
+        self._spill = _SpillFolder(self._root / "_spill")
+
+    def schema(self, table: TableName) -> TableSchema | None:
+        live = delta.snapshot(self._folder(table))
+        return live.schema if live else None
+
+    def binding(self, table: TableName) -> Binding | None:
+        return NativeTable(table) if delta.snapshot(self._folder(table)) else None
+
+    def version(self, table: Binding) -> str:
+        """Of a table: its Delta version. Of files: a digest of names, sizes, times. Of a stream: never twice the same.
+
+        Raises:
+            StoreError: nothing was published, or no file is there.
+        """
+        if isinstance(table, NativeTable):
+            live = delta.snapshot(self._folder(table.name))
+            if live is None:
+                raise StoreError(delta.not_published(table.name))
+            return str(live.version)
+        if isinstance(table, FilesTable):
+            return files_version(matching_files(table, self._data_roots))
+        return secrets.token_hex(8)
+
+    def execute(self, query: Query) -> int:
+        """Runs a SELECT to its end and gives the number of its rows: nothing here may be changed by a statement."""
+        return sum(batch.num_rows for batch in self.read(query))
+
+    def read(self, query: Query) -> pa.RecordBatchReader:
+        """Streams the rows of a SELECT, 65,536 at a time. What it reads stays readable until the stream ends.
+
+        Raises:
+            StoreError: not one SELECT, a table is not there, or the engine refuses; also while streaming.
+        """
+        import pyarrow as pa
+
+        with ExitStack() as stack:
+            connection, parameters = self._session(query, stack)
+            with reported():
+                reader = connection.sql(query.sql, params=parameters or None).to_arrow_reader(BATCH_ROWS)
+            batches = _Batches(reader, stack.pop_all())
+        return pa.RecordBatchReader.from_batches(reader.schema, batches)
+
+    def stage(
+        self,
+        table: TableName,
+        schema: TableSchema,
+        relation: Relation,
+        *,
+        partition: Partition | None = None,
+        properties: Mapping[str, str] | None = None,
+    ) -> StagedWrite:
+        """Writes one Parquet file beside the live ones.
+
+        Raises:
+            StoreError: the columns differ from ``schema``, or the query fails; nothing is left behind then.
+        """
+        token = secrets.token_hex(10)
+        folder = self._folder(table)
+        path = delta.staged_path(folder, schema, token)
+        recorded = dict(properties or {})
+        lease = try_exclusive(delta.attempt_lease(folder, token))
+        assert lease is not None  # the token is new
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            rows = self._write(relation, schema, path, recorded)
+        except BaseException:
+            path.unlink(missing_ok=True)
+            lease.release(remove=True)
+            raise
+        self._attempts[token] = lease
+        reading: dict[TableName, Binding] = {TableName("staged", token): FilesTable(str(path), "parquet", schema)}
+        return StagedWrite(self.name, token, table, schema, partition, rows, reading, recorded)
+
+    def publish(self, staged: StagedWrite) -> Publication:
+        """One Delta commit. Publishing what is live already gives its publication again.
+
+        Raises:
+            StoreError: the staged rows are gone, another process publishes for too long, or the partition does not fit.
+        """
+        folder = self._folder(staged.target)
+        key = staged.partition.key if staged.partition else None
+        with self._publishing(staged.target):
+            delta.commit(folder, staged)
+            self._end_attempt(staged)
+            delta.remove_unneeded(folder)
+            return next(each for each in delta.publications(folder, staged.target) if each.partition == key)
+
+    def discard(self, staged: StagedWrite) -> None:
+        """Removes staged rows, unless they were published."""
+        folder = self._folder(staged.target)
+        path = delta.staged_path(folder, staged.schema, staged.token)
+        with self._publishing(staged.target):
+            live = delta.snapshot(folder)
+            if live is None or all(folder / file.path != path for file in live.files):
+                path.unlink(missing_ok=True)
+            self._end_attempt(staged)
+
+    def publications(self, table: TableName) -> Sequence[Publication]:
+        return delta.publications(self._folder(table), table)
+
+    def sweep(self, table: TableName) -> int:
+        """Removes staged rows of processes that ended, and files of old versions that nobody reads."""
+        if not self._folder(table).is_dir():
+            return 0
+        with self._publishing(table):
+            return delta.remove_unneeded(self._folder(table))
+
+    def close(self) -> None:
+        """Gives up what was staged and not published, and removes temporary files."""
+        while self._attempts:
+            self._attempts.popitem()[1].release()
+        self._spill.close()
+
+    def _session(
+        self, query: Query, stack: ExitStack, *, writes: Path | None = None
+    ) -> tuple[duckdb.DuckDBPyConnection, dict[str, Any]]:
+        """A closed-down connection for ``query``, and its parameters. ``stack`` gives everything back."""
+        with reported():
+            connection = connect(Limits(self._memory_limit, self._threads, self._spill.new()))
+            stack.callback(connection.close)
+            parameters = checked(connection, query)
+            tables = {name: self._bound(connection, table, stack) for name, table in query.tables.items()}
+            bind(connection, tables, setups=self._setups, writes=writes)
+        return connection, parameters
+
+    def _bound(
+        self, connection: duckdb.DuckDBPyConnection, table: Binding, stack: ExitStack
+    ) -> BoundFiles | pa.RecordBatchReader:
+        if isinstance(table, StreamTable):
+            return table.open()
+        if isinstance(table, FilesTable):
+            files = matching_files(table, self._data_roots)
+            return BoundFiles(select_files(connection, table, files), files)
+        live, lease = delta.pinned(self._folder(table.name), table.name)
+        stack.callback(lease.release)
+        return BoundFiles(_select_live(live), [str(live.folder / file.path) for file in live.files])
+
+    def _write(self, relation: Relation, schema: TableSchema, path: Path, recorded: Mapping[str, str]) -> int:
+        """``COPY`` of the relation; gives the number of rows."""
+        with ExitStack() as stack:
+            if isinstance(relation, Query):
+                connection, parameters = self._session(relation, stack, writes=path)
+                source = f"({relation.sql}\n)"
+            else:
+                connection, parameters = self._session(_NOTHING, stack, writes=path)
+                source = stack.enter_context(registered(connection, relation.open()))
+            columns = ", ".join(identifier(name) for name in schema.names)
+            footer = f"{{{identifier(delta.FOOTER_KEY)}: {literal(json.dumps(recorded, sort_keys=True))}}}"
+            with reported():
+                _check_columns(connection, source, parameters, schema)
+                copy = f"COPY (SELECT {columns} FROM {source} AS relation) TO {literal(str(path))} "  # noqa: S608 - quoted
+                options = f"(FORMAT parquet, COMPRESSION snappy, KV_METADATA {footer})"
+                rows = connection.execute(copy + options, parameters or None).fetchall()
+        with path.open("rb") as written:
+            os.fsync(written.fileno())
+        return int(rows[0][0])
+
+    @contextmanager
+    def _publishing(self, table: TableName) -> Iterator[None]:
+        busy = TABLE_BUSY.problem(
+            f"{table} has been locked by another publication for {PUBLISH_TIMEOUT_SECONDS:.0f} s",
+            mend="wait for the other run, or end it if it hangs; its lock goes with its process",
+        )
+        lock = delta.publish_lock(self._folder(table))
+        with exclusive(lock, timeout_seconds=PUBLISH_TIMEOUT_SECONDS, busy=busy):
+            yield
+
+    def _end_attempt(self, staged: StagedWrite) -> None:
+        if lease := self._attempts.pop(staged.token, None):
+            lease.release(remove=True)
+
+    def _folder(self, table: TableName) -> Path:
+        return delta.table_folder(self._root, table)
+
+
+class _Batches:
+    """Batches of a result. Gives connection and leases back at the end, on an error, or when it is dropped."""
+
+    def __init__(self, reader: pa.RecordBatchReader, resources: ExitStack) -> None:
+        self._reader = reader
+        self._resources = resources
+
+    def __iter__(self) -> _Batches:
+        return self
+
+    def __next__(self) -> pa.RecordBatch:
+        try:
+            with reported():
+                return self._reader.read_next_batch()
+        except BaseException:
+            self._resources.close()
+            raise
+
+    def __del__(self) -> None:
+        self._resources.close()
+
+
+class _SpillFolder:
+    """Temporary files of one store object, one folder per query. What dead processes left is removed on first use."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._lock = threading.Lock()
+        self._lease: Lease | None = None
+        self._count = 0
+
+    def new(self) -> Path:
+        with self._lock:
+            if self._lease is None:
+                self._lease = self._claim()
+            self._count += 1
+            folder = self._lease.path.with_suffix("") / str(self._count)
+        folder.mkdir(parents=True)
+        return folder
+
+    def close(self) -> None:
+        with self._lock:
+            if self._lease:
+                shutil.rmtree(self._lease.path.with_suffix(""), ignore_errors=True)
+                self._lease.release(remove=True)
+                self._lease = None
+
+    def _claim(self) -> Lease:
+        for left in sorted(self._root.glob("*.lease")):
+            if lease := try_exclusive(left, create=False):
+                shutil.rmtree(left.with_suffix(""), ignore_errors=True)
+                lease.release(remove=True)
+        lease = try_exclusive(self._root / f"{secrets.token_hex(8)}.lease")
+        assert lease is not None  # the name is new
+        return lease
+
+
+_NOTHING: Final = Query("SELECT 1", "duckdb")
+
+
+def _select_live(live: delta.Snapshot) -> str:
+    """All rows of a version. Columns that older files lack are NULL there."""
+    columns = ", ".join(identifier(name) for name in live.schema.names)
+    groups = list(live.paths_by_shape().values())
+    files = ", ".join(literal(path) for group in groups for path in group)
+    by_name = ", union_by_name = true" if len(groups) > 1 else ""
+    return f"SELECT {columns} FROM read_parquet([{files}]{by_name})"  # noqa: S608 - names are quoted, paths are literals
+
+
+def _check_columns(
+    connection: duckdb.DuckDBPyConnection, source: str, parameters: dict[str, Any], schema: TableSchema
+) -> None:
+    relation = connection.sql(f"SELECT * FROM {source} AS relation LIMIT 0", params=parameters or None)  # noqa: S608 - checked to be one SELECT
+    present = {name: str(kind) for name, kind in zip(relation.columns, relation.types, strict=True)}
+    wanted = {column.name: column.type.sql("duckdb").replace(", ", ",") for column in schema.columns}
+    problems = [
+        COLUMNS_DIFFER.problem(
+            f"column '{name}' is {present.get(name, 'missing')}, declared {wanted.get(name, 'nowhere')}",
+            mend="cast the column to its declared type, or declare what the query gives",
+        )
+        for name in dict.fromkeys([*wanted, *present])
+        if present.get(name) != wanted.get(name)
+    ]
+    if problems:
+        raise StoreError(problems)

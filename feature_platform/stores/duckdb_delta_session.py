@@ -1,0 +1,180 @@
+"""One query's DuckDB: a fresh in-memory instance in which only the bound tables exist.
+
+An instance per query costs about 15 ms and buys isolation that one shared instance cannot give: concurrent queries
+never see each other's tables, and the engine itself refuses every file but those that the query is bound to. Once the
+tables are there, the file system is closed but for them, extensions cannot be loaded and the configuration is locked;
+that holds even if a statement should get past the compiler's guard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from feature_platform.errors import Problem, StoreError
+from feature_platform.stores.codes import (
+    FILES_UNREADABLE,
+    OUT_OF_MEMORY,
+    QUERY_ENGINE,
+    QUERY_FAILED,
+    QUERY_NOT_ALLOWED,
+    QUERY_PARAMETER,
+)
+from feature_platform.stores.protocols import Query, SessionSetup, TableName
+from feature_platform.stores.quoting import identifier, literal
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a query may use."""
+
+    memory: str
+    """DuckDB's notation, e.g. ``2GB``; beyond it the engine spills."""
+    threads: int
+    spill: Path
+    """Folder for temporary files; exists."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoundFiles:
+    """A table that is a SELECT over files."""
+
+    select: str
+    files: Sequence[str]
+
+
+def connect(limits: Limits) -> duckdb.DuckDBPyConnection:
+    """A DuckDB that knows no table yet and whose file system is still open: for looking into files before binding."""
+    import duckdb
+
+    connection = duckdb.connect(
+        ":memory:",
+        config={
+            "memory_limit": limits.memory,
+            "threads": limits.threads,
+            "temp_directory": str(limits.spill),
+            "autoinstall_known_extensions": "false",
+            "autoload_known_extensions": "false",
+            "allow_community_extensions": "false",
+            "python_enable_replacements": "false",
+        },
+    )
+    connection.execute("SET TimeZone = 'UTC'").fetchall()
+    return connection
+
+
+def bind(
+    connection: duckdb.DuckDBPyConnection,
+    tables: Mapping[TableName, BoundFiles | pa.RecordBatchReader],
+    *,
+    setups: Sequence[SessionSetup],
+    writes: Path | None = None,
+) -> None:
+    """Makes ``tables`` (and ``writes``, for ``COPY``) all that the connection can reach, for good.
+
+    Rows of a reader are taken over into the instance, which spills: a query may read a table more than once, a reader
+    gives its rows once.
+    """
+    for setup in setups:
+        setup.duckdb(connection)
+    for schema in sorted({name.schema for name in tables}):
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(schema)}").fetchall()
+    reachable = [str(writes)] if writes else []
+    for name, table in tables.items():
+        target = f"{identifier(name.schema)}.{identifier(name.name)}"
+        if isinstance(table, BoundFiles):
+            connection.execute(f"CREATE VIEW {target} AS {table.select}").fetchall()
+            reachable += table.files
+        else:
+            with registered(connection, table) as source:
+                connection.execute(f"CREATE TABLE {target} AS SELECT * FROM {source}").fetchall()  # noqa: S608 - quoted
+    paths = ", ".join(literal(path) for path in reachable)
+    connection.execute(f"SET allowed_paths = [{paths}]").fetchall()
+    connection.execute("SET enable_external_access = false").fetchall()
+    connection.execute("SET lock_configuration = true").fetchall()
+
+
+@contextmanager
+def registered(connection: duckdb.DuckDBPyConnection, reader: pa.RecordBatchReader) -> Iterator[str]:
+    """The name under which a statement can read ``reader``, once."""
+    name = "fp_stream"
+    connection.register(name, reader)
+    try:
+        yield identifier(name)
+    finally:
+        connection.unregister(name)
+
+
+def checked(connection: duckdb.DuckDBPyConnection, query: Query) -> dict[str, Any]:
+    """The parameters that ``query`` asks for.
+
+    Raises:
+        StoreError: it is not one SELECT for DuckDB, or lacks a parameter.
+    """
+    if query.engine != "duckdb":
+        raise StoreError(
+            QUERY_ENGINE.problem(f"the query was rendered for {query.engine}", mend="render it for duckdb")
+        )
+    with reported():
+        statements = connection.extract_statements(query.sql)
+    if len(statements) != 1 or statements[0].type.name != "SELECT":
+        raise StoreError(
+            QUERY_NOT_ALLOWED.problem(
+                "the text is not exactly one SELECT", mend="write one SELECT, without others beside it"
+            )
+        )
+    wanted = statements[0].named_parameters
+    if missing := sorted(wanted - set(query.parameters)):
+        raise StoreError(
+            QUERY_PARAMETER.problem(
+                f"no value for {', '.join(f'${name}' for name in missing)}", mend="give the query every value it names"
+            )
+        )
+    return {name: query.parameters[name] for name in wanted}
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Turns DuckDB's errors into ``StoreError``. Its texts are passed on only where they cannot hold values of rows."""
+    import duckdb
+
+    try:
+        yield
+    except duckdb.Error as error:
+        raise StoreError(_problem(error)) from None
+
+
+def _problem(error: duckdb.Error) -> Problem:
+    import duckdb
+
+    if isinstance(error, (duckdb.ParserException, duckdb.CatalogException, duckdb.BinderException)):
+        return QUERY_FAILED.problem(str(error).partition("\n")[0], mend="correct the query")
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return OUT_OF_MEMORY.problem(
+            "the query ran out of memory or temporary disk",
+            mend="raise the profile's memory limit, or read less at once",
+        )
+    if isinstance(error, duckdb.PermissionException):
+        return QUERY_NOT_ALLOWED.problem(
+            "the query reaches for a file or setting that is closed to it",
+            mend="read only tables that the project declares",
+        )
+    if isinstance(error, duckdb.IOException):
+        return FILES_UNREADABLE.problem(
+            "a file is damaged, missing or not in its declared format", mend="write it again"
+        )
+    if isinstance(error, (duckdb.ConversionException, duckdb.OutOfRangeException)):
+        return QUERY_FAILED.problem(
+            "a value does not fit the type it is converted to",
+            mend="use TRY_CAST, a wider type, or mend the source's rows",
+        )
+    return QUERY_FAILED.problem(
+        f"the engine gave up: {type(error).__name__}", mend="run the query on a few rows to find what it meets"
+    )

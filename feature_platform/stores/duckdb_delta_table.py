@@ -1,0 +1,360 @@
+"""One Delta table as a folder: its live files, publishing by one commit, and removing files that nobody needs any more.
+
+::
+
+    <table>/_delta_log/…                the table, for any reader of Delta
+    <table>/data/<shape>/<token>.parquet  one file per staged write; live once the log says so
+    <table>/_fp/publish.lock            held while committing and while files are removed
+    <table>/_fp/attempts/<token>        held by the process that stages ``token``
+    <table>/_fp/readers/<version>       shared by readers of that version
+
+``<shape>`` is a digest of the columns, so that files of several generations of a growing schema can be read together
+without opening each. Properties of a publication lie in the Parquet footer of its file: they cannot part from the rows,
+and reading them never scans the log.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+from feature_platform.errors import Problem, StoreError
+from feature_platform.stores.codes import (
+    LAYOUT_CHANGE,
+    NOT_PUBLISHED,
+    SCHEMA_CHANGE,
+    STAGED_ROWS_GONE,
+    UNSUPPORTED_TABLE,
+)
+from feature_platform.stores.leases import Lease, shared, try_exclusive
+from feature_platform.stores.protocols import Publication, StagedWrite, TableName
+from feature_platform.types import Column, DataType, TableSchema
+
+if TYPE_CHECKING:
+    from deltalake import DeltaTable
+
+PARTITION_COLUMN: Final = "fp_partition"
+FOOTER_KEY: Final = "feature_platform"
+_CONFIGURATION: Final = {
+    "delta.checkpointInterval": "20",
+    "delta.logRetentionDuration": "interval 2 days",
+    "delta.deletedFileRetentionDuration": "interval 1 days",
+}
+_READER_FEATURES: Final = frozenset({"timestampNtz"})
+_TYPES: Final = {"integer": "int", "long": "bigint", "timestamp_ntz": "timestamp"}
+
+
+@dataclass(frozen=True, slots=True)
+class LiveFile:
+    """A file of the live version."""
+
+    path: str
+    """Relative to the table's folder."""
+    partition: str | None
+    rows: int
+    published_at: datetime
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One version of a table."""
+
+    folder: Path
+    version: int
+    schema: TableSchema
+    files: tuple[LiveFile, ...]
+
+    def paths_by_shape(self) -> dict[str, list[str]]:
+        """Absolute paths in groups of equal columns."""
+        groups: dict[str, list[str]] = {}
+        for file in self.files:
+            groups.setdefault(os.path.dirname(file.path), []).append(str(self.folder / file.path))
+        return groups
+
+
+def table_folder(root: Path, table: TableName) -> Path:
+    """Where ``table`` lies below ``root``. Whatever its name holds, the folder cannot lie elsewhere."""
+    return root / _file_name(table.schema) / _file_name(table.name)
+
+
+def staged_path(folder: Path, schema: TableSchema, token: str) -> Path:
+    """Where the rows of attempt ``token`` are written."""
+    return folder / "data" / shape(schema) / f"{_file_name(token)}.parquet"
+
+
+def publish_lock(folder: Path) -> Path:
+    return folder / "_fp" / "publish.lock"
+
+
+def attempt_lease(folder: Path, token: str) -> Path:
+    return folder / "_fp" / "attempts" / _file_name(token)
+
+
+def shape(schema: TableSchema) -> str:
+    """A short digest of column names and types."""
+    text = "\0".join(f"{column.name}\0{column.type}" for column in schema.columns)
+    return sha256(text.encode()).hexdigest()[:12]
+
+
+def snapshot(folder: Path) -> Snapshot | None:
+    """The live version, or None when nothing was published.
+
+    Raises:
+        StoreError: the table was made by others, with features that cannot be read exactly.
+    """
+    table = _open(folder)
+    return _snapshot_of(folder, table) if table else None
+
+
+def pinned(folder: Path, name: TableName) -> tuple[Snapshot, Lease]:
+    """The live version with a lease: its files stay until the lease is released.
+
+    Raises:
+        StoreError: nothing was published.
+    """
+    while True:
+        live = snapshot(folder)
+        if live is None:
+            raise StoreError(not_published(name))
+        lease = shared(_reader_lease(folder, live.version))
+        if not _commit_path(folder, live.version + 1).exists():
+            return live, lease
+        lease.release()  # superseded before the lease was held: its files may be going
+
+
+def not_published(name: TableName) -> Problem:
+    return NOT_PUBLISHED.problem(f"{name} holds no rows yet", mend=f"materialize {name.name} first")
+
+
+def publications(folder: Path, name: TableName) -> list[Publication]:
+    """One entry per partition, or a single one; none when nothing was published."""
+    live = snapshot(folder)
+    if live is None:
+        return []
+    return [
+        Publication(
+            table=name,
+            partition=file.partition,
+            version=str(live.version),
+            rows=file.rows,
+            published_at=file.published_at,
+            properties=properties(str(folder / file.path)),
+        )
+        for file in sorted(live.files, key=lambda file: file.partition or "")
+    ]
+
+
+@lru_cache(maxsize=8192)
+def properties(path: str) -> Mapping[str, str]:
+    """What was recorded in a file's footer. Files never change, so neither does the answer."""
+    from pyarrow import parquet
+
+    recorded: dict[str, str] = json.loads((parquet.read_metadata(path).metadata or {}).get(FOOTER_KEY.encode(), b"{}"))
+    return recorded
+
+
+def commit(folder: Path, staged: StagedWrite) -> None:
+    """Makes a staged file live in place of its partition's (or the table's) files: one Delta commit.
+
+    The caller holds the table's publish lock. Does nothing when the file is live already.
+
+    Raises:
+        StoreError: the staged file is gone, or the table's live partitions could not be read with it.
+    """
+    from deltalake import Schema
+    from deltalake.transaction import AddAction, create_table_with_add_actions
+
+    file = staged_path(folder, staged.schema, staged.token)
+    partition = staged.partition.key if staged.partition else None
+    live = snapshot(folder)
+    relative = file.relative_to(folder).as_posix()
+    if live and any(each.path == relative for each in live.files):
+        return
+    _check_fits(live, staged.target, staged.schema, partition)
+    try:
+        size = file.stat().st_size
+    except FileNotFoundError:
+        raise StoreError(
+            STAGED_ROWS_GONE.problem(f"the rows staged for {staged.target} were removed", mend="stage the rows again")
+        ) from None
+    now_ms = time.time_ns() // 1_000_000
+    stats = json.dumps({"numRecords": staged.rows})
+    action = AddAction(relative, size, {PARTITION_COLUMN: partition}, now_ms, True, stats)
+    columns = Schema.from_arrow(_stored_schema(staged.schema))
+    if live is None:
+        create_table_with_add_actions(
+            str(folder), columns, [action], mode="error", partition_by=[PARTITION_COLUMN], configuration=_CONFIGURATION
+        )
+        return
+    table = _open(folder)
+    assert table is not None
+    table.create_write_transaction(
+        [action],
+        "overwrite",
+        columns,
+        [PARTITION_COLUMN],
+        partition_filters=None if partition is None else [(PARTITION_COLUMN, "=", partition)],
+    )
+
+
+def remove_unneeded(folder: Path) -> int:
+    """Removes files that are neither live, nor read, nor being staged; gives how many attempts of the dead went.
+
+    The caller holds the table's publish lock, so nothing becomes live or superseded meanwhile.
+    """
+    needed = _needed_files(folder)
+    dead = 0
+    in_progress: set[str] = set()
+    for attempt in _listed(folder / "_fp" / "attempts"):
+        lease = try_exclusive(attempt, create=False)
+        if lease is None:
+            in_progress.add(attempt.name)
+            continue
+        left = [path for path in (folder / "data").glob(f"*/{attempt.name}.parquet") if path not in needed]
+        for path in left:
+            path.unlink(missing_ok=True)
+        dead += len(left) or not any(path.stem == attempt.name for path in needed)
+        lease.release(remove=True)
+    for path in (folder / "data").glob("*/*.parquet"):
+        if path not in needed and path.stem not in in_progress:
+            path.unlink(missing_ok=True)
+    for path in (folder / "_delta_log").glob("_commit_*.tmp"):
+        path.unlink(missing_ok=True)
+    return dead
+
+
+def _check_fits(live: Snapshot | None, name: TableName, schema: TableSchema, partition: str | None) -> None:
+    if live is None or partition is None:
+        return
+    if any(file.partition is None for file in live.files):
+        raise StoreError(
+            LAYOUT_CHANGE.problem(
+                f"{name} was published as a whole; partition '{partition}' cannot be put beside that",
+                mend=f"give the partitioned view a new name, or remove {live.folder} and materialize all partitions",
+            )
+        )
+    if all(file.partition == partition for file in live.files):
+        return
+    new = {column.name: column.type for column in schema.columns}
+    changed = [column.name for column in live.schema.columns if new.get(column.name) != column.type]
+    if changed:
+        raise StoreError(
+            SCHEMA_CHANGE.problem(
+                f"partition '{partition}' removes or retypes {', '.join(changed)} of {name}, "
+                "which its other partitions still have",
+                mend=f"give the changed view a new name, or remove {live.folder} and materialize all partitions",
+            )
+        )
+
+
+def _needed_files(folder: Path) -> set[Path]:
+    live = snapshot(folder)
+    if live is None:
+        return set()
+    needed = {folder / file.path for file in live.files}
+    for lease_file in _listed(folder / "_fp" / "readers"):
+        if lease_file.name == str(live.version):
+            continue
+        if lease := try_exclusive(lease_file, create=False):
+            lease.release(remove=True)
+        else:
+            table = _open(folder, version=int(lease_file.name))
+            assert table is not None
+            needed |= {folder / file.path for file in _files_of(table)}
+    return needed
+
+
+def _open(folder: Path, version: int | None = None) -> DeltaTable | None:
+    from deltalake import DeltaTable
+    from deltalake.exceptions import TableNotFoundError
+
+    if not (folder / "_delta_log").is_dir():
+        return None
+    try:
+        return DeltaTable(str(folder), version=version)
+    except TableNotFoundError:
+        return None
+
+
+def _snapshot_of(folder: Path, table: DeltaTable) -> Snapshot | None:
+    unknown = frozenset(table.protocol().reader_features or ()) - _READER_FEATURES
+    partitioned = table.metadata().partition_columns
+    if unknown or partitioned not in ([], [PARTITION_COLUMN]):
+        what = f"features {', '.join(sorted(unknown))}" if unknown else f"partitions by {', '.join(partitioned)}"
+        raise StoreError(
+            UNSUPPORTED_TABLE.problem(
+                f"the Delta table in {folder} has {what}",
+                mend="declare the files as a source with `path`, or publish the table through this platform",
+            )
+        )
+    files = _files_of(table)
+    return Snapshot(folder, table.version(), _schema_of(folder, table), files) if files else None
+
+
+def _schema_of(folder: Path, table: DeltaTable) -> TableSchema:
+    fields = json.loads(table.schema().to_json())["fields"]
+    try:
+        columns = [Column(each["name"], _type_of(each["type"])) for each in fields if each["name"] != PARTITION_COLUMN]
+    except (ValueError, KeyError) as error:
+        raise StoreError(
+            UNSUPPORTED_TABLE.problem(
+                f"the Delta table in {folder} has a column without an exact counterpart: {error}",
+                mend="declare the files as a source with `path`",
+            )
+        ) from None
+    return TableSchema(tuple(columns))
+
+
+def _type_of(delta: Any) -> DataType:
+    if isinstance(delta, dict):
+        return DataType("array", element=_type_of(delta["elementType"]))
+    return DataType.parse(_TYPES.get(delta, delta))
+
+
+def _files_of(table: DeltaTable) -> tuple[LiveFile, ...]:
+    import pyarrow as pa
+
+    actions = pa.table(table.get_add_actions(flatten=True))
+    wanted = ("path", "num_records", "modification_time", f"partition.{PARTITION_COLUMN}")
+    rows = actions.select([name for name in wanted if name in actions.column_names]).to_pylist()
+    return tuple(
+        LiveFile(
+            path=row["path"],
+            partition=row.get(f"partition.{PARTITION_COLUMN}"),
+            rows=row.get("num_records") or 0,
+            published_at=datetime.fromtimestamp(row["modification_time"] / 1000, UTC).replace(tzinfo=None),
+        )
+        for row in rows
+    )
+
+
+def _stored_schema(schema: TableSchema) -> Any:
+    import pyarrow as pa
+
+    return schema.arrow().append(pa.field(PARTITION_COLUMN, pa.string()))
+
+
+def _reader_lease(folder: Path, version: int) -> Path:
+    return folder / "_fp" / "readers" / str(version)
+
+
+def _commit_path(folder: Path, version: int) -> Path:
+    return folder / "_delta_log" / f"{version:020d}.json"
+
+
+def _listed(folder: Path) -> Sequence[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else ()
+
+
+def _file_name(text: str) -> str:
+    """``text`` as one component of a path: no separator, no dot that could climb."""
+    return quote(text, safe="").replace(".", "%2E")
