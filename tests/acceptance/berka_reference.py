@@ -121,9 +121,8 @@ class Berka:
         month = int(number[2:4])
         woman = month > 50
         born = date(1900 + int(number[:2]), month - 50 if woman else month, int(number[4:6]))
-        opened = date.fromisoformat(self._accounts[account]["date"])
-        age = opened.year - born.year - ((opened.month, opened.day) < (born.month, born.day))
-        values = {"birth_year": born.year, "sex": "F" if woman else "M", "age_at_opening": age}
+        age = 1999 - born.year - ((1, 1) < (born.month, born.day))  # whole years on 1 January 1999, where the data ends
+        values = {"birth_year": born.year, "sex": "F" if woman else "M", "age_1999": age}
         return self._known(account, day, values)
 
     def orders(self, account: int, day: date) -> dict[str, Any]:

@@ -1,0 +1,39 @@
+"""Error codes of the command line."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from feature_platform.errors import Code
+
+NO_PROJECT: Final = Code(
+    "FP-CLI-001",
+    "No project found",
+    "`fp` works on the folder that holds `platform.yaml`: the current one, `feature_defs` inside it or inside a folder above, "
+    "or the one given with `--project`.",
+)
+NOT_EMPTY: Final = Code(
+    "FP-CLI-002",
+    "Folder is not empty",
+    "`fp init` writes a new project and never overwrites a file.",
+)
+UNKNOWN_NAME: Final = Code(
+    "FP-CLI-003",
+    "No such view, feature or service",
+    "A name on the command line is not one of the project's.",
+)
+BAD_VALUE: Final = Code(
+    "FP-CLI-004",
+    "Value can't be read",
+    "An argument or option is not written the way the command reads it.",
+)
+UI_MISSING: Final = Code(
+    "FP-CLI-005",
+    "Web UI is not installed",
+    "`fp ui` starts Dagster's webserver, which comes with the extra `ui`.",
+)
+SERVER_STOPPED: Final = Code(
+    "FP-CLI-006",
+    "A server stopped by itself",
+    "The web server or the daemon of `fp ui` ended although nobody stopped it.",
+)

@@ -1,0 +1,131 @@
+"""What ``fp`` prints: rich text for people, one JSON document for machines, problems with the line that is wrong.
+
+Results go to standard output; progress, hints and problems of people go to standard error, so that a pipe gets results alone.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from feature_platform.errors import Problem
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+
+@dataclass(frozen=True)
+class Screen:
+    """Where a command's answer goes. ``machine`` means: one JSON document on standard output, and nothing else."""
+
+    machine: bool = False
+
+    def show(self, answer: Mapping[str, Any], human: Callable[[], Iterable[RenderableType]]) -> None:
+        """The answer, as JSON or as what ``human`` gives."""
+        if self.machine:
+            print_json(answer)
+            return
+        console = standard_output()
+        for renderable in human():
+            console.print(renderable)
+
+    def hint(self, text: str) -> None:
+        """One line beside the result."""
+        if not self.machine:
+            standard_error().print(text, style="dim")
+
+    @contextmanager
+    def working(self, what: str) -> Iterator[None]:
+        """A spinner for what may take longer than a moment; nothing without a terminal."""
+        console = standard_error()
+        if self.machine or not console.is_terminal:
+            yield
+            return
+        with console.status(what):
+            yield
+
+
+def standard_output() -> Console:
+    """A console on standard output, without colours or wrapping tricks when it is not a terminal."""
+    from rich.console import Console
+
+    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+
+
+def standard_error() -> Console:
+    """The same on standard error."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+
+
+def print_json(answer: Mapping[str, Any]) -> None:
+    """One JSON document on standard output. Decimals are strings, so no digit is lost; times are ISO 8601."""
+    json.dump(answer, sys.stdout, ensure_ascii=False, indent=2, default=_plain)
+    sys.stdout.write("\n")
+
+
+def print_problems(problems: Sequence[Problem], *, root: Path | None, machine: bool) -> None:
+    """All problems: ``file:line:col: CODE: what`` with the line it is about, or as JSON."""
+    if machine:
+        print_json({"problems": [problem_as_dict(problem) for problem in problems]})
+        return
+    console = standard_error()
+    for problem in problems:
+        for renderable in _problem(problem, root):
+            console.print(renderable, soft_wrap=True)
+    count = len(problems)
+    console.print(f"{count} problem{'s' if count != 1 else ''}", style="bold red")
+
+
+def problem_as_dict(problem: Problem) -> dict[str, Any]:
+    """A problem for machines; the place is left out where there is none."""
+    plain: dict[str, Any] = {"code": problem.code, "what": problem.what, "mend": problem.mend}
+    if problem.where:
+        plain |= {"file": problem.where.file, "line": problem.where.line, "column": problem.where.column}
+    return plain
+
+
+def _problem(problem: Problem, root: Path | None) -> Iterator[RenderableType]:
+    from rich.text import Text
+
+    head = Text()
+    if problem.where:
+        head.append(f"{problem.where}: ", style="bold")
+    head.append(problem.code, style="bold red")
+    head.append(f": {problem.what}")
+    yield head
+    if problem.where and (line := _source_line(root, problem)) is not None:
+        number = f"{problem.where.line:>5} │ "
+        yield Text(number, style="dim").append(line, style="default")
+        yield Text(" " * (len(number) + problem.where.column - 1)).append("^", style="bold red")
+    yield Text("  mend: ", style="green").append(problem.mend, style="default")
+    yield Text()
+
+
+def _source_line(root: Path | None, problem: Problem) -> str | None:
+    assert problem.where is not None
+    try:
+        lines = ((root or Path()) / problem.where.file).read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return None
+    if not 1 <= problem.where.line <= len(lines):
+        return None
+    return lines[problem.where.line - 1].replace("\t", " ")
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return str(value)
+    if isinstance(value, datetime | date):
+        return value.isoformat()
+    if isinstance(value, set | frozenset):
+        return sorted(str(item) for item in value)
+    return str(value)

@@ -1,0 +1,82 @@
+"""From a command line to an open project, and from an error to an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import typer
+
+from feature_platform.cli.codes import NO_PROJECT
+from feature_platform.cli.screen import Screen, print_problems
+from feature_platform.errors import FeaturePlatformError, UsageError
+
+if TYPE_CHECKING:
+    from feature_platform.project.project import Project
+    from feature_platform.sdk.client import FeatureStore
+
+FOUND_PROBLEMS: Final = 1
+WRONG_USAGE: Final = 2
+
+PROJECT_FILE: Final = "platform.yaml"
+USUAL_FOLDER: Final = "feature_defs"
+
+
+@contextmanager
+def reporting(screen: Screen, root: Path | None = None) -> Iterator[None]:
+    """Turns errors of this platform into a report and an exit code: 1 for problems found, 2 for a question that makes no sense."""
+    try:
+        yield
+    except UsageError as error:
+        print_problems(error.problems, root=root, machine=screen.machine)
+        raise typer.Exit(WRONG_USAGE) from None
+    except FeaturePlatformError as error:
+        print_problems(error.problems, root=root, machine=screen.machine)
+        raise typer.Exit(FOUND_PROBLEMS) from None
+
+
+@contextmanager
+def opened(screen: Screen, folder: Path | None, profile: str | None) -> Iterator[Project]:
+    """The project that a command works on; closed afterwards, its problems reported."""
+    with reporting(screen):
+        root = find_root(folder)
+    with reporting(screen, root):
+        from feature_platform.project.project import Project
+
+        with screen.working("compiling"):
+            project = Project.open(root, profile=profile)
+        with project:
+            yield project
+
+
+@contextmanager
+def connected(
+    screen: Screen, folder: Path | None, profile: str | None, purpose: str | None, role: str
+) -> Iterator[FeatureStore]:
+    """The same as :func:`opened`, as a session of the SDK."""
+    from feature_platform.sdk.client import FeatureStore
+
+    with opened(screen, folder, profile) as project:
+        yield FeatureStore(project, purpose=purpose, role=role)
+
+
+def find_root(given: Path | None) -> Path:
+    """The folder with ``platform.yaml``.
+
+    Raises:
+        UsageError: there is none where ``given`` says, or here and above.
+    """
+    if given is not None:
+        places = [given, given / USUAL_FOLDER]
+    else:
+        here = Path.cwd()
+        places = [place for folder in (here, *here.parents) for place in (folder, folder / USUAL_FOLDER)]
+    for place in places:
+        if (place / PROJECT_FILE).is_file():
+            return place
+    where = f"in '{given}'" if given is not None else "here or in a folder above"
+    raise UsageError(
+        NO_PROJECT.problem(f"no {PROJECT_FILE} {where}", mend="give its folder with --project, or begin one: fp init FOLDER")
+    )

@@ -1,0 +1,38 @@
+"""Error codes of projects: profiles, domains, stores."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from feature_platform.errors import Code
+
+UNKNOWN_PROFILE: Final = Code(
+    "FP-PROJ-001",
+    "Unknown profile",
+    "A profile is one set of stores, listed in `platform.yaml` under `profiles`.",
+)
+UNKNOWN_DOMAIN: Final = Code(
+    "FP-PROJ-002",
+    "Unknown domain",
+    "A project can be opened for some of its domains; each has to be one that a `kind: domain` document declares.",
+)
+UNKNOWN_STORE: Final = Code(
+    "FP-PROJ-003",
+    "Unknown store",
+    "A source or view names a store that the profile does not have.",
+)
+WRONG_KIND_OF_STORE: Final = Code(
+    "FP-PROJ-004",
+    "Store can't do that",
+    "Warehouses (`duckdb_delta`, `postgres`) run SQL and keep history; online stores (`redis`, `postgres`) keep the newest row.",
+)
+NOT_PUBLISHED: Final = Code(
+    "FP-PROJ-005",
+    "Nothing was published yet",
+    "The published rows of a view are needed, and the view was never materialized in this profile.",
+)
+ADDRESS_MISSING: Final = Code(
+    "FP-PROJ-006",
+    "Server address is missing",
+    "A store of this profile takes its address from an environment variable, which is not set.",
+)

@@ -1,0 +1,272 @@
+"""A project in use: its definitions, compiled, and the stores of one profile.
+
+Opening a project reads and compiles its documents and touches nothing else; a store is opened when something asks for it, and an embedded
+server is started then.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from threading import RLock
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
+
+from feature_platform.compiler.plan import CompiledProject, CompiledQuery
+from feature_platform.errors import RegistryError, StoreError, UsageError, did_you_mean
+from feature_platform.project.codes import NOT_PUBLISHED, UNKNOWN_DOMAIN, UNKNOWN_PROFILE, UNKNOWN_STORE
+from feature_platform.project.stores import StoreContext, is_embedded, open_online_store, open_warehouse, table_stream
+from feature_platform.registry.graph import Registry, TableRef
+from feature_platform.specs.models import Profile, StoreSpec
+from feature_platform.stores.protocols import (
+    Binding,
+    FilesTable,
+    NativeTable,
+    OnlineStore,
+    Query,
+    StreamTable,
+    TableName,
+    Warehouse,
+)
+from feature_platform.types import Column, TableSchema
+
+if TYPE_CHECKING:
+    from feature_platform.governance.policies import PolicyBook
+    from feature_platform.governance.tokens import TokenKeys
+
+STATE_VARIABLE: Final = "FP_HOME"
+"""Environment variable with the state folder: warehouse, embedded servers, token key, caches, Dagster's history."""
+
+
+class Project:
+    """Definitions, compiled, and the stores of one profile. Use it as a context manager, or call :meth:`close`.
+
+    Safe for use by several threads; another process opens its own.
+    """
+
+    def __init__(
+        self, root: Path, state: Path, registry: Registry, compiled: CompiledProject, profile_name: str
+    ) -> None:
+        self.root = root
+        self.state = state
+        self.registry = registry
+        self.compiled = compiled
+        self.profile_name = profile_name
+        self.profile: Profile = registry.platform.profiles[profile_name]
+        self._warehouses: dict[str, Warehouse] = {}
+        self._online_stores: dict[str, OnlineStore] = {}
+        self._opened = ExitStack()
+        self._lock = RLock()
+
+    @classmethod
+    def open(cls, root: Path | str, *, profile: str | None = None, domains: Sequence[str] | None = None) -> Project:
+        """Loads, links and compiles the project in ``root``; starts nothing.
+
+        ``profile`` is by default the platform document's. With ``domains``, only these domains' views and services are there, and what they read.
+
+        Raises:
+            FeaturePlatformError: every problem of every document, together.
+        """
+        from feature_platform.compiler.project import compile_project
+        from feature_platform.registry.link import link
+        from feature_platform.specs.loader import load
+
+        folder = Path(root).absolute()
+        state = state_folder(folder)
+        registry = link(load(folder))
+        name = _profile(registry, profile)
+        if domains is not None:
+            registry = _limited(registry, domains)
+        return cls(folder, state, registry, compile_project(registry, cache=state / "cache"), name)
+
+    @property
+    def data(self) -> Path:
+        """The folder that the paths of sources start from."""
+        return self.state / self.profile.data
+
+    @cached_property
+    def policies(self) -> PolicyBook:
+        """The rules of the privacy officer."""
+        from feature_platform.governance.policies import PolicyBook
+
+        return PolicyBook.of(self.registry)
+
+    @cached_property
+    def tokens(self) -> TokenKeys:
+        """The token key. A profile without servers of its own makes one on first use; others fail without it.
+
+        Raises:
+            GovernanceError: the key is missing or unusable.
+        """
+        from feature_platform.governance.tokens import TokenKeys
+
+        own_key = self.state if is_embedded(self.profile) else None
+        return TokenKeys.from_environment(self.profile.token_key_env, own_key)
+
+    def warehouse(self, name: str = "warehouse") -> Warehouse:
+        """The warehouse called ``name`` in the profile, opened on first use.
+
+        Raises:
+            StoreError: no such store, it is not a warehouse, or it can't be reached.
+        """
+        with self._lock:
+            if name not in self._warehouses:
+                opened = open_warehouse(name, self._store_spec(name), self._context)
+                self._opened.callback(opened.close)
+                self._warehouses[name] = opened
+            return self._warehouses[name]
+
+    def online_store(self, name: str) -> OnlineStore:
+        """The online store called ``name`` in the profile, opened on first use.
+
+        Raises:
+            StoreError: no such store, it keeps no rows online, or it can't be reached.
+        """
+        with self._lock:
+            if name not in self._online_stores:
+                opened = open_online_store(name, self._store_spec(name), self._context)
+                self._opened.callback(opened.close)
+                self._online_stores[name] = opened
+            return self._online_stores[name]
+
+    def bindings(self, reads: Iterable[TableRef], store: str) -> Mapping[TableName, Binding]:
+        """What stands behind each table when ``store`` runs a query over ``reads``.
+
+        A table that another warehouse holds becomes a stream from there.
+
+        Raises:
+            StoreError: a view was never published; all of them are named.
+        """
+        found = {TableName(ref.schema, ref.name): self._binding(ref, store) for ref in reads}
+        missing = [table.name for table, binding in found.items() if binding is None]
+        if missing:
+            raise StoreError(
+                NOT_PUBLISHED.problem(
+                    f"view '{name}' has no published rows in profile '{self.profile_name}'",
+                    mend=f"materialize it: fp materialize {name}",
+                )
+                for name in missing
+            )
+        return {table: binding for table, binding in found.items() if binding is not None}
+
+    def query(self, compiled: CompiledQuery, store: str, **parameters: Any) -> Query:
+        """A compiled query for ``store``, with its tables bound and those of ``parameters`` that it asks for."""
+        engine = self.warehouse(store).engine
+        return Query(
+            compiled.sql[engine],
+            engine,
+            {name: parameters[name] for name in compiled.parameters},
+            self.bindings(compiled.reads, store),
+        )
+
+    def compute_store(self, reads: Iterable[TableRef], default: str = "warehouse") -> str:
+        """The warehouse that holds what ``reads`` names; of several, the one that holds most, ``default`` when tied."""
+        homes = [home for home in map(self.home, reads) if home is not None]
+        return max(homes, key=lambda home: (homes.count(home), home == default), default=default)
+
+    def home(self, ref: TableRef) -> str | None:
+        """The store that holds a table; None for a view without offline rows."""
+        if ref.kind == "source":
+            return self.registry.sources[ref.name].spec.store
+        return self.registry.views[ref.name].spec.storage.offline
+
+    def close(self) -> None:
+        """Closes what was opened, and stops embedded servers that nobody else uses."""
+        with self._lock:
+            self._warehouses.clear()
+            self._online_stores.clear()
+            self._opened.close()
+
+    def __enter__(self) -> Project:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @cached_property
+    def _context(self) -> StoreContext:
+        return StoreContext(self.state, self.data, self.tokens, self._opened)
+
+    def _store_spec(self, name: str) -> StoreSpec:
+        stores = self.profile.stores
+        if name not in stores:
+            raise StoreError(
+                UNKNOWN_STORE.problem(
+                    f"profile '{self.profile_name}' has no store '{name}'.{did_you_mean(name, stores)}",
+                    mend=f"add it to the profile in platform.yaml, or use one of {', '.join(stores)}",
+                    where=self.registry.origins[("platform", self.registry.platform.name)].where(
+                        "profiles", self.profile_name, "stores"
+                    ),
+                )
+            )
+        return stores[name]
+
+    def _binding(self, ref: TableRef, store: str) -> Binding | None:
+        home = self.home(ref)
+        assert home is not None, f"{ref} is read, so it has rows"
+        binding = self._home_binding(ref, home)
+        if binding is None or home == store:
+            return binding
+        return StreamTable(table_stream(self.warehouse(home), TableName(ref.schema, ref.name), self._schema(ref), binding))
+
+    def _home_binding(self, ref: TableRef, home: str) -> Binding | None:
+        if ref.kind == "view":
+            return self.warehouse(home).binding(TableName(ref.schema, ref.name))
+        source = self.registry.sources[ref.name].spec
+        if source.path is not None:
+            return FilesTable(str(self.data / source.path), source.format, self._schema(ref))
+        assert source.table is not None
+        schema, _, name = source.table.rpartition(".")
+        return NativeTable(TableName(schema, name))
+
+    def _schema(self, ref: TableRef) -> TableSchema:
+        if ref.kind == "view":
+            return self.compiled.views[ref.name].schema
+        columns = self.registry.sources[ref.name].spec.columns
+        return TableSchema(tuple(Column(name, column.type) for name, column in columns.items()))
+
+
+def state_folder(root: Path) -> Path:
+    """Where a project keeps what it makes: ``$FP_HOME``, else ``.fp`` beside a root called ``feature_defs``, else ``.fp`` in the root."""
+    if given := os.environ.get(STATE_VARIABLE):
+        return Path(given).expanduser().absolute()
+    return (root.parent if root.name == "feature_defs" else root) / ".fp"
+
+
+def _profile(registry: Registry, wanted: str | None) -> str:
+    known = registry.platform.profiles
+    name = wanted or registry.platform.default_profile
+    if name not in known:
+        raise UsageError(
+            UNKNOWN_PROFILE.problem(
+                f"the project has no profile '{name}'.{did_you_mean(name, known)}",
+                mend=f"use one of {', '.join(known)}, or add it to platform.yaml",
+            )
+        )
+    return name
+
+
+def _limited(registry: Registry, domains: Sequence[str]) -> Registry:
+    """The views and services of ``domains``, and all views that they read."""
+    from dataclasses import replace
+
+    unknown = [name for name in domains if name not in registry.domains]
+    if unknown:
+        raise RegistryError(
+            UNKNOWN_DOMAIN.problem(
+                f"there is no domain '{name}'.{did_you_mean(name, registry.domains)}",
+                mend=f"use some of {', '.join(registry.domains)}",
+            )
+            for name in unknown
+        )
+    services = {name: service for name, service in registry.services.items() if service.domain in domains}
+    wanted = {name for name, view in registry.views.items() if view.domain in domains}
+    wanted |= {view for service in services.values() for view, _ in service.features}
+    wanted |= {above for name in tuple(wanted) for above in registry.upstream(name)}
+    views = {name: view for name, view in registry.views.items() if name in wanted}
+    return replace(registry, views=views, services=services)

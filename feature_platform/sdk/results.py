@@ -1,0 +1,110 @@
+"""Rows that are handed to people: read lazily, in the library of their choice."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from feature_platform.governance.labels import CLEAN, Labels, describe
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import polars as pl
+    import pyarrow as pa
+
+    from feature_platform.registry.graph import ColumnRef
+
+Role = Literal["spine", "feature", "column"]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnInfo:
+    """What is known of a column of a result.
+
+    ``type`` is the logical type's name; for columns that a spine brought along, Arrow's. ``direct`` are the columns whose values flow
+    into it, ``indirect`` those that decide about rows or branches.
+    """
+
+    name: str
+    type: str
+    role: Role = "column"
+    labels: Labels = CLEAN
+    direct: frozenset[ColumnRef] = frozenset()
+    indirect: frozenset[ColumnRef] = frozenset()
+    description: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.type} ({describe(self.labels)})"
+
+
+@dataclass(frozen=True)
+class Result:
+    """Rows of a query or a training set. Nothing is computed before it is read; each read computes anew.
+
+    Timestamps are ``timestamp[us, tz=UTC]``, decimals ``decimal128``, a missing value is NULL (in pandas: ``NaN``, ``NaT`` or ``None``).
+    """
+
+    columns: tuple[ColumnInfo, ...]
+    _open: Callable[[], pa.RecordBatchReader]
+
+    def reader(self) -> pa.RecordBatchReader:
+        """A stream of batches: memory does not grow with the number of rows."""
+        return self._open()
+
+    def to_arrow(self) -> pa.Table:
+        """All rows as one Arrow table."""
+        with self._open() as reader:
+            return reader.read_all()
+
+    def to_pandas(self) -> pd.DataFrame:
+        """All rows as a pandas data frame; decimals are ``decimal.Decimal`` objects, times are aware (UTC)."""
+        return self.to_arrow().to_pandas()
+
+    def to_polars(self) -> pl.DataFrame:
+        """All rows as a polars data frame."""
+        import polars as pl
+
+        frame = pl.from_arrow(self.to_arrow())
+        assert isinstance(frame, pl.DataFrame)
+        return frame
+
+    def column(self, name: str) -> ColumnInfo:
+        """The column called ``name``. Raises KeyError."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+    @property
+    def features(self) -> tuple[ColumnInfo, ...]:
+        """The columns that are features."""
+        return tuple(column for column in self.columns if column.role == "feature")
+
+
+TrainingSet = Result
+"""A spine with features beside it: its rows, order, duplicates and extra columns are the caller's."""
+
+
+def in_utc(schema: pa.Schema, keep: Sequence[str] = ()) -> pa.Schema:
+    """``schema`` with every zoneless timestamp as ``timestamp[us, tz=UTC]``, but for the columns in ``keep``."""
+    import pyarrow as pa
+
+    def aware(field: pa.Field) -> pa.Field:
+        if field.name in keep or not pa.types.is_timestamp(field.type) or field.type.tz is not None:
+            return field
+        return field.with_type(pa.timestamp("us", tz="UTC"))
+
+    return pa.schema([aware(field) for field in schema])
+
+
+def cast_stream(reader: pa.RecordBatchReader, schema: pa.Schema) -> pa.RecordBatchReader:
+    """The same batches, as ``schema``; only for casts that lose nothing."""
+    import pyarrow as pa
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        with reader:
+            for batch in reader:
+                yield batch.cast(schema)
+
+    return pa.RecordBatchReader.from_batches(schema, batches())
