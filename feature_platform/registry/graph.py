@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from feature_platform.errors import Location
 from feature_platform.specs.models import (
     Domain,
     Entity,
@@ -21,6 +20,18 @@ from feature_platform.specs.models import (
     Policy,
     Source,
 )
+from feature_platform.specs.origins import Origin
+
+__all__ = [
+    "ColumnRef",
+    "LinkedService",
+    "LinkedSource",
+    "LinkedView",
+    "Origin",
+    "Registry",
+    "TableKind",
+    "TableRef",
+]
 
 TableKind = Literal["source", "view"]
 
@@ -53,24 +64,6 @@ class ColumnRef:
 
     def __str__(self) -> str:
         return f"{self.table.name}.{self.column}"
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where a document stands: its own location and that of every field in it.
-
-    ``fields`` is keyed by path, e.g. ``("aggregations", 0, "column")``.
-    """
-
-    location: Location
-    fields: Mapping[tuple[str | int, ...], Location]
-
-    def where(self, *path: str | int) -> Location:
-        """The place of a field, or of its nearest ancestor that was written."""
-        for length in range(len(path), 0, -1):
-            if (found := self.fields.get(path[:length])) is not None:
-                return found
-        return self.location
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Lengths of time as authors write them: ``90s``, ``5m``, ``12h``, ``30d``, ``2w``; ``all`` for a window without start."""
+"""Lengths of time as authors write them: ``90s``, ``12h``, ``30d``, ``2w``, and ``all`` for a window without start."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import core_schema
+from pydantic_core import PydanticCustomError, core_schema
 
 _UNITS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 _PATTERN: Final = r"^[1-9][0-9]{0,6}[smhdw]$"
@@ -47,9 +47,14 @@ class Duration:
     def _validate(cls, value: Any) -> Duration:
         if isinstance(value, cls):
             return value
-        if not isinstance(value, str):
-            raise ValueError(f"{value!r} is not a duration; write text such as 5m, 12h, 30d")
-        return cls.parse(value)
+        try:
+            if isinstance(value, str):
+                return cls.parse(value)
+        except ValueError:
+            pass
+        what = f"'{value[:40]}' is not a duration" if isinstance(value, str) else "a duration is text such as 30d"
+        mend = "Write a whole number above 0 and a unit: 90s, 5m, 12h, 30d, 2w."
+        raise PydanticCustomError("fault", "{what}", {"what": what, "mend": mend})
 
     @classmethod
     def __get_pydantic_json_schema__(

@@ -9,11 +9,14 @@ whether the SQL in them is allowed is ``feature_platform.compiler``'s.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
 
+from feature_platform.errors import did_you_mean
 from feature_platform.specs.durations import ALL, Duration, is_all
 from feature_platform.types import DataType
 
@@ -21,14 +24,53 @@ NAME_PATTERN: Final = r"^[a-z][a-z0-9_]{0,62}$"
 OWNER_PATTERN: Final = r"^(team:[A-Za-z0-9][A-Za-z0-9_.-]*|[^@\s]+@[^@\s]+\.[^@\s]+)$"
 FEATURE_PATTERN: Final = r"^[a-z][a-z0-9_]{0,62}:(\*|[a-z][a-z0-9_]{0,126})$"
 SCHEDULE_PATTERN: Final = r"^(@hourly|@daily|@weekly|@monthly|(\S+\s+){4}\S+)$"
+COLUMN_PATTERN: Final = r"^[A-Za-z_][A-Za-z0-9_]{0,126}$"
+TABLE_PATTERN: Final = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?$"
+VARIABLE_PATTERN: Final = r"^[A-Z][A-Z0-9_]*$"
+MEMORY_PATTERN: Final = r"^[1-9][0-9]*(MB|GB)$"
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]
-ColumnName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,126}$")]
+ColumnName = Annotated[str, Field(pattern=COLUMN_PATTERN)]
 Owner = Annotated[str, Field(pattern=OWNER_PATTERN, description="`team:<name>` or an e-mail address")]
 
 
+def _fault(what: str, mend: str) -> PydanticCustomError:
+    """A value that is wrong in itself."""
+    return PydanticCustomError("fault", "{what}", {"what": what, "mend": mend})
+
+
+def _contradiction(what: str, mend: str, field: str | None = None) -> PydanticCustomError:
+    """Fields that exclude or need each other; ``field`` is the one to point at."""
+    return PydanticCustomError("contradiction", "{what}", {"what": what, "mend": mend, "field": field})
+
+
 def _parse_type(value: Any) -> Any:
-    return DataType.parse(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    try:
+        return DataType.parse(value)
+    except ValueError as error:
+        names = ("boolean", "int", "bigint", "double", "string", "date", "timestamp", "decimal(18,2)", "array<string>")
+        hint = _TYPES_ELSEWHERE.get(value.lower().partition("(")[0])
+        meant = f" Did you mean '{hint}'?" if hint else did_you_mean(value, names)
+        raise _fault(str(error), f"Use one of {', '.join(names)}.{meant}") from None
+
+
+_TYPES_ELSEWHERE: Final = {
+    "integer": "int",
+    "int64": "bigint",
+    "long": "bigint",
+    "float": "double",
+    "float64": "double",
+    "numeric": "decimal(18,2)",
+    "decimal": "decimal(18,2)",
+    "text": "string",
+    "varchar": "string",
+    "str": "string",
+    "bool": "boolean",
+    "datetime": "timestamp",
+    "timestamptz": "timestamp",
+}
 
 
 def _parse_window(value: Any) -> Any:
@@ -38,8 +80,14 @@ def _parse_window(value: Any) -> Any:
 def _parse_utc(value: Any) -> Any:
     if not isinstance(value, str):
         return value
-    moment = datetime.fromisoformat(value)
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    try:
+        moment = datetime.fromisoformat(value)
+        return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+    except (ValueError, OverflowError):
+        raise _fault(
+            f"'{value[:40]}' is not a date or time",
+            "Write it as 2026-01-31, 2026-01-31T06:00:00 or 2026-01-31T06:00:00Z.",
+        ) from None
 
 
 ColumnType = Annotated[
@@ -54,7 +102,9 @@ Window = Annotated[
 ]
 
 UtcTime = Annotated[
-    datetime, BeforeValidator(_parse_utc), WithJsonSchema({"type": "string", "examples": ["2026-01-01", "2026-01-01T06:00:00"]})
+    datetime,
+    BeforeValidator(_parse_utc),
+    WithJsonSchema({"type": "string", "examples": ["2026-01-01", "2026-01-01T06:00:00"]}),
 ]
 """An instant in UTC, held without a zone."""
 
@@ -112,7 +162,8 @@ class Domain(Document):
     kind: Literal["domain"]
     owner: Owner
     purposes: tuple[Name, ...] = Field(
-        default=(), description="Purposes for which this domain's views may be used. Empty: every purpose of the platform."
+        default=(),
+        description="Purposes for which this domain's views may be used. Empty: every purpose of the platform.",
     )
 
 
@@ -156,7 +207,7 @@ class Source(Document):
     store: Name = Field(default="warehouse", description="The store of the profile that holds the table.")
     table: str | None = Field(
         default=None,
-        pattern=r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?$",
+        pattern=TABLE_PATTERN,
         description="Table in that store, `table` or `schema.table`.",
     )
     path: str | None = Field(
@@ -176,10 +227,14 @@ class Source(Document):
 
     @model_validator(mode="after")
     def _one_place(self) -> Source:
-        if (self.table is None) == (self.path is None):
-            raise ValueError("a source has either `table` or `path`")
+        if self.table is None and self.path is None:
+            raise _contradiction("a source has either `table` or `path`, this one has neither", "Add one of the two.")
+        if self.table is not None and self.path is not None:
+            raise _contradiction("a source has either `table` or `path`, this one has both", "Remove one.", "path")
         if self.available_at and not self.event_time:
-            raise ValueError("`available_at` needs `event_time`")
+            raise _contradiction(
+                "`available_at` says nothing without `event_time`", "Add `event_time:`.", "available_at"
+            )
         return self
 
 
@@ -190,16 +245,20 @@ class Aggregation(Spec):
     column: ColumnName | None = Field(default=None, description="Left out only for `count` and `time_since_last`.")
     windows: tuple[Window, ...] = Field(min_length=1, description="`1h`, `30d`, … or `all`.")
     name: Name | None = Field(default=None, description="Default: `<column>_<function>`, or the function alone.")
-    where: str | None = Field(default=None, description="A condition on the source's columns; rows that fail it do not count.")
-    default: int | float | str | bool | None = Field(default=None, description="Replaces NULL, or the 0 of an empty count.")
+    where: str | None = Field(
+        default=None, description="A condition on the source's columns; rows that fail it do not count."
+    )
+    default: int | float | str | bool | None = Field(
+        default=None, description="Replaces NULL, or the 0 of an empty count."
+    )
     description: str = ""
 
     @model_validator(mode="after")
     def _column_fits(self) -> Aggregation:
         if self.column is None and self.function not in ("count", "time_since_last"):
-            raise ValueError(f"`{self.function}` needs a `column`")
+            raise _contradiction(f"`{self.function}` needs a `column`", "Add `column:`.", "function")
         if len({window.text for window in self.windows}) != len(self.windows):
-            raise ValueError("a window is listed twice")
+            raise _contradiction("a window is listed twice", "Remove one of the two.", "windows")
         return self
 
     @property
@@ -226,7 +285,9 @@ class FeatureContract(Spec):
     """What a feature promises. Checked on staged rows, before anyone can see them."""
 
     description: str = ""
-    type: ColumnType | None = Field(default=None, description="The promised type; a query that gives another does not compile.")
+    type: ColumnType | None = Field(
+        default=None, description="The promised type; a query that gives another does not compile."
+    )
     not_null: bool = False
     null_rate_max: float | None = Field(default=None, ge=0, le=1)
     min: int | float | None = None
@@ -234,8 +295,14 @@ class FeatureContract(Spec):
     pii: Classification | None = Field(
         default=None, description="`none` states, with `pii_reason`, that a finding of the PII gate is wrong."
     )
-    pii_reason: str = ""
-    tags: tuple[str, ...] = ()
+    pii_reason: str = Field(default="", description="Why the finding is wrong; for the privacy officer.")
+    tags: tuple[str, ...] = Field(default=(), description="Free words for the catalogue.")
+
+    @model_validator(mode="after")
+    def _range_is_not_empty(self) -> FeatureContract:
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise _contradiction("`min` is greater than `max`", "Swap or mend them.", "min")
+        return self
 
 
 class RowContract(Spec):
@@ -247,6 +314,12 @@ class RowContract(Spec):
     freshness: Duration | None = Field(
         default=None, description="Newest event time may be this old at the time the run stands for."
     )
+
+    @model_validator(mode="after")
+    def _range_is_not_empty(self) -> RowContract:
+        if self.rows_min is not None and self.rows_max is not None and self.rows_min > self.rows_max:
+            raise _contradiction("`rows_min` is greater than `rows_max`", "Swap or mend them.", "rows_min")
+        return self
 
 
 class Materialization(Spec):
@@ -270,6 +343,28 @@ class Materialization(Spec):
         return (self.online,) if isinstance(self.online, str) else self.online
 
 
+_FOREIGN: Final[dict[str, tuple[str, ...]]] = {
+    "sql": ("source", "keys", "where", "accuracy", "inputs", "request"),
+    "aggregations": ("event_time", "available_at", "ttl", "inputs", "request"),
+    "derived": (
+        "source",
+        "keys",
+        "where",
+        "accuracy",
+        "event_time",
+        "available_at",
+        "ttl",
+        "contract",
+        "materialization",
+    ),
+}
+"""The three ways to define a view, and the fields that mean nothing there: a derived view is computed at read time."""
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
 class FeatureView(Document):
     """Features of one entity from one definition: SQL, windowed aggregations, or derived at read time."""
 
@@ -281,7 +376,9 @@ class FeatureView(Document):
     purposes: tuple[Name, ...] = Field(default=(), description="Default: the domain's.")
 
     sql: str | None = Field(default=None, description="One SELECT over sources and other views, by name.")
-    event_time: ColumnName | None = Field(default=None, description="Of an SQL view: its column with the time of the row.")
+    event_time: ColumnName | None = Field(
+        default=None, description="Of an SQL view: its column with the time of the row."
+    )
     available_at: ColumnName | None = Field(default=None, description="Of an SQL view. Default: `event_time`.")
     ttl: Duration | None = Field(default=None, description="Rows older than this at query time are not used.")
 
@@ -290,7 +387,9 @@ class FeatureView(Document):
         default_factory=dict, description="Entity key → column of the source, where the names differ."
     )
     where: str | None = Field(default=None, description="Of an aggregation view: a condition for all its features.")
-    accuracy: Accuracy = Field(default="exact", description="`exact` to the microsecond, or as of the last scheduled `snapshot`.")
+    accuracy: Accuracy = Field(
+        default="exact", description="`exact` to the microsecond, or as of the last scheduled `snapshot`."
+    )
     aggregations: tuple[Aggregation, ...] = ()
 
     inputs: tuple[Name, ...] = Field(default=(), description="Of a derived view: the views whose features it reads.")
@@ -307,23 +406,31 @@ class FeatureView(Document):
 
     @model_validator(mode="after")
     def _one_definition(self) -> FeatureView:
-        given = [name for name in ("sql", "aggregations", "derived") if getattr(self, name)]
-        if len(given) != 1:
-            raise ValueError("a feature view has exactly one of `sql`, `aggregations`, `derived`")
+        given = [name for name in _FOREIGN if getattr(self, name)]
+        if not given:
+            raise _contradiction(
+                "a feature view is defined by `sql`, `aggregations` or `derived`; this one has none of them", "Add one."
+            )
+        if len(given) > 1:
+            raise _contradiction(
+                f"a feature view has one definition; this one has {_listed(given)}", "Split the view.", given[1]
+            )
+        form = given[0]
+        foreign = [name for name in (*_FOREIGN[form], *_FOREIGN) if name in self.model_fields_set and name != form]
+        if foreign:
+            raise _contradiction(
+                f"{_listed(foreign)} {'does' if len(foreign) == 1 else 'do'} not belong to a view with `{form}`",
+                "Remove it." if len(foreign) == 1 else "Remove them.",
+                foreign[0],
+            )
         if self.aggregations and not self.source:
-            raise ValueError("`aggregations` need a `source`")
+            raise _contradiction(
+                "`aggregations` need a `source`", "Add `source:` with the events to count.", "aggregations"
+            )
         if self.derived and not (self.inputs or self.request):
-            raise ValueError("`derived` features need `inputs` or `request`")
-        if self.derived and self.materialization:
-            raise ValueError("a derived view is computed when it is read; it has no `materialization`")
-        foreign = {
-            "sql": ("source", "keys", "where", "inputs", "request"),
-            "aggregations": ("event_time", "available_at", "inputs", "request", "ttl"),
-            "derived": ("source", "keys", "where", "event_time", "available_at", "ttl"),
-        }[given[0]]
-        for name in foreign:
-            if getattr(self, name):
-                raise ValueError(f"`{name}` does not belong to a view with `{given[0]}`")
+            raise _contradiction(
+                "`derived` features need something to compute from", "Add `inputs:` (views) or `request:`.", "derived"
+            )
         return self
 
     @property
@@ -363,7 +470,10 @@ class FeatureService(Document):
 
 
 class PolicyRule(Spec):
-    """What may be done with columns of some classifications, for some purposes and roles. The most restrictive rule that matches wins."""
+    """What may be done with columns of some classifications, for some purposes and roles.
+
+    The most restrictive rule that matches wins.
+    """
 
     classification: tuple[Classification, ...] | Classification
     purposes: tuple[Name, ...] = Field(default=(), description="Empty: every purpose.")
@@ -391,7 +501,7 @@ class DuckDBDeltaStore(Spec):
 
     type: Literal["duckdb_delta"]
     path: str = Field(default="warehouse", description="Folder of the tables; relative to the state folder.")
-    memory_limit: str = Field(default="1GB", pattern=r"^[1-9][0-9]*(MB|GB)$")
+    memory_limit: str = Field(default="1GB", pattern=MEMORY_PATTERN)
     threads: int | None = Field(default=None, ge=1)
 
 
@@ -400,7 +510,9 @@ class PostgresStore(Spec):
 
     type: Literal["postgres"]
     url_env: str | None = Field(
-        default=None, pattern=r"^[A-Z][A-Z0-9_]*$", description="Environment variable with the URL. None: embedded server."
+        default=None,
+        pattern=VARIABLE_PATTERN,
+        description="Environment variable with the URL. None: embedded server.",
     )
     schema_prefix: str = Field(default="fp", pattern=NAME_PATTERN)
 
@@ -409,7 +521,7 @@ class RedisStore(Spec):
     """A Redis server: the embedded one, or the one that an environment variable names."""
 
     type: Literal["redis"]
-    url_env: str | None = Field(default=None, pattern=r"^[A-Z][A-Z0-9_]*$")
+    url_env: str | None = Field(default=None, pattern=VARIABLE_PATTERN)
     key_prefix: str = Field(default="fp", pattern=NAME_PATTERN)
 
 
@@ -422,7 +534,7 @@ class Profile(Spec):
     stores: dict[Name, StoreSpec] = Field(min_length=1)
     data: str = Field(default="data", description="Folder that source paths start from; relative to the state folder.")
     token_key_env: str = Field(
-        default="FP_TOKEN_KEY", pattern=r"^[A-Z][A-Z0-9_]*$", description="Environment variable with the token key."
+        default="FP_TOKEN_KEY", pattern=VARIABLE_PATTERN, description="Environment variable with the token key."
     )
 
 
@@ -433,12 +545,18 @@ class Platform(Document):
     purposes: dict[Name, str] = Field(min_length=1, description="Why data is used: name → description.")
     default_profile: Name = "embedded"
     profiles: dict[Name, Profile] = Field(min_length=1)
-    strict_pii: bool = Field(default=True, description="An unclassified column whose name looks personal does not compile.")
+    strict_pii: bool = Field(
+        default=True, description="An unclassified column whose name looks personal does not compile."
+    )
 
     @model_validator(mode="after")
     def _default_exists(self) -> Platform:
         if self.default_profile not in self.profiles:
-            raise ValueError(f"`default_profile` '{self.default_profile}' is not one of `profiles`")
+            raise _contradiction(
+                f"the default profile '{self.default_profile}' is not one of `profiles`",
+                f"Use one of {', '.join(self.profiles)}.{did_you_mean(self.default_profile, self.profiles)}",
+                "default_profile" if "default_profile" in self.model_fields_set else None,
+            )
         return self
 
 

@@ -1,0 +1,103 @@
+"""Loads a project's documents: finds the files, reads them, validates each document, and reports all problems together.
+
+>>> load(Path("feature_defs")).documents[0].spec.name  # doctest: +SKIP
+'customers'
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from feature_platform.errors import Problem, SpecError
+from feature_platform.specs.files import decode, find_files, read_bytes
+from feature_platform.specs.json_reader import read_json
+from feature_platform.specs.models import AnySpec
+from feature_platform.specs.origins import Origin
+from feature_platform.specs.raw import RawDocument
+from feature_platform.specs.validation import validate
+from feature_platform.specs.yaml_reader import read_yaml
+
+
+@dataclass(frozen=True)
+class LoadedDocument:
+    """A valid document and where it was written."""
+
+    spec: AnySpec
+    origin: Origin
+
+
+@dataclass(frozen=True)
+class LoadedProject:
+    """Every document under a folder, by file and place in it. They have not been linked: see ``registry``."""
+
+    documents: tuple[LoadedDocument, ...]
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """A document that has problems, as far as it could still be identified."""
+
+    kind: str | None
+    name: str | None
+
+
+@dataclass(frozen=True)
+class FileReport:
+    """What one file gave. Without ``problems`` every document of the file is in ``documents``."""
+
+    documents: tuple[LoadedDocument, ...]
+    problems: tuple[Problem, ...]
+    unusable: tuple[Unusable, ...] = ()
+
+
+def load(root: Path) -> LoadedProject:
+    """All documents under ``root``.
+
+    Raises:
+        SpecError: with every problem of every file; nothing is loaded in part.
+    """
+    files, problems = find_files(root)
+    documents: list[LoadedDocument] = []
+    for file in files:
+        content = read_bytes(file)
+        if isinstance(content, Problem):
+            problems.append(content)
+            continue
+        report = parse(content, file.shown)
+        problems.extend(report.problems)
+        documents.extend(report.documents)
+    if problems:
+        raise SpecError(problems)
+    return LoadedProject(tuple(documents))
+
+
+def parse(content: bytes, file: str) -> FileReport:
+    """The documents in one file's ``content``; ``file`` is its path from the root, which errors show."""
+    text = decode(content, file)
+    if isinstance(text, Problem):
+        return FileReport((), (text,), (Unusable(None, None),))
+    raw_file = (read_json if file.lower().endswith(".json") else read_yaml)(text, file)
+    problems = list(raw_file.problems)
+    documents: list[LoadedDocument] = []
+    unusable: list[Unusable] = [] if raw_file.complete else [Unusable(None, None)]
+    for raw in _whole(raw_file.documents, complete=raw_file.complete):
+        spec, found = validate(raw)
+        problems.extend(found)
+        if spec is not None and raw.sound:
+            documents.append(LoadedDocument(spec, raw.origin))
+        else:
+            unusable.append(_identify(raw))
+    return FileReport(tuple(documents), tuple(problems), tuple(unusable))
+
+
+def _whole(documents: Sequence[RawDocument], *, complete: bool) -> Sequence[RawDocument]:
+    """Of a file that broke off, the last document is a fragment: what it lacks says nothing about the author."""
+    return documents if complete else documents[:-1]
+
+
+def _identify(raw: RawDocument) -> Unusable:
+    fields = raw.value if isinstance(raw.value, dict) else {}
+    kind, name = fields.get("kind"), fields.get("name")
+    return Unusable(kind if isinstance(kind, str) else None, name if isinstance(name, str) else None)
