@@ -1,7 +1,7 @@
 """The tables of the demonstration data: names, columns, types and what is personal in them.
 
 These constants are what :mod:`feature_platform.demo.generate` writes and what the sources of the example project
-declare, column by column. Every table lies in ``<data folder>/<table>/*.parquet``. Times are UTC, without a zone, to the
+declare, column by column. Every table lies in ``<data folder>/<table>/*.parquet``. Times are UTC, without zone, to the
 microsecond; amounts are in the currency of their row.
 """
 
