@@ -55,6 +55,11 @@ def try_exclusive(path: Path, *, create: bool = True) -> Lease | None:
     return _lock(path, fcntl.LOCK_EX | fcntl.LOCK_NB, create=create)
 
 
+def try_shared(path: Path) -> Lease | None:
+    """A lock that others may share, or None when somebody holds it for himself or there is no such file."""
+    return _lock(path, fcntl.LOCK_SH | fcntl.LOCK_NB, create=False)
+
+
 def shared(path: Path) -> Lease:
     """A lock that others may share; waits for an exclusive holder."""
     lease = _lock(path, fcntl.LOCK_SH, create=True)
