@@ -51,6 +51,20 @@ class Screen:
         with console.status(what):
             yield
 
+    @contextmanager
+    def counting(self, what: str) -> Iterator[Callable[[int], None]]:
+        """Shows how many rows went by; call what it gives with each batch's number. Nothing without a terminal."""
+        console = standard_error()
+        if self.machine or not console.is_terminal:
+            yield lambda rows: None
+            return
+        from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+        columns = (SpinnerColumn(), TextColumn("{task.description}: {task.completed:,} rows"), TimeElapsedColumn())
+        with Progress(*columns, console=console, transient=True) as progress:
+            task = progress.add_task(what, total=None)
+            yield lambda rows: progress.advance(task, rows)
+
 
 def standard_output() -> Console:
     """A console on standard output, without colours or wrapping tricks when it is not a terminal."""

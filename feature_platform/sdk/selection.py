@@ -58,6 +58,11 @@ def select(project: Project, wanted: Sequence[str], asker: Asker) -> tuple[Selec
     return tuple(chosen.values())
 
 
+def refused(project: Project, selected: Selected, asker: Asker) -> bool:
+    """Whether the purpose may not have the feature."""
+    return any(_refusals(project, [selected], asker))
+
+
 def service_named(project: Project, name: str, asker: Asker) -> CompiledService:
     """A service, if the session's purpose is the service's.
 

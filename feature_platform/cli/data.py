@@ -1,0 +1,208 @@
+"""Commands for people who use features: ``features``, ``training-set``, ``get``, ``sql``. A skin over the SDK."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from feature_platform.cli.codes import BAD_VALUE
+from feature_platform.cli.options import JsonOption, ProfileOption, ProjectOption, PurposeOption, RoleOption
+from feature_platform.cli.screen import Screen
+from feature_platform.cli.session import connected, opened
+from feature_platform.errors import UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from feature_platform.project.project import Project
+    from feature_platform.sdk.online import FeatureVectors
+
+OutOption = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", help="Write all rows to a .parquet or .csv file instead of showing some.", show_default=False),
+]
+LimitOption = Annotated[int, typer.Option("--limit", "-n", min=0, help="Rows to show.")]
+
+
+def features(
+    search: Annotated[list[str] | None, typer.Argument(help="Words to look for.", show_default=False)] = None,
+    purpose: PurposeOption = None,
+    role: RoleOption = "author",
+    project: ProjectOption = None,
+    profile: ProfileOption = None,
+    json: JsonOption = False,
+) -> None:
+    """List features: name, type, labels, description. With a purpose, those that it may have."""
+    screen = Screen(json)
+    with opened(screen, project, profile) as found:
+        from feature_platform.governance.labels import describe
+        from feature_platform.sdk.client import known_purpose
+        from feature_platform.sdk.search import find_features
+        from feature_platform.sdk.selection import Asker
+
+        asker = Asker(known_purpose(found, purpose), role) if purpose is not None else None
+        infos = find_features(found, " ".join(search or ()), asker)
+
+        def human() -> Iterator[RenderableType]:
+            from feature_platform.cli.tables import plain_table
+
+            rows = [(info.name, info.type, info.entity, describe(info.labels), info.description) for info in infos]
+            yield plain_table(("feature", "type", "entity", "labels", "description"), rows)
+            yield f"[dim]{len(infos)} features[/]"
+
+        listed = [
+            {
+                "name": info.name,
+                "type": info.type,
+                "entity": info.entity,
+                "domain": info.domain,
+                "owner": info.owner,
+                "labels": describe(info.labels),
+                "online": info.online,
+                "description": info.description,
+            }
+            for info in infos
+        ]
+        screen.show({"features": listed}, human)
+
+
+def training_set(
+    spine: Annotated[Path, typer.Argument(help="Rows to get features for: a .parquet or .csv file.", show_default=False)],
+    feature: Annotated[
+        list[str], typer.Option("--feature", "-f", help="`view:feature`, `view:*` or a service. Repeat it.", show_default=False)
+    ],
+    time: Annotated[str, typer.Option("--time", "-t", help="The spine's column with each row's time (UTC).")] = "event_time",
+    purpose: PurposeOption = None,
+    role: RoleOption = "author",
+    out: OutOption = None,
+    limit: LimitOption = 10,
+    project: ProjectOption = None,
+    profile: ProfileOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Put features beside the rows of a spine, as they were known at each row's time."""
+    screen = Screen(json)
+    with opened(screen, project, profile) as found:
+        from feature_platform.cli.tables import show_result
+        from feature_platform.sdk.client import FeatureStore
+
+        rows = _csv_spine(found, spine) if spine.suffix.lower() == ".csv" else spine
+        session = FeatureStore(found, purpose=_purpose(found, purpose, feature), role=role)
+        show_result(screen, session.training_set(rows, feature, time=time), out, limit)
+
+
+def get(
+    service: Annotated[str, typer.Argument(help="A feature service.", show_default=False)],
+    values: Annotated[
+        list[str], typer.Argument(metavar="NAME=VALUE...", help="Keys, and values that derived features ask for.", show_default=False)
+    ],
+    purpose: PurposeOption = None,
+    role: RoleOption = "author",
+    project: ProjectOption = None,
+    profile: ProfileOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Get the newest features of one entity, as a model would."""
+    screen = Screen(json)
+    with opened(screen, project, profile) as found:
+        from feature_platform.sdk.client import FeatureStore
+
+        session = FeatureStore(found, purpose=_purpose(found, purpose, [service]), role=role)
+        entity = _entity(values, session.online_inputs(service))
+        session.online(service, entity)  # opens the connections, which is not what a model waits for
+        vectors = session.online(service, entity)
+        screen.show(_vector_as_dict(vectors), lambda: _vector_for_people(vectors))
+
+
+def sql(
+    query: Annotated[str, typer.Argument(help="One SELECT over sources and views, by name.", show_default=False)],
+    purpose: Annotated[str, typer.Option("--purpose", help="Why the data is used; one of the project's purposes.", show_default=False)],
+    role: RoleOption = "author",
+    out: OutOption = None,
+    limit: LimitOption = 20,
+    project: ProjectOption = None,
+    profile: ProfileOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Run a guarded query: personal columns are what the policy makes of them for the purpose."""
+    screen = Screen(json)
+    with connected(screen, project, profile, purpose, role) as session:
+        from feature_platform.cli.tables import show_result
+
+        show_result(screen, session.sql(query), out, limit)
+
+
+def _purpose(project: Project, given: str | None, wanted: Sequence[str]) -> str:
+    """The purpose that was given, or that of the services that were asked for, if it is one and the same."""
+    if given is not None:
+        return given
+    purposes = {project.compiled.services[name].purpose for name in wanted if name in project.compiled.services}
+    if len(purposes) == 1:
+        return purposes.pop()
+    known = ", ".join(project.registry.platform.purposes)
+    raise UsageError(
+        BAD_VALUE.problem("no purpose is given", mend=f"say why the data is used: --purpose with one of {known}")
+    )
+
+
+def _csv_spine(project: Project, path: Path) -> Any:
+    """A CSV file as an Arrow table; columns called like a key or request value are read as its type, so `007` stays text."""
+    import pyarrow as pa
+    from pyarrow import csv
+
+    types = {key.name: key.type.arrow() for entity in project.registry.entities.values() for key in entity.keys}
+    for view in project.registry.views.values():
+        types |= {name: kind.arrow() for name, kind in view.spec.request.items()}
+    try:
+        return csv.read_csv(path, convert_options=csv.ConvertOptions(column_types=types))
+    except (OSError, pa.ArrowInvalid):
+        raise UsageError(
+            BAD_VALUE.problem(f"'{path}' is not a CSV file that can be read", mend="check the path, the header and the types")
+        ) from None
+
+
+def _entity(values: Sequence[str], needed: Mapping[str, Any]) -> dict[str, Any]:
+    from feature_platform.sdk.values import parse_text
+
+    entity: dict[str, Any] = {}
+    problems = []
+    for text in values:
+        name, equals, value = text.partition("=")
+        if not equals or name not in needed:
+            what = f"'{name}' is not asked for.{did_you_mean(name, needed)}" if equals else f"'{text}' is not NAME=VALUE"
+            problems.append(BAD_VALUE.problem(what, mend=f"give {', '.join(f'{name}=…' for name in needed)}"))
+            continue
+        try:
+            entity[name] = value if value.startswith("tok_") else parse_text(value, needed[name])
+        except ValueError as error:
+            problems.append(BAD_VALUE.problem(f"{name}: {error}", mend=f"give a {needed[name]}"))
+    if problems:
+        raise UsageError(problems)
+    return entity
+
+
+def _vector_as_dict(vectors: FeatureVectors) -> dict[str, Any]:
+    vector = vectors[0]
+    return {
+        "entity": dict(vector.entity),
+        "features": {
+            name: {"value": value, "status": vector.statuses[name], "event_time": vector.event_times[name]}
+            for name, value in vector.values.items()
+        },
+        "latency_ms": round(vectors.latency.total_seconds() * 1_000, 3),
+    }
+
+
+def _vector_for_people(vectors: FeatureVectors) -> Iterator[RenderableType]:
+    from feature_platform.cli.tables import plain_table, shown
+
+    vector = vectors[0]
+    yield ", ".join(f"{name} = {shown(value)}" for name, value in vector.entity.items())
+    rows = [
+        (name, shown(value), vector.statuses[name], shown(vector.event_times[name])) for name, value in vector.values.items()
+    ]
+    yield plain_table(("feature", "value", "status", "event time"), rows)
+    yield f"[dim]{vectors.latency.total_seconds() * 1_000:.2f} ms[/]"

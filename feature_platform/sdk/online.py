@@ -1,0 +1,316 @@
+"""Online reads: the newest features of entities, for a model that waits for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from time import perf_counter
+from typing import TYPE_CHECKING, Any, Literal, overload
+
+from feature_platform.compiler.plan import CompiledView, Feature
+from feature_platform.errors import Problem, UsageError, did_you_mean
+from feature_platform.project.online import online_table
+from feature_platform.sdk.codes import NOT_ONLINE, REQUEST_VALUE
+from feature_platform.sdk.derived import Deriver, inputs_of
+from feature_platform.sdk.selection import Selected
+from feature_platform.sdk.tokens import key_token
+from feature_platform.sdk.values import as_type
+from feature_platform.specs.models import EntityKey
+from feature_platform.types import DataType
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from feature_platform.project.project import Project
+    from feature_platform.stores.protocols import OnlineRow, OnlineTable
+
+Status = Literal["present", "missing", "expired"]
+"""``missing``: the entity has no row; ``expired``: its row is older than the view's ttl. Both give the feature's empty value."""
+
+Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureVector:
+    """One entity's features. All mappings are by ``<view>__<feature>``, in the order that was asked for."""
+
+    entity: Mapping[str, Any]
+    """What the caller gave; keys that are personal as tokens."""
+    values: Mapping[str, Any]
+    """Times are aware (UTC), decimals ``Decimal``."""
+    statuses: Mapping[str, Status]
+    event_times: Mapping[str, datetime | None]
+    """When the value was true; of a derived feature, the oldest time among its inputs."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Entity and features as one flat dict."""
+        return {**self.entity, **self.values}
+
+
+class FeatureVectors(Sequence[FeatureVector]):
+    """The answer to an online read: one vector per entity, in the caller's order."""
+
+    def __init__(self, vectors: Sequence[FeatureVector], types: Mapping[str, DataType], latency: timedelta) -> None:
+        self._vectors = tuple(vectors)
+        self._types = types
+        self.latency = latency
+        """From the call until every value was there, derived features included."""
+
+    @overload
+    def __getitem__(self, index: int) -> FeatureVector: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[FeatureVector]: ...
+    def __getitem__(self, index: int | slice) -> FeatureVector | Sequence[FeatureVector]:
+        return self._vectors[index]
+
+    def __len__(self) -> int:
+        return len(self._vectors)
+
+    def to_dict(self) -> dict[str, list[Any]]:
+        """Columns: each name with one value per entity."""
+        names = dict.fromkeys(name for vector in self._vectors for name in (*vector.entity, *self._types))
+        return {name: [vector.to_dict().get(name) for vector in self._vectors] for name in names}
+
+    def to_arrow(self) -> pa.Table:
+        """One row per entity. Times are ``timestamp[us, tz=UTC]``."""
+        import pyarrow as pa
+
+        columns = self.to_dict()
+        arrays = {
+            name: pa.array(values, _given_out(self._types[name])) if name in self._types else pa.array(values)
+            for name, values in columns.items()
+        }
+        return pa.table(arrays)
+
+
+@dataclass(frozen=True)
+class _BaseView:
+    """A view whose rows lie in an online store."""
+
+    view: CompiledView
+    table: OnlineTable
+    store: str
+    keys: tuple[EntityKey, ...]
+    ttl: timedelta | None
+
+
+@dataclass(frozen=True)
+class OnlineReader:
+    """Reads one selection of features. Made once, used for every request."""
+
+    project: Project
+    deriver: Deriver
+    selected: tuple[Selected, ...]
+
+    def read(self, entities: Sequence[Mapping[str, Any]]) -> FeatureVectors:
+        """The vectors of ``entities``.
+
+        Raises:
+            UsageError: a key or request value is missing or of another type; every fault of every entity.
+            StoreError: a store can't be reached, or holds rows of another shape than the definitions.
+        """
+        began = perf_counter()
+        given = self._checked(entities)
+        found = self._base_rows(given)
+        self._derive(given, found)
+        vectors = [self._vector(entity, found, index) for index, entity in enumerate(given)]
+        return FeatureVectors(vectors, self._types, timedelta(seconds=perf_counter() - began))
+
+    @cached_property
+    def base(self) -> tuple[_BaseView, ...]:
+        """Every view that is read from a store, inputs of derived ones included.
+
+        Raises:
+            UsageError: some are not kept online.
+        """
+        names = dict.fromkeys(
+            name
+            for selected in self.selected
+            for name in ([selected.view.name] if selected.view.derive is None else self._inputs(selected.view))
+        )
+        linked = {name: self.project.registry.views[name].spec for name in names}
+        offline = [name for name, spec in linked.items() if not spec.storage.online_stores]
+        if offline:
+            raise UsageError(
+                NOT_ONLINE.problem(
+                    f"view '{name}' has no online store",
+                    mend="add `online:` to its materialization, or leave it out of what is read online",
+                    where=self.project.registry.views[name].origin.where("materialization"),
+                )
+                for name in offline
+            )
+        return tuple(self._base_view(name) for name in names)
+
+    @cached_property
+    def derived(self) -> tuple[CompiledView, ...]:
+        """Derived views among those selected."""
+        views = {selected.view.name: selected.view for selected in self.selected if selected.view.derive is not None}
+        return tuple(views.values())
+
+    @cached_property
+    def needed(self) -> Mapping[str, tuple[DataType, str | None, str]]:
+        """Values that each entity has to bring: name → type, classification, what for."""
+        wanted: dict[str, tuple[DataType, str | None, str]] = {}
+        for base in self.base:
+            for key in base.keys:
+                wanted.setdefault(key.name, (key.type, _classified(key), f"key of view '{base.view.name}'"))
+        for view in self.derived:
+            for name, kind in self.project.registry.views[view.name].spec.request.items():
+                wanted.setdefault(name, (kind, None, f"request value of view '{view.name}'"))
+        return wanted
+
+    @cached_property
+    def _types(self) -> Mapping[str, DataType]:
+        return {selected.column: selected.feature.column.type for selected in self.selected}
+
+    def _inputs(self, view: CompiledView) -> list[str]:
+        return [name for name, _ in inputs_of(view)]
+
+    def _base_view(self, name: str) -> _BaseView:
+        view = self.project.compiled.views[name]
+        spec = self.project.registry.views[name].spec
+        keys = self.project.registry.entity_of(name).keys
+        ttl = timedelta(microseconds=spec.ttl.microseconds) if spec.ttl else None
+        return _BaseView(view, online_table(view), spec.storage.online_stores[0], keys, ttl)
+
+    def _checked(self, entities: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        problems: list[Problem] = []
+        checked = []
+        for index, entity in enumerate(entities):
+            row = dict(entity)
+            for name, (kind, classification, use) in self.needed.items():
+                if name not in entity:
+                    problems.append(_lacks(index, name, use, entity))
+                    continue
+                try:
+                    row[name] = self._value(entity[name], kind, classification)
+                except ValueError as error:
+                    problems.append(
+                        REQUEST_VALUE.problem(f"entity {index}: '{name}', {use}: {error}", mend=f"give a {kind}")
+                    )
+            checked.append(row)
+        if problems:
+            raise UsageError(problems)
+        return checked
+
+    def _value(self, value: Any, kind: DataType, classification: str | None) -> Any:
+        if classification is None:
+            return as_type(value, kind)
+        return key_token(self.project.tokens, classification, value, kind)
+
+    def _base_rows(self, given: Sequence[Mapping[str, Any]]) -> dict[str, list[_Cell]]:
+        """Column → one cell per entity, for every feature of every base view."""
+        found: dict[str, list[_Cell]] = {}
+        now = datetime.now(UTC).replace(tzinfo=None)
+        by_store: dict[str, list[_BaseView]] = {}
+        for base in self.base:
+            by_store.setdefault(base.store, []).append(base)
+        for store, views in by_store.items():
+            keys = [[tuple(entity[key.name] for key in base.keys) for entity in given] for base in views]
+            # a NULL in a key matches nothing, so it is never asked for
+            asked = [list(dict.fromkeys(key for key in of_view if None not in key)) for of_view in keys]
+            answers = self.project.online_store(store).read_many(
+                [(base.table, wanted) for base, wanted in zip(views, asked, strict=True)]
+            )
+            for base, of_view, wanted, rows in zip(views, keys, asked, answers, strict=True):
+                by_key = dict(zip(wanted, rows, strict=True))
+                cells = [_status(base, by_key.get(key), now) for key in of_view]
+                for feature in base.view.features:
+                    found[f"{base.view.name}__{feature.name}"] = [
+                        _cell(feature, status, row) for status, row in cells
+                    ]
+        return found
+
+    def _derive(self, given: Sequence[Mapping[str, Any]], found: dict[str, list[_Cell]]) -> None:
+        import pyarrow as pa
+
+        for view in self.derived:
+            request = self.project.registry.views[view.name].spec.request
+            arrays = {
+                name: pa.array([entity[name] for entity in given], kind.arrow()) for name, kind in request.items()
+            }
+            columns: list[list[_Cell]] = []
+            for name, feature in dict.fromkeys(inputs_of(view)):
+                cells = found[f"{name}__{feature}"]
+                kind = _feature(self.project.compiled.views[name], feature).column.type
+                arrays[f"{name}__{feature}"] = pa.array([cell.value for cell in cells], kind.arrow())
+                columns.append(cells)
+            rows = self.deriver.features(view, pa.table(arrays))
+            origins = [_oldest([cells[index] for cells in columns]) for index in range(len(given))]
+            for feature_name in rows.column_names:
+                values = rows.column(feature_name).to_pylist()
+                found[f"{view.name}__{feature_name}"] = [
+                    _Cell(value, status, time) for value, (status, time) in zip(values, origins, strict=True)
+                ]
+
+    def _vector(self, entity: Mapping[str, Any], found: Mapping[str, list[_Cell]], index: int) -> FeatureVector:
+        cells = {name: found[name][index] for name in self._types}
+        return FeatureVector(
+            entity,
+            {name: _aware(cell.value) for name, cell in cells.items()},
+            {name: cell.status for name, cell in cells.items()},
+            {name: _aware(cell.event_time) for name, cell in cells.items()},
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """One feature of one entity."""
+
+    value: Any
+    status: Status
+    event_time: datetime | None
+
+
+def _status(base: _BaseView, row: OnlineRow | None, now: datetime) -> tuple[Status, OnlineRow | None]:
+    if row is None:
+        return "missing", None
+    if base.ttl is not None and (row.event_time is None or row.event_time < now - base.ttl):
+        return "expired", row
+    return "present", row
+
+
+def _cell(feature: Feature, status: Status, row: OnlineRow | None) -> _Cell:
+    if row is None or status != "present":
+        return _Cell(feature.empty, status, row.event_time if row else None)
+    return _Cell(row.values[feature.name], status, row.event_time)
+
+
+def _oldest(cells: Sequence[_Cell]) -> tuple[Status, datetime | None]:
+    """Status and time of what is derived from ``cells``: as good as the worst of them."""
+    for status in ("missing", "expired"):
+        if any(cell.status == status for cell in cells):
+            return status, None
+    return "present", min((cell.event_time for cell in cells if cell.event_time), default=None)
+
+
+def _feature(view: CompiledView, name: str) -> Feature:
+    feature = view.feature(name)
+    assert feature is not None
+    return feature
+
+
+def _classified(key: EntityKey) -> str | None:
+    return None if key.pii in (None, "none") else key.pii
+
+
+def _lacks(index: int, name: str, use: str, entity: Mapping[str, Any]) -> Problem:
+    return REQUEST_VALUE.problem(
+        f"entity {index} has no '{name}', {use}.{did_you_mean(name, entity)}", mend=f"give '{name}' with every entity"
+    )
+
+
+def _aware(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=UTC)
+    return value
+
+
+def _given_out(kind: DataType) -> pa.DataType:
+    import pyarrow as pa
+
+    return pa.timestamp("us", tz="UTC") if kind.kind == "timestamp" else kind.arrow()
+
+

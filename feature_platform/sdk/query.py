@@ -1,0 +1,51 @@
+"""Queries that a person writes: guarded like a feature's, for the session's own purpose."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from feature_platform.compiler.catalog import catalog_of
+from feature_platform.compiler.guard import GuardedQuery, guard
+from feature_platform.governance.access import Access
+from feature_platform.sdk.results import ColumnInfo, Result, cast_stream, in_utc
+from feature_platform.stores.protocols import Query
+from feature_platform.types import Column, TableSchema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from feature_platform.project.project import Project
+    from feature_platform.sdk.selection import Asker
+
+
+def run_sql(project: Project, asker: Asker, text: str) -> Result:
+    """See :meth:`feature_platform.sdk.client.FeatureStore.sql`."""
+    catalog = catalog_of(project.registry, project.compiled.views, policies=project.policies)
+    guarded = guard(text, catalog, Access((asker.purpose,), asker.role))
+    store = project.compute_store(guarded.reads)
+    warehouse = project.warehouse(store)
+    query = Query(guarded.sql(warehouse.engine), warehouse.engine, tables=project.bindings(guarded.reads, store))
+    schema = in_utc(_schema(guarded).arrow())
+
+    def opened() -> pa.RecordBatchReader:
+        return cast_stream(warehouse.read(query), schema)
+
+    return Result(_columns(guarded), opened)
+
+
+def _schema(guarded: GuardedQuery) -> TableSchema:
+    return TableSchema(tuple(Column(column.name, column.type) for column in guarded.columns))
+
+
+def _columns(guarded: GuardedQuery) -> tuple[ColumnInfo, ...]:
+    return tuple(
+        ColumnInfo(
+            column.name,
+            str(column.type),
+            labels=column.labels,
+            direct=column.direct,
+            indirect=column.indirect,
+            description=column.description,
+        )
+        for column in guarded.columns
+    )

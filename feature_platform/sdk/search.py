@@ -1,0 +1,60 @@
+"""Finds features: by the words of their names, descriptions, owners and domains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from feature_platform.governance.labels import Labels, describe
+from feature_platform.sdk.selection import Asker, Selected, refused
+
+if TYPE_CHECKING:
+    from feature_platform.project.project import Project
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureInfo:
+    """One feature, for people who look for one."""
+
+    name: str
+    """``view:feature``, as a training set takes it."""
+    type: str
+    entity: str
+    domain: str
+    owner: str
+    description: str
+    labels: Labels
+    online: bool
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.type} of {self.entity} ({describe(self.labels)}) {self.description}".rstrip()
+
+
+def find_features(project: Project, search: str = "", asker: Asker | None = None) -> list[FeatureInfo]:
+    """Features with all the words of ``search``, by name; with ``asker``, only those that the purpose may have."""
+    words = search.lower().split()
+    found = [_info(project, selected) for selected in _all(project) if asker is None or not refused(project, selected, asker)]
+    return [info for info in found if all(word in f"{info} {info.domain} {info.owner}".lower() for word in words)]
+
+
+def _all(project: Project) -> Iterator[Selected]:
+    for view in project.compiled.views.values():
+        for feature in view.features:
+            yield Selected(view, feature)
+
+
+def _info(project: Project, selected: Selected) -> FeatureInfo:
+    view = project.registry.views[selected.view.name]
+    contract = view.spec.features.get(selected.feature.name)
+    promised = contract.description if contract else ""
+    return FeatureInfo(
+        f"{selected.view.name}:{selected.feature.name}",
+        str(selected.feature.column.type),
+        selected.view.entity,
+        view.domain,
+        view.owner,
+        promised or selected.feature.column.description or view.spec.description,
+        selected.feature.column.labels,
+        bool(view.spec.storage.online_stores) or selected.view.derive is not None,
+    )
