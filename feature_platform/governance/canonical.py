@@ -116,13 +116,12 @@ def apply_expression(rule: Canonical, value: exp.Expression, engine: Engine) -> 
     """The same as :func:`apply` as an expression of ``engine``."""
     result = sql.strip(sql.as_text(value, engine))
     if rule.squeeze:
-        result = sql.call("regexp_replace", result, sql.text(_RUNS), sql.text(" "), sql.text("g"))
+        result = sql.replace_all(result, _RUNS, " ")
     source, target = rule.translation
     if source:
         result = sql.translate(result, source, target)
     if rule.finish == "plus":
-        plus = sql.concat(sql.text("+"), sql.call("substr", result, sql.number(3)))
-        return sql.when(sql.matches(result, "^00"), plus, result)
+        return sql.replace_all(result, "^00", "+")
     if rule.finish == "day":
         day = sql.call("substr", result, sql.number(1), sql.number(10))
         return sql.when(sql.matches(result, _ISO_DAY), day, result)

@@ -61,6 +61,22 @@ def either(one: exp.Expression, other: exp.Expression) -> exp.Expression:
     return exp.paren(exp.Or(this=one, expression=other), copy=False)
 
 
+def extract(value: exp.Expression, pattern: str, engine: Engine) -> exp.Expression:
+    """What the first group of ``pattern`` matched, NULL where the pattern is not found. Other groups have to be
+    ``(?:…)``.
+
+    Checks and cuts in one step, so ``value`` stands in the SQL once.
+    """
+    if engine == "duckdb":
+        return call("nullif", call("regexp_extract", value, text(pattern), number(1)), text(""))
+    return call("substring", value, text(pattern))
+
+
+def replace_all(value: exp.Expression, pattern: str, replacement: str) -> exp.Expression:
+    """Every match of ``pattern`` replaced; ``\\1`` to ``\\9`` in ``replacement`` are groups."""
+    return call("regexp_replace", value, text(pattern), text(replacement), text("g"))
+
+
 def when(condition: exp.Expression, result: exp.Expression, otherwise: exp.Expression | None = None) -> exp.Expression:
     """``CASE WHEN condition THEN result [ELSE otherwise] END``."""
     case = exp.case().when(condition, result)
@@ -97,8 +113,7 @@ def translate(value: exp.Expression, source: str, target: str) -> exp.Expression
 
 def strip(value: exp.Expression) -> exp.Expression:
     """Without white space at both ends."""
-    characters = concat(text(" "), *(call("chr", number(ord(character))) for character in WHITESPACE[1:]))
-    return call("ltrim", call("rtrim", value, characters), characters)
+    return call("trim", value, concat(text(" "), *(call("chr", number(ord(other))) for other in WHITESPACE[1:])))
 
 
 def upper(value: exp.Expression) -> exp.Expression:

@@ -91,7 +91,7 @@ def _catalogue() -> tuple[Transform, ...]:
         ),
         Transform(
             "age_band", 1, frozenset({"birth_date"}), _DAYS, STRING, "partial",
-            "The age at a moment as one of " + ", ".join(band for _, band in dates.AGE_BANDS) + " and 75+.",
+            f"The age at a moment as one of {', '.join(dates.BANDS)}.",
             dates.age_band, dates.age_band_python, (_AT,),
             ("age_band('1984-02-29', DATE '2026-02-28')", "35-44"),
         ),

@@ -13,8 +13,9 @@ from feature_platform.governance.canonical import canonical, canonical_expressio
 from feature_platform.types import Engine
 
 _PART: Final = f"[^@.{sql.WHITESPACE_CLASS}]+"
-_MAILBOX: Final = f"[^@{sql.WHITESPACE_CLASS}]+@{_PART}([.]{_PART})+"
-_NUMBER: Final = "[+][1-9][0-9]{6,14}"
+_DOMAIN: Final = f"{_PART}(?:[.]{_PART})+"
+_REST: Final = "[0-9]{5,12}"
+"""What follows the calling code; E.164 allows 15 digits in all."""
 
 _DOMAINS: Final = """
 126.com 163.com abv.bg aol.com arcor.de bigpond.com bk.ru bluewin.ch bol.com.br btinternet.com centrum.cz
@@ -49,14 +50,17 @@ CALLING_CODES: Final = tuple(tuple(codes.split()) for codes in (_ONE_DIGIT, _TWO
 def email_domain(engine: Engine, args: Sequence[exp.Expression]) -> exp.Expression:
     """The domain of a well-formed address if it is a large provider's, else ``other``."""
     value = canonical_expression("email", args[0], engine)
-    domain = sql.call("split_part", value, sql.text("@"), sql.number(2))
-    known = sql.when(sql.one_of(domain, COMMON_DOMAINS), domain, sql.text("other"))
-    return sql.when(sql.matches(value, f"^{_MAILBOX}$"), known)
+    domain = sql.extract(value, f"^[^@{sql.WHITESPACE_CLASS}]+@({_DOMAIN})$", engine)
+    return (
+        exp.case()
+        .when(sql.one_of(domain, COMMON_DOMAINS), domain)
+        .when(domain.copy().is_(exp.null()).not_(), sql.text("other"))
+    )
 
 
 def email_domain_python(value: Any) -> str | None:
     text = None if value is None else canonical("email", value)
-    if text is None or not re.fullmatch(_MAILBOX, text):
+    if text is None or not re.fullmatch(f"[^@{sql.WHITESPACE_CLASS}]+@{_DOMAIN}", text):
         return None
     domain = text.split("@")[1]
     return domain if domain in COMMON_DOMAINS else "other"
@@ -65,15 +69,13 @@ def email_domain_python(value: Any) -> str | None:
 def phone_country(engine: Engine, args: Sequence[exp.Expression]) -> exp.Expression:
     """The calling code, ``+420``, of a number in international form (``+`` or ``00`` first)."""
     value = canonical_expression("phone", args[0], engine)
-    case = exp.case()
-    for length, codes in enumerate(CALLING_CODES, start=1):
-        start = sql.call("substr", value, sql.number(1), sql.number(length + 1))
-        case = case.when(sql.one_of(start, tuple(f"+{code}" for code in codes)), start)
-    return sql.when(sql.matches(value, f"^{_NUMBER}$"), case)
+    return sql.extract(value, f"^([+](?:{_codes()})){_REST}$", engine)
 
 
 def phone_country_python(value: Any) -> str | None:
-    text = None if value is None else canonical("phone", value)
-    if text is None or not re.fullmatch(_NUMBER, text):
-        return None
-    return next((text[: n + 1] for n, codes in enumerate(CALLING_CODES, start=1) if text[1 : n + 1] in codes), None)
+    match = None if value is None else re.fullmatch(f"([+](?:{_codes()})){_REST}", canonical("phone", value))
+    return match[1] if match else None
+
+
+def _codes() -> str:
+    return "|".join(code for group in CALLING_CODES for code in group)

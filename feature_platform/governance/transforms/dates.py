@@ -8,37 +8,37 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any, Final
 
 from sqlglot import exp
 
 from feature_platform.governance import expressions as sql
-from feature_platform.governance.canonical import canonical, canonical_expression
+from feature_platform.governance.canonical import canonical
 from feature_platform.types import INT, Engine
 
 OLDEST: Final = 130
 """Whoever would be older has a wrong birth date."""
 
-AGE_BANDS: Final[tuple[tuple[int, str], ...]] = (
-    (18, "0-17"),
-    (25, "18-24"),
-    (35, "25-34"),
-    (45, "35-44"),
-    (55, "45-54"),
-    (65, "55-64"),
-    (75, "65-74"),
-)
-_LAST_BAND: Final = "75+"
+_STARTS: Final = (0, 18, 25, 35, 45, 55, 65, 75)
+BANDS: Final = (*(f"{start}-{after - 1}" for start, after in pairwise(_STARTS)), "75+")
 
-_ISO: Final = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
-_LEAP_YEAR: Final = "([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)"
-_DAY: Final = (
-    "([0-9]{4}(0[13578]|1[02])(0[1-9]|[12][0-9]|3[01])"
-    "|[0-9]{4}(0[469]|11)(0[1-9]|[12][0-9]|30)"
-    "|[0-9]{4}02(0[1-9]|1[0-9]|2[0-8])"
-    f"|{_LEAP_YEAR}0229)"
-)
-"""``yyyymmdd`` of days that exist in the Gregorian calendar. One pattern, since make_date raises for the others."""
+_LEAP_YEAR: Final = "(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)"
+
+
+def _day_pattern(hyphen: str) -> str:
+    """Days that exist in the Gregorian calendar. One pattern, since make_date raises for the others."""
+    return (
+        f"(?:[0-9]{{4}}{hyphen}(?:0[13578]|1[02]){hyphen}(?:0[1-9]|[12][0-9]|3[01])"
+        f"|[0-9]{{4}}{hyphen}(?:0[469]|11){hyphen}(?:0[1-9]|[12][0-9]|30)"
+        f"|[0-9]{{4}}{hyphen}02{hyphen}(?:0[1-9]|1[0-9]|2[0-8])"
+        f"|{_LEAP_YEAR}{hyphen}02{hyphen}29)"
+    )
+
+
+_ISO_DAY: Final = _day_pattern("-")
+COMPACT_DAY: Final = _day_pattern("")
+"""``yyyymmdd``, neither anchored nor a group."""
 
 
 def birth_year(engine: Engine, args: Sequence[exp.Expression]) -> exp.Expression:
@@ -62,41 +62,32 @@ def age_years_python(value: Any, at: Any) -> int | None:
 
 def age_band(engine: Engine, args: Sequence[exp.Expression]) -> exp.Expression:
     """The age at a moment as one of eight bands."""
-    age = age_years(engine, args)
-    case = exp.case().when(age.copy().is_(exp.null()), exp.null())
-    for below, band in AGE_BANDS:
-        case = case.when(exp.LT(this=age.copy(), expression=sql.number(below)), sql.text(band))
-    return case.else_(sql.text(_LAST_BAND))
+    band_of_age = "".join(str(_band_index(age)) for age in range(OLDEST + 1))
+    position = exp.Add(this=age_years(engine, args), expression=sql.number(1))
+    case = exp.Case(this=sql.call("substr", sql.text(band_of_age), position, sql.number(1)))
+    for index, name in enumerate(BANDS):
+        case = case.when(sql.text(str(index)), sql.text(name))
+    return case
 
 
 def age_band_python(value: Any, at: Any) -> str | None:
     age = age_years_python(value, at)
-    if age is None:
-        return None
-    return next((band for below, band in AGE_BANDS if age < below), _LAST_BAND)
+    return None if age is None else BANDS[_band_index(age)]
+
+
+def _band_index(age: int) -> int:
+    return sum(age >= start for start in _STARTS[1:])
 
 
 def day_number(value: exp.Expression, engine: Engine) -> exp.Expression:
     """``yyyymmdd`` of a date, timestamp or ISO text as an integer; NULL if that is no day of the calendar."""
-    day = canonical_expression("birth_date", value, engine)
-    compact = sql.call("replace", day, sql.text("-"), sql.text(""))
-    return existing_day(sql.when(sql.matches(day, f"^{_ISO}$"), compact), engine)
+    day = sql.extract(sql.as_text(value, engine), f"^[{sql.WHITESPACE_CLASS}]*({_ISO_DAY})", engine)
+    return sql.cast(sql.call("replace", day, sql.text("-"), sql.text("")), INT, engine)
 
 
 def day_number_python(value: Any) -> int | None:
-    day = None if value is None else canonical("birth_date", value)
-    if day is None or not re.fullmatch(_ISO, day):
-        return None
-    return existing_day_python(day.replace("-", ""))
-
-
-def existing_day(compact: exp.Expression, engine: Engine) -> exp.Expression:
-    """The text ``yyyymmdd`` as an integer; NULL if there is no such day."""
-    return sql.cast(sql.when(sql.matches(compact, f"^{_DAY}$"), compact.copy()), INT, engine)
-
-
-def existing_day_python(compact: str) -> int | None:
-    return int(compact) if re.fullmatch(_DAY, compact) else None
+    match = None if value is None else re.match(_ISO_DAY, canonical("birth_date", value))
+    return int(match[0].replace("-", "")) if match else None
 
 
 def year_of(day: exp.Expression, engine: Engine) -> exp.Expression:

@@ -23,7 +23,7 @@ from sqlglot import exp
 from feature_platform.governance import expressions as sql
 from feature_platform.governance.canonical import canonical, canonical_expression
 from feature_platform.governance.transforms import dates
-from feature_platform.types import BIGINT, Engine
+from feature_platform.types import BIGINT, INT, Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,52 +59,45 @@ class Scheme:
         return None if self.day_python(value) is None else self.sex_python(value)
 
 
-_MONTH_TENS: Final = ("235678", "010101")
-"""The tens of a month without what was added: 20, 50 or 70."""
-_SHAPE: Final = "[0-9]{2}[0156][0-9]{3}([0-9]{3})?|[0-9]{2}[0-35-8][0-9]{7}"
+_CENTURIES: Final = (
+    ("[0-9]{2}[0156][0-9]{3}", "19"),
+    ("(?:[0-4][0-9]|5[0-3])[0156][0-9]{6}", "19"),
+    ("(?:5[4-9]|[6-9][0-9])[0156][0-9]{6}", "18"),
+    ("(?:[0-4][0-9]|5[0-3])[0-35-8][0-9]{7}", "20"),
+    ("(?:5[4-9]|[6-9][0-9])[0156][0-9]{7}", "19"),
+)
+"""Shapes of six, nine and ten digits with the century that their year is in. 20 and 70 are added to months from 2004
+on.
+"""
+
+_REMAINDERS: Final = (*range(0, 100, 11), 100)
+"""Of a ten-digit number divided by 110: it divides by 11, or the check digit is 0 in place of 10."""
 
 
 def _czech_day(value: exp.Expression, engine: Engine) -> exp.Expression:
     text = canonical_expression("birth_number", value, engine)
-    digits = sql.when(sql.matches(text, f"^({_SHAPE})$"), text)
-    year, tens, rest = (
-        sql.call("substr", digits, sql.number(start), sql.number(length)) for start, length in ((1, 2), (3, 1), (4, 3))
-    )
-    month = sql.translate(tens, *_MONTH_TENS)
-    early = exp.LT(this=year.copy(), expression=sql.text("54"))
-    century = (
-        exp.case()
-        .when(sql.matches(digits, "^.{6}$"), sql.text("19"))
-        .when(sql.matches(digits, "^.{9}$"), sql.when(early.copy(), sql.text("19"), sql.text("18")))
-        .else_(sql.when(early.copy(), sql.text("20"), sql.text("19")))
-    )
-    day = dates.existing_day(sql.concat(century, year, month, rest), engine)
-    return sql.when(sql.either(sql.matches(digits, "^(.{6}|.{9})$"), _divides_by_11(digits, engine)), day)
-
-
-def _divides_by_11(digits: exp.Expression, engine: Engine) -> exp.Expression:
-    whole = sql.cast(digits, BIGINT, engine)
-    first_nine = sql.cast(sql.call("substr", digits, sql.number(1), sql.number(9)), BIGINT, engine)
-    remainder, exceptional = (exp.Mod(this=operand, expression=sql.number(11)) for operand in (whole, first_nine))
-    return sql.either(
-        exp.EQ(this=remainder, expression=sql.number(0)),
-        sql.both(exp.EQ(this=exceptional, expression=sql.number(10)), sql.matches(digits, "0$")),
-    )
+    dated = text
+    for shape, century in _CENTURIES:
+        dated = sql.replace_all(dated, f"^({shape})$", rf"d{century}\1")
+    for tens, plain in (("[257]", "0"), ("[368]", "1")):
+        dated = sql.replace_all(dated, f"^(d.{{4}}){tens}", rf"\1{plain}")
+    day = sql.cast(sql.extract(dated, f"^d({dates.COMPACT_DAY})", engine), INT, engine)
+    ten_digits = sql.cast(sql.extract(text, "^([0-9]{10})$", engine), BIGINT, engine)
+    remainder = sql.call("coalesce", exp.Mod(this=ten_digits, expression=sql.number(110)), sql.number(0))
+    is_right = exp.In(this=remainder, expressions=[sql.number(allowed) for allowed in _REMAINDERS])
+    return sql.when(is_right, day)
 
 
 def _czech_day_python(value: Any) -> int | None:
     digits = None if value is None else canonical("birth_number", value)
-    if digits is None or not re.fullmatch(_SHAPE, digits):
+    century = next((century for shape, century in _CENTURIES if digits and re.fullmatch(shape, digits)), None)
+    if digits is None or century is None:
         return None
-    year, early = digits[:2], int(digits[:2]) < 54
-    if len(digits) == 10:
-        if int(digits) % 11 and not (int(digits[:9]) % 11 == 10 and digits.endswith("0")):
-            return None
-        century = "20" if early else "19"
-    else:
-        century = "18" if len(digits) == 9 and not early else "19"
-    month = digits[2].translate(str.maketrans(*_MONTH_TENS))
-    return dates.existing_day_python(century + year + month + digits[3:6])
+    if len(digits) == 10 and int(digits) % 11 and not (int(digits[:9]) % 11 == 10 and digits.endswith("0")):
+        return None
+    month = int(digits[2:4]) % 50
+    day = f"{century}{digits[:2]}{month - 20 if month > 20 else month:02}{digits[4:6]}"
+    return int(day) if re.fullmatch(dates.COMPACT_DAY, day) else None
 
 
 def _czech_sex(value: exp.Expression, engine: Engine) -> exp.Expression:
