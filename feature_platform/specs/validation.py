@@ -109,7 +109,10 @@ def _place(fields: Any, loc: tuple[int | str, ...], error_type: str) -> _Place:
     is_key = False
     parts = loc[:-1] if error_type == "missing" else loc
     for part in parts:
-        if (isinstance(at, dict) and part in at) or (isinstance(at, tuple) and isinstance(part, int)):
+        if isinstance(at, tuple) and isinstance(part, int):
+            path.append(part)
+            at = at[part]
+        elif isinstance(at, dict) and part in at:
             path.append(part)
             at = at[part]
         elif part == "[key]":

@@ -1,0 +1,148 @@
+"""Checks of aggregation views against their source: keys, columns, types, defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from feature_platform.errors import Location, Problem, did_you_mean
+from feature_platform.registry.codes import (
+    COLUMN_TYPE,
+    DEFAULT_TYPE,
+    KEY_TYPE,
+    MEANINGLESS,
+    NO_EVENT_TIME,
+    NO_KEY,
+    UNKNOWN_COLUMN,
+)
+from feature_platform.registry.graph import Origin
+from feature_platform.registry.sources import unknown_column
+from feature_platform.specs.models import Aggregation, Entity, FeatureView, Source
+from feature_platform.types import DataType
+
+ARITHMETIC: Final = frozenset({"sum", "avg", "stddev", "variance"})
+ORDERING: Final = frozenset({"min", "max"})
+POSITIONAL: Final = frozenset({"first", "last"})
+
+
+def check_aggregation_view(
+    view: FeatureView, origin: Origin, entity: Entity | None, source: Source
+) -> Iterator[Problem]:
+    """An aggregation view against its source, and against its entity where that could be read."""
+    if source.event_time is None:
+        yield NO_EVENT_TIME.problem(
+            f"the source '{source.name}' has no `event_time`, so no window can be counted",
+            mend="Declare `event_time:` at the source, or write the view in SQL.",
+            where=origin.where("source"),
+        )
+    if entity is not None:
+        yield from _check_keys(view, origin, entity, source)
+    for number, line in enumerate(view.aggregations):
+        yield from _check_line(line, origin, number, source)
+
+
+def _check_keys(view: FeatureView, origin: Origin, entity: Entity, source: Source) -> Iterator[Problem]:
+    names = [key.name for key in entity.keys]
+    for name in view.keys:
+        if name not in names:
+            yield UNKNOWN_COLUMN.problem(
+                f"the entity '{entity.name}' has no key '{name}'",
+                mend=f"Use one of {', '.join(names)}; `keys` is written entity key → column.{did_you_mean(name, names)}",
+                where=origin.where_key("keys", name),
+            )
+    for key in entity.keys:
+        column_name = view.keys.get(key.name, key.name)
+        where = origin.where("keys", key.name) if key.name in view.keys else origin.where("entity")
+        column = source.columns.get(column_name)
+        if column is None:
+            listed = ", ".join(list(source.columns)[:12])
+            yield UNKNOWN_COLUMN.problem(
+                f"the source '{source.name}' has no column '{column_name}' for the key of '{entity.name}'",
+                mend=f"Add `keys: {{{key.name}: <column>}}` with one of {listed}."
+                f"{did_you_mean(column_name, source.columns)}",
+                where=where,
+            )
+            continue
+        if column.type != key.type:
+            yield KEY_TYPE.problem(
+                f"the key '{key.name}' of '{entity.name}' is {key.type}, '{source.name}.{column_name}' is {column.type}",
+                mend="Give both the same type.",
+                where=where,
+            )
+        if (column.pii or "none") != (key.pii or "none"):
+            yield KEY_TYPE.problem(
+                f"the key '{key.name}' of '{entity.name}' is classified {key.pii or 'none'}, "
+                f"'{source.name}.{column_name}' {column.pii or 'none'}",
+                mend="Give both the same `pii:`; it decides what the key's tokens are.",
+                where=where,
+            )
+
+
+def _check_line(line: Aggregation, origin: Origin, number: int, source: Source) -> Iterator[Problem]:
+    path = ("aggregations", number)
+    if line.function in POSITIONAL and not source.key:
+        yield NO_KEY.problem(
+            f"`{line.function}` needs to know which of two events at the same time comes first",
+            mend=f"Declare `key:` at the source '{source.name}'.",
+            where=origin.where(*path, "function"),
+        )
+    if line.column is None:
+        yield from _check_default(line, None, origin.where(*path, "default"))
+        return
+    yield from unknown_column(source, line.column, origin, (*path, "column"))
+    column = source.columns.get(line.column)
+    if column is None:
+        return
+    where = origin.where(*path, "column")
+    if not _takes(line.function, column.type):
+        wanted = "a number" if line.function in ARITHMETIC else "values that have an order"
+        yield COLUMN_TYPE.problem(
+            f"`{line.function}` wants {wanted}, '{line.column}' is of type {column.type}",
+            mend="Use another column or function (`count`, `count_distinct`, `last`).",
+            where=where,
+        )
+    elif line.function in ARITHMETIC and column.pii not in (None, "none"):
+        yield MEANINGLESS.problem(
+            f"`{line.function}` of '{line.column}', which holds {column.pii}",
+            mend="Use `count_distinct`, or another column.",
+            where=where,
+        )
+    else:
+        yield from _check_default(line, column.type, origin.where(*path, "default"))
+
+
+def _takes(function: str, column: DataType) -> bool:
+    if function in ARITHMETIC:
+        return column.is_numeric
+    if function in ORDERING:
+        return column.kind not in ("array", "boolean")
+    return True
+
+
+def _check_default(line: Aggregation, column: DataType | None, where: Location) -> Iterator[Problem]:
+    """``default`` is a value that the function could give for ``column``."""
+    if line.default is None:
+        return
+    wanted, fits = _wanted_default(line.function, column, line.default)
+    if not fits:
+        yield DEFAULT_TYPE.problem(
+            f"`{line.function}` gives {wanted}, the default does not", mend=f"Write {wanted}.", where=where
+        )
+
+
+def _wanted_default(function: str, column: DataType | None, value: float | str | bool) -> tuple[str, bool]:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if function in ("count", "count_distinct"):
+        return "a whole number", whole
+    if function in ("avg", "stddev", "variance", "time_since_last"):
+        return "a number", number
+    if column is None or column.kind == "array":
+        return "a list, which has no default", False
+    if column.is_integer:
+        return "a whole number", whole
+    if column.is_numeric:
+        return "a number", number
+    if column.kind == "boolean":
+        return "`true` or `false`", isinstance(value, bool)
+    return "text", isinstance(value, str)
