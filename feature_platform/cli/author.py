@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from enum import Enum
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class EngineName(str, Enum):
+class EngineName(StrEnum):
     """Engines that a definition is rendered for."""
 
     duckdb = "duckdb"
     postgres = "postgres"
 
 
-class Direction(str, Enum):
+class Direction(StrEnum):
     """Ways to follow lineage."""
 
     up = "up"
@@ -68,7 +68,9 @@ def compile_view(
 
 def lineage(
     feature: Annotated[str, typer.Argument(metavar="VIEW[:FEATURE]", help="A view, or one of its features.")],
-    direction: Annotated[Direction, typer.Option("--direction", "-d", help="Up to sources, down to services.")] = Direction.both,
+    direction: Annotated[
+        Direction, typer.Option("--direction", "-d", help="Up to sources, down to services.")
+    ] = Direction.both,
     project: ProjectOption = None,
     profile: ProfileOption = None,
     json: JsonOption = False,

@@ -9,8 +9,8 @@ from feature_platform.errors import Code
 NO_PROJECT: Final = Code(
     "FP-CLI-001",
     "No project found",
-    "`fp` works on the folder that holds `platform.yaml`: the current one, `feature_defs` inside it or inside a folder above, "
-    "or the one given with `--project`.",
+    "`fp` works on the folder that holds `platform.yaml`: the current one, `feature_defs` inside it or inside a "
+    "folder above, or the one given with `--project`.",
 )
 NOT_EMPTY: Final = Code(
     "FP-CLI-002",

@@ -22,12 +22,14 @@ if TYPE_CHECKING:
 
 OutOption = Annotated[
     Path | None,
-    typer.Option("--out", "-o", help="Write all rows to a .parquet or .csv file instead of showing some.", show_default=False),
+    typer.Option(
+        "--out", "-o", help="Write all rows to a .parquet or .csv file instead of showing some.", show_default=False
+    ),
 ]
 LimitOption = Annotated[int, typer.Option("--limit", "-n", min=0, help="Rows to show.")]
 
 
-def features(
+def features(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     search: Annotated[list[str] | None, typer.Argument(help="Words to look for.", show_default=False)] = None,
     purpose: PurposeOption = None,
     role: RoleOption = "author",
@@ -69,12 +71,17 @@ def features(
         screen.show({"features": listed}, human)
 
 
-def training_set(
-    spine: Annotated[Path, typer.Argument(help="Rows to get features for: a .parquet or .csv file.", show_default=False)],
-    feature: Annotated[
-        list[str], typer.Option("--feature", "-f", help="`view:feature`, `view:*` or a service. Repeat it.", show_default=False)
+def training_set(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
+    spine: Annotated[
+        Path, typer.Argument(help="Rows to get features for: a .parquet or .csv file.", show_default=False)
     ],
-    time: Annotated[str, typer.Option("--time", "-t", help="The spine's column with each row's time (UTC).")] = "event_time",
+    feature: Annotated[
+        list[str],
+        typer.Option("--feature", "-f", help="`view:feature`, `view:*` or a service. Repeat it.", show_default=False),
+    ],
+    time: Annotated[
+        str, typer.Option("--time", "-t", help="The spine's column with each row's time (UTC).")
+    ] = "event_time",
     purpose: PurposeOption = None,
     role: RoleOption = "author",
     out: OutOption = None,
@@ -94,10 +101,13 @@ def training_set(
         show_result(screen, session.training_set(rows, feature, time=time), out, limit)
 
 
-def get(
+def get(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     service: Annotated[str, typer.Argument(help="A feature service.", show_default=False)],
     values: Annotated[
-        list[str], typer.Argument(metavar="NAME=VALUE...", help="Keys, and values that derived features ask for.", show_default=False)
+        list[str],
+        typer.Argument(
+            metavar="NAME=VALUE...", help="Keys, and values that derived features ask for.", show_default=False
+        ),
     ],
     purpose: PurposeOption = None,
     role: RoleOption = "author",
@@ -117,9 +127,11 @@ def get(
         screen.show(_vector_as_dict(vectors), lambda: _vector_for_people(vectors))
 
 
-def sql(
+def sql(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     query: Annotated[str, typer.Argument(help="One SELECT over sources and views, by name.", show_default=False)],
-    purpose: Annotated[str, typer.Option("--purpose", help="Why the data is used; one of the project's purposes.", show_default=False)],
+    purpose: Annotated[
+        str, typer.Option("--purpose", help="Why the data is used; one of the project's purposes.", show_default=False)
+    ],
     role: RoleOption = "author",
     out: OutOption = None,
     limit: LimitOption = 20,
@@ -149,7 +161,9 @@ def _purpose(project: Project, given: str | None, wanted: Sequence[str]) -> str:
 
 
 def _csv_spine(project: Project, path: Path) -> Any:
-    """A CSV file as an Arrow table; columns called like a key or request value are read as its type, so `007` stays text."""
+    """A CSV file as an Arrow table; columns called like a key or request value are read as its type, so `007` stays
+    text.
+    """
     import pyarrow as pa
     from pyarrow import csv
 
@@ -160,7 +174,9 @@ def _csv_spine(project: Project, path: Path) -> Any:
         return csv.read_csv(path, convert_options=csv.ConvertOptions(column_types=types))
     except (OSError, pa.ArrowInvalid):
         raise UsageError(
-            BAD_VALUE.problem(f"'{path}' is not a CSV file that can be read", mend="check the path, the header and the types")
+            BAD_VALUE.problem(
+                f"'{path}' is not a CSV file that can be read", mend="check the path, the header and the types"
+            )
         ) from None
 
 
@@ -172,7 +188,9 @@ def _entity(values: Sequence[str], needed: Mapping[str, Any]) -> dict[str, Any]:
     for text in values:
         name, equals, value = text.partition("=")
         if not equals or name not in needed:
-            what = f"'{name}' is not asked for.{did_you_mean(name, needed)}" if equals else f"'{text}' is not NAME=VALUE"
+            what = (
+                f"'{name}' is not asked for.{did_you_mean(name, needed)}" if equals else f"'{text}' is not NAME=VALUE"
+            )
             problems.append(BAD_VALUE.problem(what, mend=f"give {', '.join(f'{name}=…' for name in needed)}"))
             continue
         try:
@@ -202,7 +220,8 @@ def _vector_for_people(vectors: FeatureVectors) -> Iterator[RenderableType]:
     vector = vectors[0]
     yield ", ".join(f"{name} = {shown(value)}" for name, value in vector.entity.items())
     rows = [
-        (name, shown(value), vector.statuses[name], shown(vector.event_times[name])) for name, value in vector.values.items()
+        (name, shown(value), vector.statuses[name], shown(vector.event_times[name]))
+        for name, value in vector.values.items()
     ]
     yield plain_table(("feature", "value", "status", "event time"), rows)
     yield f"[dim]{vectors.latency.total_seconds() * 1_000:.2f} ms[/]"

@@ -1,6 +1,7 @@
 """``fp``: the command line. A thin skin over :mod:`feature_platform.project` and :mod:`feature_platform.sdk`.
 
-Exit codes: 0 all is well, 1 problems were found, 2 the command line makes no sense. Nothing heavy is imported before a command runs.
+Exit codes: 0 all is well, 1 problems were found, 2 the command line makes no sense. Nothing heavy is imported before a
+command runs.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _fp(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     pass
 

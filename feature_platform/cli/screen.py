@@ -1,6 +1,7 @@
 """What ``fp`` prints: rich text for people, one JSON document for machines, problems with the line that is wrong.
 
-Results go to standard output; progress, hints and problems of people go to standard error, so that a pipe gets results alone.
+Results go to standard output; progress, hints and problems of people go to standard error, so that a pipe gets results
+alone.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ class Screen:
         """Shows how many rows went by; call what it gives with each batch's number. Nothing without a terminal."""
         console = standard_error()
         if self.machine or not console.is_terminal:
-            yield lambda rows: None
+            yield lambda _rows: None
             return
         from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 

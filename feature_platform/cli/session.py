@@ -26,7 +26,9 @@ USUAL_FOLDER: Final = "feature_defs"
 
 @contextmanager
 def reporting(screen: Screen, root: Path | None = None) -> Iterator[None]:
-    """Turns errors of this platform into a report and an exit code: 1 for problems found, 2 for a question that makes no sense."""
+    """Turns errors of this platform into a report and an exit code: 1 for problems found, 2 for a question that makes
+    no sense.
+    """
     try:
         yield
     except UsageError as error:
@@ -78,5 +80,7 @@ def find_root(given: Path | None) -> Path:
             return place
     where = f"in '{given}'" if given is not None else "here or in a folder above"
     raise UsageError(
-        NO_PROJECT.problem(f"no {PROJECT_FILE} {where}", mend="give its folder with --project, or begin one: fp init FOLDER")
+        NO_PROJECT.problem(
+            f"no {PROJECT_FILE} {where}", mend="give its folder with --project, or begin one: fp init FOLDER"
+        )
     )

@@ -42,7 +42,9 @@ def _write(folder: Path) -> list[str]:
 
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(
-            NOT_EMPTY.problem(f"'{folder}' exists and is not an empty folder", mend="give a folder that does not exist yet")
+            NOT_EMPTY.problem(
+                f"'{folder}' exists and is not an empty folder", mend="give a folder that does not exist yet"
+            )
         )
     templates = Path(__file__).parents[1] / "templates"
     shutil.copytree(templates / "project", folder, dirs_exist_ok=True)

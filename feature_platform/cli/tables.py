@@ -104,13 +104,18 @@ def _write(screen: Screen, result: Result, out: Path) -> int:
     writers = {".parquet": pq.ParquetWriter, ".csv": pcsv.CSVWriter}
     if out.suffix not in writers:
         raise UsageError(
-            BAD_VALUE.problem(f"'{out}' ends neither in .parquet nor in .csv", mend="give a file with one of these endings")
+            BAD_VALUE.problem(
+                f"'{out}' ends neither in .parquet nor in .csv", mend="give a file with one of these endings"
+            )
         )
     rows = 0
-    with result.reader() as reader, screen.counting(f"writing {out.name}") as count:
-        with writers[out.suffix](out, reader.schema) as writer:
-            for batch in reader:
-                writer.write_batch(batch)
-                rows += batch.num_rows
-                count(batch.num_rows)
+    with (
+        screen.counting(f"writing {out.name}") as count,
+        result.reader() as reader,
+        writers[out.suffix](out, reader.schema) as writer,
+    ):
+        for batch in reader:
+            writer.write_batch(batch)
+            rows += batch.num_rows
+            count(batch.num_rows)
     return rows

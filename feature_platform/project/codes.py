@@ -11,11 +11,6 @@ UNKNOWN_PROFILE: Final = Code(
     "Unknown profile",
     "A profile is one set of stores, listed in `platform.yaml` under `profiles`.",
 )
-UNKNOWN_DOMAIN: Final = Code(
-    "FP-PROJ-002",
-    "Unknown domain",
-    "A project can be opened for some of its domains; each has to be one that a `kind: domain` document declares.",
-)
 UNKNOWN_STORE: Final = Code(
     "FP-PROJ-003",
     "Unknown store",
@@ -24,7 +19,8 @@ UNKNOWN_STORE: Final = Code(
 WRONG_KIND_OF_STORE: Final = Code(
     "FP-PROJ-004",
     "Store can't do that",
-    "Warehouses (`duckdb_delta`, `postgres`) run SQL and keep history; online stores (`redis`, `postgres`) keep the newest row.",
+    "Warehouses (`duckdb_delta`, `postgres`) run SQL and keep history; online stores (`redis`, `postgres`) keep the "
+    "newest row.",
 )
 NOT_PUBLISHED: Final = Code(
     "FP-PROJ-005",

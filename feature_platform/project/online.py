@@ -1,4 +1,6 @@
-"""The shape that a view's rows have online. Whoever writes them and whoever reads them asks here, so both mean the same."""
+"""The shape that a view's rows have online. Whoever writes them and whoever reads them asks here, so both mean the
+same.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ from feature_platform.types import TIMESTAMP, Column, TableSchema
 
 
 def online_table(view: CompiledView) -> OnlineTable:
-    """Keys, ``event_time``, features. The fingerprint changes with names and types alone: a new query over the same columns can be
+    """Keys, ``event_time``, features. The fingerprint changes with names and types alone: a new query over the same
+    columns can be
     read by those who know the old one."""
     features = tuple(Column(feature.name, feature.column.type) for feature in view.features)
     schema = TableSchema((*view.keys, Column("event_time", TIMESTAMP), *features))

@@ -1,7 +1,7 @@
 """A project in use: its definitions, compiled, and the stores of one profile.
 
-Opening a project reads and compiles its documents and touches nothing else; a store is opened when something asks for it, and an embedded
-server is started then.
+Opening a project reads and compiles its documents and touches nothing else; a store is opened when something asks for
+it, and an embedded server is started then.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from feature_platform.compiler.plan import CompiledProject, CompiledQuery
-from feature_platform.errors import RegistryError, StoreError, UsageError, did_you_mean
-from feature_platform.project.codes import NOT_PUBLISHED, UNKNOWN_DOMAIN, UNKNOWN_PROFILE, UNKNOWN_STORE
+from feature_platform.errors import StoreError, UsageError, did_you_mean
+from feature_platform.project.codes import NOT_PUBLISHED, UNKNOWN_PROFILE, UNKNOWN_STORE
 from feature_platform.project.stores import StoreContext, is_embedded, open_online_store, open_warehouse, table_stream
 from feature_platform.registry.graph import Registry, TableRef
 from feature_platform.specs.models import Profile, StoreSpec
@@ -65,21 +65,19 @@ class Project:
     def open(cls, root: Path | str, *, profile: str | None = None, domains: Sequence[str] | None = None) -> Project:
         """Loads, links and compiles the project in ``root``; starts nothing.
 
-        ``profile`` is by default the platform document's. With ``domains``, only these domains' views and services are there, and what they read.
+        ``profile`` is by default the platform document's. With ``domains``, only these domains' views and services are
+        there, and what they read.
 
         Raises:
             FeaturePlatformError: every problem of every document, together.
         """
         from feature_platform.compiler.project import compile_project
-        from feature_platform.registry.link import link
-        from feature_platform.specs.loader import load
+        from feature_platform.registry.load import load_registry
 
         folder = Path(root).absolute()
         state = state_folder(folder)
-        registry = link(load(folder))
+        registry = load_registry(folder, domains=domains, cache=state / "cache")
         name = _profile(registry, profile)
-        if domains is not None:
-            registry = _limited(registry, domains)
         return cls(folder, state, registry, compile_project(registry, cache=state / "cache"), name)
 
     @property
@@ -212,7 +210,9 @@ class Project:
         binding = self._home_binding(ref, home)
         if binding is None or home == store:
             return binding
-        return StreamTable(table_stream(self.warehouse(home), TableName(ref.schema, ref.name), self._schema(ref), binding))
+        return StreamTable(
+            table_stream(self.warehouse(home), TableName(ref.schema, ref.name), self._schema(ref), binding)
+        )
 
     def _home_binding(self, ref: TableRef, home: str) -> Binding | None:
         if ref.kind == "view":
@@ -232,7 +232,9 @@ class Project:
 
 
 def state_folder(root: Path) -> Path:
-    """Where a project keeps what it makes: ``$FP_HOME``, else ``.fp`` beside a root called ``feature_defs``, else ``.fp`` in the root."""
+    """Where a project keeps what it makes: ``$FP_HOME``, else ``.fp`` beside a root called ``feature_defs``, else
+    ``.fp`` in the root.
+    """
     if given := os.environ.get(STATE_VARIABLE):
         return Path(given).expanduser().absolute()
     return (root.parent if root.name == "feature_defs" else root) / ".fp"
@@ -249,24 +251,3 @@ def _profile(registry: Registry, wanted: str | None) -> str:
             )
         )
     return name
-
-
-def _limited(registry: Registry, domains: Sequence[str]) -> Registry:
-    """The views and services of ``domains``, and all views that they read."""
-    from dataclasses import replace
-
-    unknown = [name for name in domains if name not in registry.domains]
-    if unknown:
-        raise RegistryError(
-            UNKNOWN_DOMAIN.problem(
-                f"there is no domain '{name}'.{did_you_mean(name, registry.domains)}",
-                mend=f"use some of {', '.join(registry.domains)}",
-            )
-            for name in unknown
-        )
-    services = {name: service for name, service in registry.services.items() if service.domain in domains}
-    wanted = {name for name, view in registry.views.items() if view.domain in domains}
-    wanted |= {view for service in services.values() for view, _ in service.features}
-    wanted |= {above for name in tuple(wanted) for above in registry.upstream(name)}
-    views = {name: view for name, view in registry.views.items() if name in wanted}
-    return replace(registry, views=views, services=services)

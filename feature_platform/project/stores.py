@@ -42,6 +42,55 @@ def is_embedded(profile: Profile) -> bool:
     return all(getattr(spec, "url_env", None) is None for spec in profile.stores.values())
 
 
+def open_warehouse(name: str, spec: StoreSpec, context: StoreContext) -> Warehouse:
+    """The warehouse that ``spec`` describes.
+
+    Raises:
+        StoreError: it is not a warehouse, or its server can't be reached.
+    """
+    match spec:
+        case DuckDBDeltaStore():
+            from feature_platform.stores.duckdb_delta import DuckDBDeltaWarehouse
+
+            return DuckDBDeltaWarehouse(
+                name,
+                context.state / spec.path,
+                data_root=context.data,
+                memory_limit=spec.memory_limit,
+                threads=spec.threads,
+                setups=(context.session,),
+            )
+        case PostgresStore():
+            from feature_platform.stores.postgres import PostgresWarehouse
+
+            return PostgresWarehouse(
+                name, _postgres_url(spec, context), schema_prefix=spec.schema_prefix, setups=(context.session,)
+            )
+        case RedisStore():
+            raise _wrong_kind(
+                name, "keeps rows online, but runs no SQL", "name a store of type duckdb_delta or postgres"
+            )
+
+
+def open_online_store(name: str, spec: StoreSpec, context: StoreContext) -> OnlineStore:
+    """The online store that ``spec`` describes.
+
+    Raises:
+        StoreError: it keeps no rows online, or its server can't be reached.
+    """
+    match spec:
+        case RedisStore():
+            from feature_platform.stores.redis_online import RedisOnlineStore
+
+            return RedisOnlineStore(name, _redis_url(spec, context), key_prefix=spec.key_prefix)
+        case PostgresStore():
+            from feature_platform.stores.postgres_online import PostgresOnlineStore
+
+            return PostgresOnlineStore(name, _postgres_url(spec, context), schema_prefix=spec.schema_prefix)
+        case DuckDBDeltaStore():
+            raise _wrong_kind(name, "runs SQL, but serves no single rows", "name a store of type redis or postgres")
+
+
 def table_stream(warehouse: Warehouse, table: TableName, schema: TableSchema, binding: Binding) -> StreamSource:
     """Opens all rows of a table of ``warehouse``, for another store to read."""
     from sqlglot import exp
@@ -54,3 +103,35 @@ def table_stream(warehouse: Warehouse, table: TableName, schema: TableSchema, bi
         return warehouse.read(query)
 
     return open_stream
+
+
+def _postgres_url(spec: PostgresStore, context: StoreContext) -> str:
+    if spec.url_env is not None:
+        return _from_environment(spec.url_env)
+    from feature_platform.stores.embedded import EmbeddedPostgres
+
+    return context.servers.enter_context(EmbeddedPostgres(context.state / "postgres")).url
+
+
+def _redis_url(spec: RedisStore, context: StoreContext) -> str:
+    if spec.url_env is not None:
+        return _from_environment(spec.url_env)
+    from feature_platform.stores.embedded import EmbeddedRedis
+
+    return context.servers.enter_context(EmbeddedRedis(context.state / "redis")).url
+
+
+def _from_environment(name: str) -> str:
+    url = os.environ.get(name, "")
+    if not url:
+        raise StoreError(
+            ADDRESS_MISSING.problem(
+                f"environment variable {name} is not set",
+                mend=f"set {name} to the server's URL, or use another profile",
+            )
+        )
+    return url
+
+
+def _wrong_kind(name: str, what: str, mend: str) -> StoreError:
+    return StoreError(WRONG_KIND_OF_STORE.problem(f"store '{name}' {what}", mend=mend))

@@ -1,7 +1,8 @@
 """The front door for notebooks and models: :func:`connect`.
 
 >>> store = connect(purpose="fraud_detection")  # doctest: +SKIP
->>> store.training_set(spine, features=["card_spend:amount_sum_1d", "fraud_model"], time="event_time").to_polars()  # doctest: +SKIP
+>>> store.training_set(spine, features=["card_spend:amount_sum_1d", "fraud_model"], time="event_time").to_polars()  #
+doctest: +SKIP
 >>> store.online("fraud_model", [{"card_number": "…", "amount": 12.50}])[0].values  # doctest: +SKIP
 """
 
@@ -41,7 +42,7 @@ def connect(
 
 
 class FeatureStore:
-    """A session with one purpose. Use it as a context manager, or call :meth:`close`. Safe for use by several threads."""
+    """A session with one purpose. Use it as a context manager, or call :meth:`close`. Safe for several threads."""
 
     def __init__(self, project: Project, *, purpose: str, role: str = "author") -> None:
         self.project = project
@@ -55,16 +56,19 @@ class FeatureStore:
         return self._asker.purpose
 
     def features(self, search: str = "") -> list[FeatureInfo]:
-        """The features that this session may have; with ``search``, those whose name, description, owner or domain has all its words."""
+        """The features that this session may have; with ``search``, those whose name, description, owner or domain has
+        all its words.
+        """
         return find_features(self.project, search, self._asker)
 
     def training_set(self, spine: SpineLike, features: Sequence[str], *, time: str = "event_time") -> TrainingSet:
         """The spine's rows with features as they were known at each row's time.
 
-        ``spine`` is an Arrow table or reader, a pandas or polars data frame, or the path of a Parquet file. It has the keys of
-        the entities whose features are asked for, and the column ``time``: a timestamp (UTC if it has no zone) or a date (its
-        midnight). ``features`` are ``view:feature``, ``view:*`` or names of services. The answer has the spine's rows, order,
-        duplicates and other columns, and ``<view>__<feature>``; nothing is computed before it is read.
+        ``spine`` is an Arrow table or reader, a pandas or polars data frame, or the path of a Parquet file. It has the
+        keys of the entities whose features are asked for, and the column ``time``: a timestamp (UTC if it has no zone)
+        or a date (its midnight). ``features`` are ``view:feature``, ``view:*`` or names of services. The answer has
+        the spine's rows, order, duplicates and other columns, and ``<view>__<feature>``; nothing is computed before it
+        is read.
 
         Keys that are personal, such as card numbers, may be given as they are or as tokens; they come back as tokens.
 
@@ -76,7 +80,9 @@ class FeatureStore:
 
         return training_set(self.project, self._deriver, select(self.project, features, self._asker), spine, time)
 
-    def online(self, service: str | Sequence[str], entities: Sequence[Mapping[str, Any]] | Mapping[str, Any]) -> FeatureVectors:
+    def online(
+        self, service: str | Sequence[str], entities: Sequence[Mapping[str, Any]] | Mapping[str, Any]
+    ) -> FeatureVectors:
         """The newest features of ``entities``: dicts with the keys, and with the request values of derived features.
 
         ``service`` is a feature service, or features as :meth:`training_set` takes them.
@@ -93,7 +99,8 @@ class FeatureStore:
         return {name: kind for name, (kind, _, _) in self._reader(service).needed.items()}
 
     def sql(self, query: str) -> Result:
-        """The rows of one SELECT over sources and views, by name; personal columns are what the policy makes of them for this purpose.
+        """The rows of one SELECT over sources and views, by name; personal columns are what the policy makes of them
+        for this purpose.
 
         Raises:
             GuardError: the query reaches for what is closed, or is not understood.
@@ -141,5 +148,3 @@ def known_purpose(project: Project, purpose: str) -> str:
 def _default_root() -> Path:
     folder = Path.cwd() / "feature_defs"
     return folder if folder.is_dir() else Path.cwd()
-
-

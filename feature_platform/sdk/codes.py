@@ -9,19 +9,20 @@ from feature_platform.errors import Code
 UNKNOWN_PURPOSE: Final = Code(
     "FP-SDK-001",
     "Unknown purpose",
-    "A session states why it uses data, and the purposes are listed in `platform.yaml`. Without one nothing is handed out, because "
-    "policies decide by purpose.",
+    "A session states why it uses data, and the purposes are listed in `platform.yaml`. Without one nothing is "
+    "handed out, because policies decide by purpose.",
 )
 UNKNOWN_FEATURE: Final = Code(
     "FP-SDK-002",
     "Unknown feature",
-    "A feature is asked for as `view:feature`, as `view:*`, or by the name of a feature service; what was asked for is none of these.",
+    "A feature is asked for as `view:feature`, as `view:*`, or by the name of a feature service; what was asked for "
+    "is none of these.",
 )
 NOT_PERMITTED: Final = Code(
     "FP-SDK-003",
     "Feature not allowed for this purpose",
-    "What went into a feature decides who may have it. Its labels hold something that no policy opens for the session's purpose "
-    "and role, or its view is declared for other purposes.",
+    "What went into a feature decides who may have it. Its labels hold something that no policy opens for the "
+    "session's purpose and role, or its view is declared for other purposes.",
 )
 SPINE_NOT_READABLE: Final = Code(
     "FP-SDK-010",
@@ -31,18 +32,20 @@ SPINE_NOT_READABLE: Final = Code(
 SPINE_COLUMN_MISSING: Final = Code(
     "FP-SDK-011",
     "Spine lacks a column",
-    "A training set needs the time of each row, the keys of the entities whose features are asked for, and the request values of "
-    "derived features.",
+    "A training set needs the time of each row, the keys of the entities whose features are asked for, and the "
+    "request values of derived features.",
 )
 SPINE_COLUMN_TYPE: Final = Code(
     "FP-SDK-012",
     "Spine column has another type",
-    "Keys and request values must convert to their declared types without loss, and the time must be a timestamp or a date.",
+    "Keys and request values must convert to their declared types without loss, and the time must be a timestamp or "
+    "a date.",
 )
 SPINE_COLUMN_CLASH: Final = Code(
     "FP-SDK-013",
     "Column name is taken",
-    "The spine has two columns of one name, or one with the name of a feature that was asked for; nothing is silently replaced.",
+    "The spine has two columns of one name, or one with the name of a feature that was asked for; nothing is "
+    "silently replaced.",
 )
 NOT_ONLINE: Final = Code(
     "FP-SDK-020",
@@ -52,7 +55,8 @@ NOT_ONLINE: Final = Code(
 REQUEST_VALUE: Final = Code(
     "FP-SDK-021",
     "Value is missing or has another type",
-    "Every entity of an online read needs the keys of the views, and the request values of derived features, in their types.",
+    "Every entity of an online read needs the keys of the views, and the request values of derived features, in "
+    "their types.",
 )
 NOT_PUBLISHED: Final = Code(
     "FP-SDK-030",

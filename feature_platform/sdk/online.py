@@ -27,7 +27,9 @@ if TYPE_CHECKING:
     from feature_platform.stores.protocols import OnlineRow, OnlineTable
 
 Status = Literal["present", "missing", "expired"]
-"""``missing``: the entity has no row; ``expired``: its row is older than the view's ttl. Both give the feature's empty value."""
+"""``missing``: the entity has no row; ``expired``: its row is older than the view's ttl. Both give the feature's empty
+value.
+"""
 
 Key = tuple[Any, ...]
 
@@ -218,9 +220,7 @@ class OnlineReader:
                 by_key = dict(zip(wanted, rows, strict=True))
                 cells = [_status(base, by_key.get(key), now) for key in of_view]
                 for feature in base.view.features:
-                    found[f"{base.view.name}__{feature.name}"] = [
-                        _cell(feature, status, row) for status, row in cells
-                    ]
+                    found[f"{base.view.name}__{feature.name}"] = [_cell(feature, status, row) for status, row in cells]
         return found
 
     def _derive(self, given: Sequence[Mapping[str, Any]], found: dict[str, list[_Cell]]) -> None:
@@ -312,5 +312,3 @@ def _given_out(kind: DataType) -> pa.DataType:
     import pyarrow as pa
 
     return pa.timestamp("us", tz="UTC") if kind.kind == "timestamp" else kind.arrow()
-
-

@@ -22,8 +22,8 @@ Role = Literal["spine", "feature", "column"]
 class ColumnInfo:
     """What is known of a column of a result.
 
-    ``type`` is the logical type's name; for columns that a spine brought along, Arrow's. ``direct`` are the columns whose values flow
-    into it, ``indirect`` those that decide about rows or branches.
+    ``type`` is the logical type's name; for columns that a spine brought along, Arrow's. ``direct`` are the columns
+    whose values flow into it, ``indirect`` those that decide about rows or branches.
     """
 
     name: str
@@ -42,7 +42,8 @@ class ColumnInfo:
 class Result:
     """Rows of a query or a training set. Nothing is computed before it is read; each read computes anew.
 
-    Timestamps are ``timestamp[us, tz=UTC]``, decimals ``decimal128``, a missing value is NULL (in pandas: ``NaN``, ``NaT`` or ``None``).
+    Timestamps are ``timestamp[us, tz=UTC]``, decimals ``decimal128``, a missing value is NULL (in pandas: ``NaN``,
+    ``NaT`` or ``None``).
     """
 
     columns: tuple[ColumnInfo, ...]
@@ -59,7 +60,8 @@ class Result:
 
     def to_pandas(self) -> pd.DataFrame:
         """All rows as a pandas data frame; decimals are ``decimal.Decimal`` objects, times are aware (UTC)."""
-        return self.to_arrow().to_pandas()
+        frame: pd.DataFrame = self.to_arrow().to_pandas()
+        return frame
 
     def to_polars(self) -> pl.DataFrame:
         """All rows as a polars data frame."""

@@ -34,7 +34,9 @@ class FeatureInfo:
 def find_features(project: Project, search: str = "", asker: Asker | None = None) -> list[FeatureInfo]:
     """Features with all the words of ``search``, by name; with ``asker``, only those that the purpose may have."""
     words = search.lower().split()
-    found = [_info(project, selected) for selected in _all(project) if asker is None or not refused(project, selected, asker)]
+    found = [
+        _info(project, selected) for selected in _all(project) if asker is None or not refused(project, selected, asker)
+    ]
     return [info for info in found if all(word in f"{info} {info.domain} {info.owner}".lower() for word in words)]
 
 

@@ -1,8 +1,8 @@
 """Spines: the rows that a training set is made for, whatever library they come from.
 
-A spine's rows, order, duplicates and extra columns are the caller's and come back as they were. Only what takes part in the join is
-converted: keys and request values to their declared types, keys that are personal to tokens, the time to UTC. Memory stays at one
-batch, whatever the number of rows.
+A spine's rows, order, duplicates and extra columns are the caller's and come back as they were. Only what takes part
+in the join is converted: keys and request values to their declared types, keys that are personal to tokens, the time
+to UTC. Memory stays at one batch, whatever the number of rows.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from feature_platform.errors import Problem, UsageError, did_you_mean
 from feature_platform.sdk.codes import (
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-    SpineLike = pa.Table | pa.RecordBatch | pa.RecordBatchReader | pd.DataFrame | pl.DataFrame | str | Path
+    SpineLike: TypeAlias = pa.Table | pa.RecordBatch | pa.RecordBatchReader | pd.DataFrame | pl.DataFrame | str | Path
 
 Tokenise = Callable[[str, "pa.Array"], "pa.Array"]
 """(classification, values) → tokens; tokens among the values stay as they are."""
@@ -79,12 +79,15 @@ def open_spine(spine: SpineLike) -> Spine:
 def normalised(
     spine: Spine, *, time: str, needed: Sequence[NeededColumn], tokenise: Tokenise, reserved: Sequence[str] = ()
 ) -> Spine:
-    """The spine with its join columns as the platform holds them: declared types, tokens, ``timestamp[us]`` in UTC without a zone.
+    """The spine with its join columns as the platform holds them: declared types, tokens, ``timestamp[us]`` in UTC
+    without a zone.
 
-    A naive time is UTC already; an aware one is converted; a date is its midnight. ``reserved`` are names that the result needs.
+    A naive time is UTC already; an aware one is converted; a date is its midnight. ``reserved`` are names that the
+    result needs.
 
     Raises:
-        UsageError: a column is missing, has a type that doesn't convert, or a reserved name. Values that don't convert raise
+        UsageError: a column is missing, has a type that doesn't convert, or a reserved name. Values that don't convert
+        raise
             when the rows are read.
     """
     wanted = {column.name: column for column in needed} | {time: NeededColumn(time, TIME_TYPE, needed_by="the time")}
@@ -224,7 +227,7 @@ def _misfits(spine: Spine, wanted: Mapping[str, NeededColumn]) -> Iterator[Probl
 
 
 def _converts(given: pa.DataType, to: DataType) -> bool:
-    """Whether the two are of one family. Numbers never become text or the other way round: `007` would lose its zeros."""
+    """Whether the two are of one family. Numbers never become text, nor text numbers: `007` would lose its zeros."""
     import pyarrow as pa
 
     types = pa.types
@@ -273,15 +276,28 @@ def _cast(values: pa.Array, column: NeededColumn) -> pa.Array:
     if column.classification and _converts(values.type, DataType("string")):
         return values.cast(pa.string())  # the key itself as text, or tokens that were handed out before
     try:
-        return values.cast(column.type.arrow())
+        return _decimals(values, column.type) if column.type.kind == "decimal" else values.cast(column.type.arrow())
     except pa.ArrowInvalid:
         # pyarrow's own message quotes the value, which may be personal
         raise UsageError(
             SPINE_COLUMN_TYPE.problem(
                 f"a value of the spine's column '{column.name}' does not fit {column.type}",
-                mend=f"the column holds what a {column.type} can't, e.g. fractions or too many digits; convert it first",
+                mend=f"the column holds what a {column.type} can't, such as fractions or more digits; convert it",
             )
         ) from None
+
+
+def _decimals(values: pa.Array, to: DataType) -> pa.Array:
+    """Exact, or ArrowInvalid: Arrow itself rounds doubles, and asks for more digits than whole numbers have."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_integer(values.type):
+        values = values.cast(pa.decimal128(20, 0)).cast(pa.decimal128(38, to.scale))
+    exact = values.cast(to.arrow())
+    if pa.types.is_floating(values.type) and pc.any(pc.not_equal(exact.cast(values.type), values)).as_py():
+        raise pa.ArrowInvalid("digits would be lost")
+    return exact
 
 
 def _spooled(spine: Spine) -> Spine:

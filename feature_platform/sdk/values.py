@@ -10,7 +10,8 @@ from feature_platform.types import DataType
 
 
 def as_type(value: Any, to: DataType) -> Any:
-    """``value`` as the platform holds a ``to``: int, float, Decimal, str, bool, date, naive UTC datetime, list; None stays None.
+    """``value`` as the platform holds a ``to``: int, float, Decimal, str, bool, date, naive UTC datetime, list; None
+    stays None.
 
     Converts between numbers and between dates and times where nothing is lost; never between numbers and text.
 
@@ -59,7 +60,7 @@ def _converted(value: Any, to: DataType) -> Any:
     if to.is_numeric:
         return _number(value, to)
     if to.kind == "string":
-        return value if isinstance(value, str) else None
+        return str(value) if isinstance(value, str) else None
     if to.kind == "date":
         return _date(value)
     if to.kind == "timestamp":
