@@ -47,7 +47,7 @@ def _check_keys(view: FeatureView, origin: Origin, entity: Entity, source: Sourc
         if name not in names:
             yield UNKNOWN_COLUMN.problem(
                 f"the entity '{entity.name}' has no key '{name}'",
-                mend=f"Use one of {', '.join(names)}; `keys` is written entity key → column.{did_you_mean(name, names)}",
+                mend=f"Use one of {', '.join(names)}; `keys` maps entity key → column.{did_you_mean(name, names)}",
                 where=origin.where_key("keys", name),
             )
     for key in entity.keys:
@@ -65,7 +65,8 @@ def _check_keys(view: FeatureView, origin: Origin, entity: Entity, source: Sourc
             continue
         if column.type != key.type:
             yield KEY_TYPE.problem(
-                f"the key '{key.name}' of '{entity.name}' is {key.type}, '{source.name}.{column_name}' is {column.type}",
+                f"the key '{key.name}' of '{entity.name}' is {key.type}, "
+                f"'{source.name}.{column_name}' is {column.type}",
                 mend="Give both the same type.",
                 where=where,
             )

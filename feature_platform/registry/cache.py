@@ -1,9 +1,9 @@
 """Results of reading files, kept between runs: a file whose content is known is neither parsed nor validated again.
 
-One pack per project: the results of all its files, each under the digest of path and content. A pack belongs to exactly
-one version of platform, Python, pydantic and sqlglot. It is replaced as a whole and atomically, so processes that load at
-once each find a whole pack; the last one wins, and the others have lost time, nothing else. A pack that is damaged in any
-way counts as absent.
+One pack per project: the results of all its files, each under the digest of path and content. A pack belongs to
+exactly one version of platform, Python, pydantic and sqlglot. It is replaced as a whole and atomically, so processes
+that load at once each find a whole pack; the last one wins, and the others have lost time, nothing else. A pack that is
+damaged in any way counts as absent.
 """
 
 from __future__ import annotations

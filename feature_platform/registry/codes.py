@@ -34,8 +34,8 @@ NO_DOMAIN: Final = Code(
 RESERVED_NAME: Final = Code(
     "FP-REG-007",
     "Reserved name",
-    "The platform uses the name itself: columns `event_time` and `available_at`, names that begin with `fp_`, and `__`, "
-    "which stands between view and feature in training sets.",
+    "The platform uses the name itself: columns `event_time` and `available_at`, names that begin with `fp_`, and "
+    "`__`, which stands between view and feature in training sets.",
 )
 SELECTION: Final = Code(
     "FP-REG-008", "Unknown domain selected", "The project was opened for a domain that it does not have."
@@ -80,7 +80,8 @@ UNKNOWN_FEATURE: Final = Code("FP-REG-021", "Unknown feature", "A feature is nam
 FEATURE_NAME: Final = Code(
     "FP-REG-022",
     "Feature name cannot be used",
-    "Features are named in lower-case letters, digits and `_`, with at most 63 characters, which is what every store keeps.",
+    "Features are named in lower-case letters, digits and `_`, with at most 63 characters, which is what every "
+    "store keeps.",
 )
 UNUSABLE_INPUT: Final = Code(
     "FP-REG-023",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache
+from itertools import pairwise
 from typing import Final
 
 _NAMED: Final = {
@@ -75,10 +76,8 @@ def shortest_interval_seconds(text: str) -> int | None:
     days = [number for number in range(5 * 366) if cron.ticks_on(first + timedelta(days=number))]
     if not days:
         return None
-    gaps = [later - earlier for earlier, later in zip(minutes, minutes[1:], strict=False)]
-    gaps += [
-        (later - earlier) * 1440 + minutes[0] - minutes[-1] for earlier, later in zip(days, days[1:], strict=False)
-    ]
+    gaps = [later - earlier for earlier, later in pairwise(minutes)]
+    gaps += [(later - earlier) * 1440 + minutes[0] - minutes[-1] for earlier, later in pairwise(days)]
     return min(gaps, default=5 * 366 * 1440) * 60
 
 

@@ -40,7 +40,7 @@ def check_features(view: FeatureView, origin: Origin, entity: Entity | None) -> 
             mend="Rename the view.",
             where=origin.where("name"),
         )
-    taken = {name: "a column that every view has" for name in TIME_COLUMNS}
+    taken = dict.fromkeys(TIME_COLUMNS, "a column that every view has")
     taken |= {key.name.lower(): "a key of the entity" for key in (entity.keys if entity else ())}
     for name in view.request:
         yield from _check_name(name, origin, ("request", name), taken, at_key=True)
@@ -50,7 +50,7 @@ def check_features(view: FeatureView, origin: Origin, entity: Entity | None) -> 
         if not _USABLE.fullmatch(name):
             yield FEATURE_NAME.problem(
                 f"the feature would be named '{name[:80]}'",
-                mend="Give a `name:` in lower-case letters, digits and `_`, shorter than 64 characters with its window.",
+                mend="Give a `name:` in lower-case letters, digits and `_`, below 64 characters with its window.",
                 where=origin.where(*path),
             )
         taken.setdefault(name.lower(), "another feature of the view")

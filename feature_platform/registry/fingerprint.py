@@ -18,8 +18,9 @@ from pydantic import BaseModel
 def digest(value: Any) -> str:
     """SHA-256, in hex, over the canonical JSON of ``value``.
 
-    Takes None, booleans, numbers, text, bytes, dates, decimals, enums, paths, and mappings, sequences, sets, dataclasses and
-    pydantic models of those. Order counts in sequences only. Values of different types differ: 1, 1.0, "1" and Decimal("1").
+    Takes None, booleans, numbers, text, bytes, dates, decimals, enums, paths; mappings, sequences, sets, dataclasses and
+    pydantic models of those. Order counts in sequences only. Values of different types differ: 1, 1.0, "1" and
+    Decimal("1").
 
     Raises:
         TypeError: a value of any other type; a fingerprint must not depend on somebody's ``repr``.

@@ -25,7 +25,7 @@ _SUGGESTIONS = 50  # comparing names is slow: after a source file got lost, the 
 
 @dataclass
 class Index:
-    """Documents by name. ``unusable`` are those that exist but could not be read; nothing is said against naming them."""
+    """Documents by name. ``unusable`` are those that exist but could not be read: they may be named."""
 
     domains: dict[str, Domain] = field(default_factory=dict)
     entities: dict[str, Entity] = field(default_factory=dict)
@@ -147,7 +147,8 @@ def _one_platform(index: Index) -> Iterator[Problem]:
             mend="Add `platform.yaml` with `kind: platform`, purposes and profiles.",
         )
     for other in others:
-        assert first is not None and other is not None
+        assert first is not None
+        assert other is not None
         where = index.origin(first).location
         yield PLATFORM.problem(
             f"there is another platform document at {where}",

@@ -1,7 +1,8 @@
 """Links loaded documents into a registry, or says everything that keeps them from fitting together.
 
-The order is: names, then every document in itself and against what it names, then the order of views, then what is built on
-it (purposes, services). Later steps leave out what an earlier one has found to be missing, so nothing is reported twice.
+The order is: names, then every document in itself and against what it names, then the order of views, then what is
+built on it (purposes, services). Later steps leave out what an earlier one has found to be missing, so nothing is
+reported twice.
 """
 
 from __future__ import annotations
@@ -42,8 +43,8 @@ class Linked:
 def link(loaded: LoadedProject, root: Path, *, domains: Collection[str] | None = None) -> Registry:
     """The registry of a project.
 
-    ``domains`` limits views and services to those of some domains and what they need from others, so that code locations can
-    be split by domain. The whole project is checked all the same.
+    ``domains`` limits views and services to those of some domains and what they need of others, so that code locations
+    can be split by domain. The whole project is checked all the same.
 
     Raises:
         RegistryError: with everything that does not fit together.

@@ -1,4 +1,4 @@
-"""From a folder to a registry: reads every file, links what could be read, and reports all problems of both together."""
+"""From a folder to a registry: reads every file, links what could be read, reports all problems of both together."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from feature_platform.specs.models import FeatureView
 
 
 def load_registry(root: Path, *, domains: Collection[str] | None = None, cache: Path | None = None) -> Registry:
-    """The linked project under ``root``; see ``link`` for ``domains``. ``cache`` is a folder to keep results of files in.
+    """The linked project under ``root``; see ``link`` for ``domains``. ``cache`` is a folder for results of files.
 
     Raises:
         SpecError: some document is not what its kind asks for. Holds the problems of linking the others, too.

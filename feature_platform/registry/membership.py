@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from feature_platform.errors import Problem, did_you_mean
 from feature_platform.registry.codes import NO_DOMAIN
 from feature_platform.registry.index import Index
+from feature_platform.specs.models import AnySpec, Domain, FeatureService, FeatureView, Source
+from feature_platform.specs.origins import Path
 
 
 def check_domains(index: Index) -> Iterator[Problem]:
     """Every source, view and service has a domain that exists. A folder without one is reported once."""
-    folders: dict[str, int] = {}
-    for spec in (*index.sources.values(), *index.views.values(), *index.services.values()):
+    folders: set[str] = set()
+    specs: list[Source | FeatureView | FeatureService] = [*index.sources.values(), *index.views.values()]
+    for spec in [*specs, *index.services.values()]:
         origin, domain = index.origin(spec), index.domain_of(spec)
         if domain is None:
             what = f"the {spec.kind.replace('_', ' ')} '{spec.name}' has no domain"
@@ -28,7 +31,7 @@ def check_domains(index: Index) -> Iterator[Problem]:
                     f"{did_you_mean(domain, index.domains)}",
                     where=origin.location,
                 )
-            folders[domain] = folders.get(domain, 0) + 1
+            folders.add(domain)
 
 
 def check_purposes(index: Index) -> Iterator[Problem]:
@@ -36,25 +39,15 @@ def check_purposes(index: Index) -> Iterator[Problem]:
     if index.platform is None:
         return
     known = index.platform.purposes
-    listing = [
-        *(
-            (spec, ("purposes", place), name)
-            for spec in index.domains.values()
-            for place, name in enumerate(spec.purposes)
-        ),
-        *(
-            (spec, ("purposes", place), name)
-            for spec in index.views.values()
-            for place, name in enumerate(spec.purposes)
-        ),
-        *((spec, ("purpose",), spec.purpose) for spec in index.services.values()),
-        *(
-            (spec, ("rules", number, "purposes", place), name)
-            for spec in index.policies.values()
-            for number, rule in enumerate(spec.rules)
-            for place, name in enumerate(rule.purposes)
-        ),
-    ]
-    for spec, path, name in listing:
+    listing: list[tuple[AnySpec, Path, str]] = []
+    documents: list[Domain | FeatureView] = [*index.domains.values(), *index.views.values()]
+    for spec in documents:
+        listing.extend((spec, ("purposes", place), name) for place, name in enumerate(spec.purposes))
+    listing.extend((service, ("purpose",), service.purpose) for service in index.services.values())
+    for policy in index.policies.values():
+        for number, rule in enumerate(policy.rules):
+            places = enumerate(rule.purposes)
+            listing.extend((policy, ("rules", number, "purposes", place), name) for place, name in places)
+    for owner, path, name in listing:
         if name not in known:
-            yield index.unknown_name("purpose", name, known, index.origin(spec).where(*path))
+            yield index.unknown_name("purpose", name, known, index.origin(owner).where(*path))

@@ -1,4 +1,4 @@
-"""The purposes that each view may be used for: its own or its domain's, never more than those of the views it is built on."""
+"""The purposes that each view may be used for: its own or its domain's, never more than those of the views it reads."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def settle_purposes(
 ) -> tuple[dict[str, tuple[str, ...]], list[Problem]]:
     """Purposes of every view, in the platform's order, and views that claim more than what they are built on allows.
 
-    A view that says nothing takes its domain's purposes, or all of the platform's, as far as its inputs allow them. So the
-    limits of a view cannot be shed by building another one on top of it.
+    A view that says nothing takes its domain's purposes, or all of the platform's, as far as its inputs allow them. So
+    the limits of a view cannot be shed by building another one on top of it.
     """
     settled: dict[str, tuple[str, ...]] = {}
     problems: list[Problem] = []
@@ -34,7 +34,8 @@ def settle_purposes(
                 allowed = ", ".join(settled[read.ref.name]) or "nothing"
                 problems.append(
                     PURPOSE.problem(
-                        f"'{name}' is for {', '.join(sorted(beyond))}, but '{read.ref.name}', which it reads, for {allowed}",
+                        f"'{name}' is for {', '.join(sorted(beyond))}, "
+                        f"but '{read.ref.name}', which it reads, is for {allowed}",
                         mend="Narrow `purposes:` here, or have the other view's owner widen them there.",
                         where=read.where,
                     )

@@ -1,7 +1,7 @@
 """Which tables a query reads, as far as its text alone says it.
 
-Names only: what is allowed, and what each name means to the engine, is settled by the compiler's guard. This is here because the
-order of views, cycles and unknown names are a matter of the whole project, before anything is compiled.
+Names only: what is allowed, and what each name means to the engine, is settled by the compiler's guard. This is here
+because the order of views, cycles and unknown names are a matter of the whole project, before anything is compiled.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TableRead:
-    """A table as the text names it, in lower case (DuckDB folds names), and where; ``schema.name`` if it is qualified."""
+    """A table as the text names it, in lower case as DuckDB folds it, and where; ``schema.name`` if it is qualified."""
 
     name: str
     line: int
@@ -43,8 +43,8 @@ class SqlReads:
 def tables_read(sql: str) -> SqlReads:
     """Tables that ``sql`` reads, without the names of its CTEs. Lines and columns count from 1 within ``sql``.
 
-    >>> [table.name for table in tables_read("WITH t AS (SELECT * FROM Cards) SELECT * FROM t JOIN t2 USING (id)").tables]
-    ['cards', 't2']
+    >>> [table.name for table in tables_read("WITH a AS (SELECT * FROM Cards) SELECT * FROM a JOIN b ON x = y").tables]
+    ['cards', 'b']
     """
     import sqlglot  # takes a fifth of a second, and a load from cache never gets here
     from sqlglot import exp
@@ -72,8 +72,8 @@ def tables_read(sql: str) -> SqlReads:
 def _tables(query: exp.Expr) -> Iterator[exp.Table]:
     """Tables that are no CTE in the place where they stand.
 
-    A CTE's name is known in the query it belongs to and in the CTEs behind it; in its own body only if it is recursive, so
-    ``WITH cards AS (SELECT * FROM cards) …`` reads the table ``cards``.
+    A CTE's name is known in the query it belongs to and in the CTEs behind it; in its own body only if it is recursive,
+    so ``WITH cards AS (SELECT * FROM cards) …`` reads the table ``cards``.
     """
     from sqlglot import exp
 

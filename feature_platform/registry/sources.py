@@ -1,4 +1,4 @@
-"""Checks of entities and sources, each in itself: keys, time columns, names that the platform or the engines cannot tell apart."""
+"""Checks of entities and sources, each in itself: keys, time columns, names that engines cannot tell apart."""
 
 from __future__ import annotations
 

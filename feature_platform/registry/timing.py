@@ -1,4 +1,4 @@
-"""Schedules, partitions, ``ttl`` and ``lookback``: refused only where rows would surely be missing or never be built."""
+"""Schedules, partitions, ``ttl``, ``lookback``: refused only where rows would surely be missing or never be built."""
 
 from __future__ import annotations
 

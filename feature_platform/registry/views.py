@@ -111,7 +111,7 @@ def _check_inputs(index: Index, view: FeatureView, reads: tuple[Read, ...]) -> I
 
 
 def _check_same_entity(index: Index, view: FeatureView, other: FeatureView, where: Location) -> Iterator[Problem]:
-    """The keys of the input's entity are among the keys of the derived view's: a row of one finds its row of the other."""
+    """The keys of the input's entity are among those of the derived view's, so that its row can be looked up."""
     own, foreign = index.entities.get(view.entity), index.entities.get(other.entity)
     if own is None or foreign is None or own is foreign:
         return

@@ -109,10 +109,7 @@ def _place(fields: Any, loc: tuple[int | str, ...], error_type: str) -> _Place:
     is_key = False
     parts = loc[:-1] if error_type == "missing" else loc
     for part in parts:
-        if isinstance(at, tuple) and isinstance(part, int):
-            path.append(part)
-            at = at[part]
-        elif isinstance(at, dict) and part in at:
+        if _has(at, part):
             path.append(part)
             at = at[part]
         elif part == "[key]":
@@ -120,6 +117,13 @@ def _place(fields: Any, loc: tuple[int | str, ...], error_type: str) -> _Place:
         elif not _is_store_tag(at, part):
             union = tuple(path)
     return _Place(tuple(path), union, is_key, at)
+
+
+def _has(value: Any, part: int | str) -> bool:
+    """Whether ``part`` leads further into the document; else it names a branch of a union."""
+    if isinstance(value, dict):
+        return part in value
+    return isinstance(value, tuple) and isinstance(part, int)
 
 
 def _is_store_tag(at: Any, part: int | str) -> bool:
