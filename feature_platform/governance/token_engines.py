@@ -13,10 +13,22 @@ be in use side by side.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from feature_platform.errors import GovernanceError
 from feature_platform.governance.codes import TOKEN_KEY_DIFFERS, TOKEN_SETUP_FAILED
+
+
+@dataclass(frozen=True, slots=True)
+class Pads:
+    """What HMAC makes of a key. Never shown: traceback tools print the local variables of functions."""
+
+    version: int
+    fingerprint: str
+    inner: bytes = field(repr=False)
+    outer: bytes = field(repr=False)
+
 
 _DUCKDB: Final = """
 CREATE OR REPLACE TEMP MACRO fp_token(classification, canonical) AS
@@ -26,6 +38,12 @@ CREATE OR REPLACE TEMP MACRO fp_token(classification, canonical) AS
         ))
     ), 1, 32)
 """
+
+_FIND_VERSIONS: Final = """
+SELECT 1 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
+WHERE n.nspname = 'fp_tokens' AND c.relname = 'versions'
+"""
+"""Not to_regclass: that answers from a cache, which may still say no after another process has installed everything."""
 
 _LOCK: Final = 0x6670_746F_6B65_6E73  # "fptokens": no other part of the platform locks this number
 
@@ -58,26 +76,26 @@ _POSTGRES: Final = (
 )
 
 
-def set_up_duckdb(connection: Any, version: int, inner: bytes, outer: bytes) -> None:
+def set_up_duckdb(connection: Any, pads: Pads) -> None:
     """Makes the macro on this connection, or replaces it."""
     connection.execute(
         "CREATE TEMP TABLE IF NOT EXISTS fp_token_pads (version INTEGER, inner_pad BLOB, outer_pad BLOB)"
     )
     connection.execute("DELETE FROM temp.main.fp_token_pads")
-    connection.execute("INSERT INTO temp.main.fp_token_pads VALUES (?, ?, ?)", [version, inner, outer])
+    connection.execute("INSERT INTO temp.main.fp_token_pads VALUES (?, ?, ?)", [pads.version, pads.inner, pads.outer])
     connection.execute(_DUCKDB)
 
 
-def set_up_postgres(connection: Any, version: int, fingerprint: str, inner: bytes, outer: bytes) -> None:
+def set_up_postgres(connection: Any, pads: Pads) -> None:
     """Installs the function where it is missing, checks the key, and sets the session's version."""
     import psycopg
 
     try:
         with connection.transaction():
-            if _installed_fingerprint(connection, version) is None:
-                _install(connection, version, fingerprint, inner, outer)
-            found = _installed_fingerprint(connection, version)
-            connection.execute("SELECT set_config('fp.token_version', %s, false)", [str(version)])
+            if _installed_fingerprint(connection, pads.version) is None:
+                _install(connection, pads)
+            found = _installed_fingerprint(connection, pads.version)
+            connection.execute("SELECT set_config('fp.token_version', %s, false)", [str(pads.version)])
     except psycopg.Error as error:
         raise GovernanceError(
             TOKEN_SETUP_FAILED.problem(
@@ -86,28 +104,28 @@ def set_up_postgres(connection: Any, version: int, fingerprint: str, inner: byte
                 "SELECT on fp_tokens.versions and EXECUTE on fp_tokens.token to this role",
             )
         ) from None
-    if found != fingerprint:
+    if found != pads.fingerprint:
         raise GovernanceError(
             TOKEN_KEY_DIFFERS.problem(
-                f"the database holds another key of version {version} than this process",
+                f"the database holds another key of version {pads.version} than this process",
                 mend="use the key that the database was set up with, or give the new key a new version (`v2:…`)",
             )
         )
 
 
 def _installed_fingerprint(connection: Any, version: int) -> str | None:
-    if connection.execute("SELECT to_regclass('fp_tokens.versions')").fetchone()[0] is None:
+    if connection.execute(_FIND_VERSIONS).fetchone() is None:
         return None
     row = connection.execute("SELECT fingerprint FROM fp_tokens.versions WHERE version = %s", [version]).fetchone()
     return None if row is None else str(row[0])
 
 
-def _install(connection: Any, version: int, fingerprint: str, inner: bytes, outer: bytes) -> None:
+def _install(connection: Any, pads: Pads) -> None:
     connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-    if _installed_fingerprint(connection, version) is not None:
+    if _installed_fingerprint(connection, pads.version) is not None:
         return  # another process was faster
     for statement in _POSTGRES:
         connection.execute(statement)
     with connection.cursor() as cursor, cursor.copy("COPY fp_tokens.pads FROM STDIN") as copy:
-        copy.write_row((version, inner, outer))
-    connection.execute("INSERT INTO fp_tokens.versions VALUES (%s, %s)", [version, fingerprint])
+        copy.write_row((pads.version, pads.inner, pads.outer))
+    connection.execute("INSERT INTO fp_tokens.versions VALUES (%s, %s)", [pads.version, pads.fingerprint])

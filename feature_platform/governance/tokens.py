@@ -22,6 +22,8 @@ from feature_platform.governance import expressions as sql
 from feature_platform.governance.canonical import CANONICAL, canonical, canonical_expression
 from feature_platform.governance.codes import NOT_TOKENISABLE, TOKEN_KEY_WEAK
 from feature_platform.governance.labels import Label
+from feature_platform.governance.token_engines import Pads, set_up_duckdb, set_up_postgres
+from feature_platform.governance.token_keys import read_key
 from feature_platform.types import Engine
 
 if TYPE_CHECKING:
@@ -39,6 +41,7 @@ SCHEMA: Final = "fp_tokens"
 DUCKDB_MACRO: Final = "fp_token"
 
 _BLOCK: Final = 64  # bytes in a block of SHA-256
+_FINGERPRINT: Final = b"\0fingerprint"  # no classification starts like this
 _TOKEN: Final = re.compile(TOKEN_PATTERN)
 
 
@@ -83,7 +86,7 @@ class TokenKeys:
     key itself. Safe for use by several threads.
     """
 
-    __slots__ = ("__inner", "__outer", "version")
+    __slots__ = ("__pads", "version")
 
     def __init__(self, key: bytes, version: int = 1) -> None:
         """Raises GovernanceError for a key of fewer than 32 bytes or of one repeated byte."""
@@ -95,8 +98,8 @@ class TokenKeys:
                 )
             )
         block = (hashlib.sha256(key).digest() if len(key) > _BLOCK else key).ljust(_BLOCK, b"\0")
-        self.__inner = bytes(byte ^ 0x36 for byte in block)
-        self.__outer = bytes(byte ^ 0x5C for byte in block)
+        inner, outer = (bytes(byte ^ mask for byte in block) for mask in (0x36, 0x5C))
+        self.__pads = Pads(version, _mac(inner, outer, _FINGERPRINT)[:16], inner, outer)
         self.version = version
 
     @classmethod
@@ -111,8 +114,6 @@ class TokenKeys:
         Raises:
             GovernanceError: FP-GOV-010 missing, FP-GOV-011 unusable, FP-GOV-012 key file open to others.
         """
-        from feature_platform.governance.token_keys import read_key
-
         return cls(*read_key(env_name, state_dir, environ))
 
     @overload
@@ -146,15 +147,13 @@ class TokenKeys:
 
     def fingerprint(self) -> str:
         """16 hex digits that tell keys apart and say nothing about them."""
-        return self._mac(b"fingerprint\0\0")[:16]
+        return self.__pads.fingerprint
 
     def duckdb(self, connection: Any) -> None:
         """Gives a DuckDB connection its macro ``fp_token``. Temporary, so each connection (and cursor) needs it;
         idempotent.
         """
-        from feature_platform.governance.token_engines import set_up_duckdb
-
-        set_up_duckdb(connection, self.version, self.__inner, self.__outer)
+        set_up_duckdb(connection, self.__pads)
 
     def postgres(self, connection: Any) -> None:
         """Gives a psycopg connection the function ``fp_tokens.token``, installing it where it is missing; idempotent,
@@ -163,23 +162,21 @@ class TokenKeys:
         Raises:
             GovernanceError: FP-GOV-013 the database has another key of this version, FP-GOV-014 it can't be installed.
         """
-        from feature_platform.governance.token_engines import set_up_postgres
-
-        set_up_postgres(connection, self.version, self.fingerprint(), self.__inner, self.__outer)
+        set_up_postgres(connection, self.__pads)
 
     def _of_text(self, classification: str, text: str) -> str:
         message = classification.encode() + b"\0" + text.encode()
-        return f"tok_{classification}_v{self.version}_{self._mac(message)[:32]}"
-
-    def _mac(self, message: bytes) -> str:
-        inner = hashlib.sha256(self.__inner + message).digest()
-        return hashlib.sha256(self.__outer + inner).hexdigest()
+        return f"tok_{classification}_v{self.version}_{_mac(self.__pads.inner, self.__pads.outer, message)[:32]}"
 
     def __repr__(self) -> str:
         return f"TokenKeys(version={self.version})"
 
     def __reduce__(self) -> tuple[Any, ...]:
         raise TypeError("a token key does not leave its process")
+
+
+def _mac(inner: bytes, outer: bytes, message: bytes) -> str:
+    return hashlib.sha256(outer + hashlib.sha256(inner + message).digest()).hexdigest()
 
 
 def _canonical_or_refuse(classification: str, value: object) -> str:
