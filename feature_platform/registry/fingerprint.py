@@ -18,8 +18,8 @@ from pydantic import BaseModel
 def digest(value: Any) -> str:
     """SHA-256, in hex, over the canonical JSON of ``value``.
 
-    Takes None, booleans, numbers, text, bytes, dates, decimals, enums, paths; mappings, sequences, sets, dataclasses and
-    pydantic models of those. Order counts in sequences only. Values of different types differ: 1, 1.0, "1" and
+    Takes None, booleans, numbers, text, bytes, dates, decimals, enums, paths, mappings, sequences, sets, dataclasses
+    and pydantic models of those. Order counts in sequences only. Values of different types differ: 1, 1.0, "1" and
     Decimal("1").
 
     Raises:

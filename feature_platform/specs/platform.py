@@ -1,0 +1,90 @@
+"""The kind ``platform``: purposes, and profiles with their stores."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from feature_platform.errors import did_you_mean
+from feature_platform.specs.fields import (
+    MEMORY_PATTERN,
+    NAME_PATTERN,
+    VARIABLE_PATTERN,
+    Document,
+    Name,
+    Spec,
+    contradiction,
+)
+
+
+class DuckDBDeltaStore(Spec):
+    """DuckDB as engine over Delta Lake tables in a folder."""
+
+    type: Literal["duckdb_delta"]
+    path: str = Field(default="warehouse", description="Folder of the tables; relative to the state folder.")
+    memory_limit: str = Field(
+        default="1GB", pattern=MEMORY_PATTERN, description="What DuckDB may use before it spills to disk."
+    )
+    threads: int | None = Field(default=None, ge=1, description="Default: one per core.")
+
+
+class PostgresStore(Spec):
+    """A PostgreSQL server: the embedded one, or the one that an environment variable names."""
+
+    type: Literal["postgres"]
+    url_env: str | None = Field(
+        default=None,
+        pattern=VARIABLE_PATTERN,
+        description="Environment variable with the URL. None: embedded server.",
+    )
+    schema_prefix: str = Field(
+        default="fp", pattern=NAME_PATTERN, description="Begins the names of all schemas that the platform makes."
+    )
+
+
+class RedisStore(Spec):
+    """A Redis server: the embedded one, or the one that an environment variable names."""
+
+    type: Literal["redis"]
+    url_env: str | None = Field(
+        default=None,
+        pattern=VARIABLE_PATTERN,
+        description="Environment variable with the URL. None: embedded server.",
+    )
+    key_prefix: str = Field(default="fp", pattern=NAME_PATTERN, description="Begins all keys that the platform writes.")
+
+
+StoreSpec = Annotated[DuckDBDeltaStore | PostgresStore | RedisStore, Field(discriminator="type")]
+
+
+class Profile(Spec):
+    """One set of stores: a laptop's, production's. Definitions do not change between profiles."""
+
+    stores: dict[Name, StoreSpec] = Field(min_length=1, description="Every store, by the name that documents use.")
+    data: str = Field(default="data", description="Folder that source paths start from; relative to the state folder.")
+    token_key_env: str = Field(
+        default="FP_TOKEN_KEY", pattern=VARIABLE_PATTERN, description="Environment variable with the token key."
+    )
+
+
+class Platform(Document):
+    """The project itself. One document, in `platform.yaml`."""
+
+    kind: Literal["platform"]
+    purposes: dict[Name, str] = Field(min_length=1, description="Why data is used: name → description.")
+    default_profile: Name = Field(default="embedded", description="Used when nobody names another.")
+    profiles: dict[Name, Profile] = Field(min_length=1, description="By name, e.g. `embedded`, `production`.")
+    strict_pii: bool = Field(
+        default=True, description="An unclassified column whose name looks personal does not compile."
+    )
+
+    @model_validator(mode="after")
+    def _default_exists(self) -> Platform:
+        if self.default_profile not in self.profiles:
+            raise contradiction(
+                f"the default profile '{self.default_profile}' is not one of `profiles`",
+                f"Use one of {', '.join(self.profiles)}.{did_you_mean(self.default_profile, self.profiles)}",
+                "default_profile" if "default_profile" in self.model_fields_set else None,
+            )
+        return self
