@@ -282,7 +282,7 @@ def _burst_members(population: Population, start: int, end: int) -> tuple[Intege
     """(row, burst, place in it) of every row in [start, end) that is part of a burst of 5 to 12 in 40 minutes."""
     draw = population.draw
     window = max(64, population.transactions * 40 // (24 * 60 * _DAYS))
-    block = max(_ROWS_PER_BURST, 2 * window)
+    block = -(-2 * window // _ROWS_PER_BURST) * _ROWS_PER_BURST
     per_block = block // _ROWS_PER_BURST
     burst = np.arange(start // block * per_block, ((end - 1) // block + 1) * per_block, dtype=np.int64)
     burst = np.repeat(burst, _LONGEST_BURST)

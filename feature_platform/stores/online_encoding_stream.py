@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from feature_platform.errors import StoreError
 from feature_platform.stores.codes import COLUMNS_DIFFER, ONLINE_NULL_KEY
+from feature_platform.stores.online_encoding import EVENT_TIME
 from feature_platform.stores.protocols import OnlineTable, StreamSource
 
 CHUNK_ROWS = 16_384
@@ -29,6 +31,14 @@ def snapshot_chunks(table: OnlineTable, rows: StreamSource) -> Iterator[pa.Recor
             ordered = chunk.select(list(table.schema.names)).cast(table.schema.arrow())
             _check_keys(table, ordered)
             yield ordered
+
+
+def newest_event_time(newest: datetime | None, chunk: pa.RecordBatch) -> datetime | None:
+    """The later of ``newest`` and the chunk's latest ``event_time``; None while there is none."""
+    if EVENT_TIME not in chunk.schema.names:
+        return newest
+    found: datetime | None = pc.max(chunk.column(EVENT_TIME)).as_py()
+    return max(filter(None, (newest, found)), default=None)
 
 
 def _rechunked(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

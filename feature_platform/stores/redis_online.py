@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 from itertools import chain
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import redis
 
@@ -27,7 +27,7 @@ from feature_platform.stores.codes import (
     STAGED_ROWS_GONE,
     STORE_UNREACHABLE,
 )
-from feature_platform.stores.online_encoding import EVENT_TIME, CorruptRowError, RowDecoder, row_decoder
+from feature_platform.stores.online_encoding import CorruptRowError, RowDecoder, row_decoder
 from feature_platform.stores.online_encoding_keys import KeyEncoder, KeyTypeError, key_encoder
 from feature_platform.stores.protocols import (
     OnlineRow,
@@ -44,9 +44,6 @@ from feature_platform.stores.redis_online_layout import (
     publication,
 )
 from feature_platform.stores.redis_online_read import Lookup, SnapshotReader
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 STAGING_TTL_SECONDS: Final = 24 * 3600
 """After so long an unpublished snapshot vanishes by itself, should nobody ever sweep."""
@@ -218,7 +215,7 @@ class RedisOnlineStore:
 
     def _load(self, keys: ViewKeys, token: str, table: OnlineTable, rows: StreamSource, *, expected: int | None) -> int:
         # Arrow and numpy load here, so that a process that only reads stays light.
-        from feature_platform.stores.online_encoding_stream import CHUNK_ROWS, snapshot_chunks
+        from feature_platform.stores.online_encoding_stream import CHUNK_ROWS, newest_event_time, snapshot_chunks
         from feature_platform.stores.redis_online_load import BucketWriter, PipelinedSend
 
         chunks = snapshot_chunks(table, rows)
@@ -237,7 +234,7 @@ class RedisOnlineStore:
             for chunk in chain(begin, chunks):
                 pipeline.send(writer.payload(chunk))
                 count += chunk.num_rows
-                newest = _newest(newest, chunk)
+                newest = newest_event_time(newest, chunk)
             added = pipeline.finish() - len(writer.used)
         if added != count:
             raise StoreError(
@@ -375,15 +372,6 @@ def _timeouts(url: str, seconds: float) -> dict[str, Any]:
     if url.startswith("unix:"):
         wanted.pop("socket_connect_timeout")
     return {name: value for name, value in wanted.items() if f"{name}=" not in url}
-
-
-def _newest(newest: datetime | None, chunk: pa.RecordBatch) -> datetime | None:
-    import pyarrow.compute as pc
-
-    if EVENT_TIME not in chunk.schema.names:
-        return newest
-    found: datetime | None = pc.max(chunk.column(EVENT_TIME)).as_py()
-    return max(filter(None, (newest, found)), default=None)
 
 
 def _reason(error: redis.RedisError) -> str:

@@ -1,7 +1,7 @@
 """Point reads from Redis in one round trip, however many views and entities, and never a mixture of two snapshots.
 
 A reader remembers which version of a view is live. It asks for the rows of that version and, behind them in the same
-pipeline, which version is live *now*. Redis answers in order, and rows go only when the pointer leaves their version: if
+pipeline, which version is live *now*. Redis answers in order, and rows go only when the pointer leaves them: if
 the pointer still stands where the reader thought, every row was there; if not, the reader asks again.
 """
 

@@ -1,0 +1,342 @@
+"""The online store in PostgreSQL: full snapshots, replaced by moving one pointer, read by prepared statements.
+
+``docs/adr/0006-online-layout.md`` says why a pointer and not a renamed table: moving it locks nothing readers need.
+Connections must be sessions of their own (no transaction pooling): a writer proves by a session lock that it lives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any, Final
+
+import psycopg
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from feature_platform.errors import Problem, StoreError
+from feature_platform.stores.codes import (
+    ONLINE_DUPLICATE_KEY,
+    ONLINE_KEY_TYPE,
+    ONLINE_REFUSED,
+    STAGED_ROWS_GONE,
+    STORE_UNREACHABLE,
+)
+from feature_platform.stores.online_encoding_keys import KeyTypeError, key_encoder
+from feature_platform.stores.postgres_online_read import SnapshotReader, lookup
+from feature_platform.stores.postgres_online_sql import (
+    LOCK_VIEW,
+    OnlineSchema,
+    advisory_key,
+    snapshot_table,
+    view_key,
+)
+from feature_platform.stores.protocols import (
+    OnlineRow,
+    OnlineTable,
+    Publication,
+    StagedOnline,
+    StreamSource,
+    TableName,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_CONNECT_SECONDS: Final = 5.0
+_LOCK_MILLISECONDS: Final = 5_000
+_STATEMENTS: Final = 1_000
+"""Prepared statements per connection: one per view and version that it reads."""
+
+Connection = psycopg.Connection[tuple[Any, ...]]
+
+
+class PostgresOnlineStore:
+    """Keeps each view's newest rows in a table with the entity's key as primary key.
+
+    ``url`` is libpq's. Everything lies in the schema ``<schema_prefix>online``, which the first ``stage`` creates. Safe
+    to use from several threads.
+    """
+
+    def __init__(self, name: str, url: str, *, schema_prefix: str) -> None:
+        self.name = name
+        self._url = url
+        self._schema = OnlineSchema(f"{schema_prefix}online")
+        self._pool: ConnectionPool[Connection] = ConnectionPool(
+            url,
+            min_size=0,
+            max_size=16,
+            open=False,
+            timeout=_CONNECT_SECONDS,
+            kwargs={"autocommit": True},
+            configure=_configure,
+        )
+        self._reader = SnapshotReader(self._schema, self._connection)
+        self._holders: dict[str, Connection] = {}
+        self._lock = threading.Lock()
+
+    def stage(
+        self, table: OnlineTable, rows: StreamSource, *, properties: Mapping[str, str] | None = None
+    ) -> StagedOnline:
+        """Copies a full snapshot into a table of its own and builds its key; memory does not grow with its size.
+
+        Raises:
+            StoreError: wrong columns, a NULL or repeated key, a value that PostgreSQL can't hold, the server is gone.
+                Nothing is left behind, except where the server can't be told: then the next ``sweep`` removes it.
+        """
+        version = token_hex(8)
+        with self._store_errors("load a snapshot"):
+            key_encoder(table)
+            try:
+                holder = self._hold(version, table)
+                count = self._load(holder, version, table, rows)
+            except BaseException:
+                with contextlib.suppress(psycopg.Error, StoreError):
+                    self._remove(version)
+                raise
+        return StagedOnline(self.name, table, version, count, dict(properties or {}))
+
+    def publish(self, staged: StagedOnline) -> Publication:
+        """Directs readers to the staged snapshot in one short transaction, then drops the old one. Idempotent.
+
+        Raises:
+            StoreError: the staged rows are gone, or the server refuses. The live snapshot is as it was.
+        """
+        with self._store_errors("publish a snapshot"):
+            live = self.publication(staged.table.view)
+            if live is None or live.version != staged.token:
+                replaced = self._flip(staged)
+                self._release(staged.token)
+                if replaced:
+                    self._drop_if_idle(replaced)
+                live = self.publication(staged.table.view)
+        assert live is not None
+        return live
+
+    def discard(self, staged: StagedOnline) -> None:
+        """Drops a staged snapshot. Does nothing when it was published or removed before."""
+        with self._store_errors("discard a snapshot"):
+            self._remove(staged.token)
+
+    def read(self, table: OnlineTable, keys: Sequence[tuple[Any, ...]]) -> list[OnlineRow | None]:
+        """The live rows of ``keys``, in their order; one round trip as long as nothing was published in between.
+
+        Raises:
+            StoreError: a key of another type, another schema is live, or the server is gone.
+        """
+        return self.read_many([(table, keys)])[0]
+
+    def read_many(
+        self, requests: Sequence[tuple[OnlineTable, Sequence[tuple[Any, ...]]]]
+    ) -> list[list[OnlineRow | None]]:
+        """:meth:`read` for several views at once, still in one round trip."""
+        with self._store_errors("read rows"):
+            lookups = [lookup(table, keys) for table, keys in requests]
+            try:
+                return self._reader.read(lookups)
+            except PoolTimeout:
+                raise
+            except psycopg.OperationalError:
+                self._pool.check()  # a connection died while it lay in the pool: others may have, too
+                return self._reader.read(lookups)
+
+    def publication(self, view: str) -> Publication | None:
+        """What is live for ``view``."""
+        with self._store_errors("look up a publication"):
+            try:
+                with self._connection() as connection:
+                    found = connection.execute(self._schema.publication(), [view]).fetchone()
+            except psycopg.errors.UndefinedTable:  # nothing was ever published here
+                return None
+        if found is None:
+            return None
+        version, rows, published_at, properties = found
+        return Publication(TableName("features", view), None, version, rows, published_at, properties)
+
+    def sweep(self, view: str) -> int:
+        """Drops snapshots whose writers are dead, and replaced ones that a reader held on to at the time."""
+        with self._store_errors("sweep"):
+            try:
+                with self._connection() as connection:
+                    found = connection.execute(self._schema.versions_of(), [view]).fetchall()
+            except psycopg.errors.UndefinedTable:
+                return 0
+            return sum(self._reap(version) for version, _ in found)
+
+    def close(self) -> None:
+        """Gives connections back. What is staged and not published counts as left by a dead writer from now on."""
+        with self._lock:
+            holders, self._holders = self._holders, {}
+        for holder in holders.values():
+            holder.close()
+        self._pool.close()
+
+    def _hold(self, version: str, table: OnlineTable) -> Connection:
+        """Opens the session whose lock says that the writer of ``version`` lives, and makes the empty table."""
+        holder: Connection = psycopg.connect(self._url, autocommit=True, connect_timeout=int(_CONNECT_SECONDS))
+        with self._lock:
+            self._holders[version] = holder
+        holder.execute("SELECT pg_advisory_lock(%s)", [advisory_key(version)])
+        with holder.transaction():
+            holder.execute(LOCK_VIEW, view_key(self._schema.name, ""))
+            for statement in self._schema.create():
+                holder.execute(statement)
+        with holder.transaction():
+            holder.execute(self._schema.put_version(), [version, table.view, "loading", None])
+            holder.execute(self._schema.create_snapshot(version, table))
+        return holder
+
+    def _load(self, holder: Connection, version: str, table: OnlineTable, rows: StreamSource) -> int:
+        count, newest = _copy(self._url, self._schema.name, version, table, rows)
+        try:
+            holder.execute(self._schema.add_key(version, table))
+        except psycopg.errors.UniqueViolation:
+            raise StoreError(
+                ONLINE_DUPLICATE_KEY.problem(
+                    f"'{table.view}': at least two of {count} rows have the same key",
+                    mend="Make the view give one row per entity, e.g. the newest.",
+                )
+            ) from None  # the driver's text quotes the key
+        holder.execute(self._schema.analyze(version))
+        holder.execute(self._schema.put_version(), [version, table.view, "staged", newest])
+        return count
+
+    def _flip(self, staged: StagedOnline) -> str | None:
+        """Moves the pointer; gives the version that it left."""
+        view = staged.table.view
+        with self._connection() as connection, connection.transaction():
+            connection.execute("SELECT set_config('lock_timeout', %s, true)", [str(_LOCK_MILLISECONDS)])
+            connection.execute(LOCK_VIEW, view_key(self._schema.name, view))
+            old = connection.execute(self._schema.publication(), [view]).fetchone()
+            if old is not None and old[0] == staged.token:
+                return None
+            found = connection.execute(self._schema.forget_version(), [staged.token]).fetchone()
+            if found is None or found[0] != "staged":
+                raise StoreError(
+                    STAGED_ROWS_GONE.problem(
+                        f"the snapshot of '{view}' that was staged in '{self.name}' is not there any more",
+                        mend="Materialize the view again.",
+                    )
+                )
+            if old is not None:
+                connection.execute(self._schema.put_version(), [old[0], view, "replaced", None])
+            connection.execute(self._schema.publish(), _publish_values(staged, found[1]))
+        return None if old is None else str(old[0])
+
+    def _remove(self, version: str) -> None:
+        self._release(version)
+        self._reap(version)
+
+    def _reap(self, version: str) -> bool:
+        """Drops a version that is not live and that nobody alive is writing; gives whether it was there and went."""
+        with self._connection() as connection:
+            key = advisory_key(version)
+            if connection.execute("SELECT pg_try_advisory_lock(%s)", [key]).fetchone() != (True,):
+                return False
+            try:
+                return self._drop_if_idle(version)
+            finally:
+                connection.execute("SELECT pg_advisory_unlock(%s)", [key])
+
+    def _drop_if_idle(self, version: str) -> bool:
+        """Drops the table and forgets the version; leaves both when a reader keeps the table locked."""
+        try:
+            with self._connection() as connection, connection.transaction():
+                connection.execute("SELECT set_config('lock_timeout', %s, true)", [str(_LOCK_MILLISECONDS)])
+                known = connection.execute(self._schema.forget_version(), [version]).fetchone()
+                if known is None:
+                    return False
+                connection.execute(self._schema.drop_snapshot(version))
+        except (psycopg.errors.LockNotAvailable, psycopg.errors.UndefinedTable):
+            return False
+        return True
+
+    def _release(self, version: str) -> None:
+        with self._lock:
+            holder = self._holders.pop(version, None)
+        if holder is not None:
+            holder.close()
+
+    @contextlib.contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        if self._pool.closed:
+            self._pool.open()
+        with self._pool.connection() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def _store_errors(self, action: str) -> Iterator[None]:
+        """Turns errors of the driver into ours. The server's texts may quote rows: only the state's code is kept."""
+        try:
+            yield
+        except (psycopg.OperationalError, PoolTimeout) as error:
+            raise StoreError(
+                STORE_UNREACHABLE.problem(
+                    f"online store '{self.name}' could not {action}: {type(error).__name__}",
+                    mend="Check that the server runs and that the profile's address and credentials are right.",
+                )
+            ) from None
+        except psycopg.Error as error:
+            raise StoreError(_refused(self.name, action, error.sqlstate)) from None
+        except KeyTypeError as error:
+            raise StoreError(ONLINE_KEY_TYPE.problem(str(error), mend="Pass keys of the entity's types.")) from None
+
+
+def _publish_values(staged: StagedOnline, event_time: datetime | None) -> list[Any]:
+    table, now = staged.table, datetime.now(UTC).replace(tzinfo=None)
+    properties = json.dumps(dict(staged.properties))
+    return [table.view, staged.token, table.fingerprint, staged.rows, event_time, now, properties]
+
+
+def _copy(url: str, schema: str, version: str, table: OnlineTable, rows: StreamSource) -> tuple[int, datetime | None]:
+    """Streams the rows by binary COPY, over a connection of its own; gives their number and newest event time."""
+    import adbc_driver_manager
+    import pyarrow as pa
+    from adbc_driver_postgresql import dbapi
+
+    from feature_platform.stores.online_encoding_stream import newest_event_time, snapshot_chunks
+
+    failures: list[BaseException] = []
+    count, newest = 0, None
+
+    def chunks() -> Iterator[pa.RecordBatch]:
+        nonlocal count, newest
+        # The driver reads these through a C interface, which would keep only the text of an exception.
+        try:
+            for chunk in snapshot_chunks(table, rows):
+                count += chunk.num_rows
+                newest = newest_event_time(newest, chunk)
+                yield chunk
+        except BaseException as error:
+            failures.append(error)
+            raise
+
+    try:
+        with dbapi.connect(url) as connection, connection.cursor() as cursor:
+            reader = pa.RecordBatchReader.from_batches(table.schema.arrow(), chunks())
+            cursor.adbc_ingest(snapshot_table(version), reader, mode="append", db_schema_name=schema)
+            connection.commit()
+    except adbc_driver_manager.Error as error:
+        if failures:
+            raise failures[0] from None
+        raise StoreError(_refused("PostgreSQL", "load a snapshot", error.sqlstate)) from None
+    return count, newest
+
+
+def _refused(store: str, action: str, sqlstate: str | None) -> Problem:
+    if sqlstate is None or sqlstate.startswith(("08", "57P")):
+        return STORE_UNREACHABLE.problem(
+            f"online store '{store}' could not {action}: the connection was lost",
+            mend="Check that the server runs and that the profile's address and credentials are right.",
+        )
+    return ONLINE_REFUSED.problem(
+        f"online store '{store}' could not {action}: SQLSTATE {sqlstate}",
+        mend="Look the code up in PostgreSQL's list of error codes; check disk space, permissions and values.",
+    )
+
+
+def _configure(connection: Connection) -> None:
+    connection.prepared_max = _STATEMENTS

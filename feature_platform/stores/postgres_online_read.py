@@ -1,0 +1,197 @@
+"""Point reads from PostgreSQL: one prepared statement per view, all of them in one round trip.
+
+Each statement reads one version's table and says, from the same snapshot of the database, which version is live. A
+version's rows never change, so an answer is whole if the pointer stands where the reader thought; a table that is gone
+says that it does not. Then the reader asks again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+
+from feature_platform.errors import StoreError
+from feature_platform.stores.codes import ONLINE_MOVING, ONLINE_SCHEMA
+from feature_platform.stores.online_encoding import EVENT_TIME, value_columns
+from feature_platform.stores.online_encoding_keys import KeyEncoder, key_encoder
+from feature_platform.stores.postgres_online_sql import OnlineSchema
+from feature_platform.stores.protocols import OnlineRow, OnlineTable
+
+ATTEMPTS: Final = 20
+_INT64: Final = range(-(2**63), 2**63)
+
+Connect = Callable[[], AbstractContextManager[psycopg.Connection[tuple[Any, ...]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Live:
+    version: str
+    fingerprint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """The keys that are wanted of one view, as one array per key column; ``positions`` says whose they are."""
+
+    table: OnlineTable
+    size: int
+    positions: Sequence[int]
+    arrays: Sequence[Sequence[Any]]
+
+
+def lookup(table: OnlineTable, keys: Sequence[tuple[Any, ...]]) -> Lookup:
+    """Leaves out keys that no row can have: with a NULL, or beyond what a column holds.
+
+    Raises:
+        KeyTypeError: a key of another type.
+    """
+    normalize = _key_encoder(table).normalize
+    parts = [normalize(key) for key in keys]
+    positions = [position for position, part in enumerate(parts) if part is not None and _can_be_stored(part)]
+    chosen = [part for part in (parts[position] for position in positions) if part is not None]
+    return Lookup(table, len(keys), positions, [list(column) for column in zip(*chosen, strict=True)])
+
+
+class SnapshotReader:
+    """Reads rows. Remembers the live version per view; safe to use from several threads."""
+
+    def __init__(self, schema: OnlineSchema, connect: Connect) -> None:
+        self._schema = schema
+        self._connect = connect
+        self._live: dict[str, _Live] = {}
+
+    def read(self, lookups: Sequence[Lookup]) -> list[list[OnlineRow | None]]:
+        """The rows of each lookup, in the order of its keys; all None where nothing was published.
+
+        Raises:
+            StoreError: what is live has another fingerprint, or it changed during every attempt.
+            psycopg.Error: the server is gone or refuses.
+        """
+        rows: list[list[OnlineRow | None]] = [[None] * item.size for item in lookups]
+        pending = [number for number, item in enumerate(lookups) if item.positions]
+        for _ in range(ATTEMPTS):
+            live = self._live_versions([lookups[number] for number in pending])
+            asked = {number: version for number, version in zip(pending, live, strict=True) if version}
+            if not asked:
+                return rows
+            answers = self._ask([(lookups[number], version) for number, version in asked.items()])
+            pending = []
+            for (number, version), answer in zip(asked.items(), answers, strict=True):
+                if answer and answer[0][0] == version.version:
+                    rows[number] = _ordered(lookups[number], answer)
+                else:
+                    self._live.pop(lookups[number].table.view, None)
+                    pending.append(number)
+            if not pending:
+                return rows
+        raise StoreError(
+            ONLINE_MOVING.problem(
+                f"{ATTEMPTS} reads in a row met a publication", mend="Materialize the view less often than it is read."
+            )
+        )
+
+    def _ask(self, asked: Sequence[tuple[Lookup, _Live]]) -> list[list[tuple[Any, ...]]]:
+        """The statements' rows; without rows where a version's table is gone."""
+        with self._connect() as connection:
+            if len(asked) == 1:
+                return [self._ask_one(connection, *asked[0])]
+            try:
+                with connection.pipeline():
+                    cursors = [
+                        connection.execute(*self._statement(item, live), prepare=True, binary=True)
+                        for item, live in asked
+                    ]
+                return [cursor.fetchall() for cursor in cursors]
+            except psycopg.errors.UndefinedTable:
+                # One of the versions was replaced meanwhile; a pipeline does not say which.
+                return [self._ask_one(connection, item, live) for item, live in asked]
+
+    def _ask_one(
+        self, connection: psycopg.Connection[tuple[Any, ...]], item: Lookup, live: _Live
+    ) -> list[tuple[Any, ...]]:
+        try:
+            return connection.execute(*self._statement(item, live), prepare=True, binary=True).fetchall()
+        except psycopg.errors.UndefinedTable:
+            return []
+
+    def _statement(self, item: Lookup, live: _Live) -> tuple[bytes, list[Any]]:
+        return _read_statement(self._schema, live.version, item.table), [*item.arrays, item.table.view]
+
+    def _live_versions(self, lookups: Sequence[Lookup]) -> list[_Live | None]:
+        unknown = {
+            item.table.view
+            for item in lookups
+            if (known := self._live.get(item.table.view)) is None or known.fingerprint != item.table.fingerprint
+        }
+        if unknown:
+            for view in unknown:
+                self._live.pop(view, None)
+            self._live |= self._fetch_live(sorted(unknown))
+        live = [self._live.get(item.table.view) for item in lookups]
+        _check_fingerprints(lookups, live)
+        return live
+
+    def _fetch_live(self, views: Sequence[str]) -> dict[str, _Live]:
+        try:
+            with self._connect() as connection:
+                found = connection.execute(self._schema.live_versions(), [list(views)], prepare=True).fetchall()
+        except psycopg.errors.UndefinedTable:  # nothing was ever published here
+            return {}
+        return {view: _Live(version, fingerprint) for view, version, fingerprint in found}
+
+
+def _can_be_stored(parts: tuple[Any, ...]) -> bool:
+    return all(
+        part in _INT64 if isinstance(part, int) else "\0" not in part if isinstance(part, str) else True
+        for part in parts
+    )
+
+
+def _ordered(item: Lookup, answer: Sequence[tuple[Any, ...]]) -> list[OnlineRow | None]:
+    names, event_time = _value_names(item.table)
+    rows: list[OnlineRow | None] = [None] * item.size
+    for _, place, *values in answer:
+        if place is None:
+            continue
+        when = values.pop(event_time) if event_time is not None else None
+        rows[item.positions[place - 1]] = OnlineRow(dict(zip(names, values, strict=True)), when)
+    return rows
+
+
+def _check_fingerprints(lookups: Sequence[Lookup], live: Sequence[_Live | None]) -> None:
+    problems = [
+        ONLINE_SCHEMA.problem(
+            f"'{item.table.view}' is live with schema {version.fingerprint[:12]}, "
+            f"expected is {item.table.fingerprint[:12]}",
+            mend="Materialize the view with its present definition, or read with the definition that is live.",
+        )
+        for item, version in zip(lookups, live, strict=True)
+        if version and version.fingerprint != item.table.fingerprint
+    ]
+    if problems:
+        raise StoreError(problems)
+
+
+@lru_cache(maxsize=4096)
+def _read_statement(schema: OnlineSchema, version: str, table: OnlineTable) -> bytes:
+    statement: sql.Composed = schema.read(version, table)
+    return statement.as_bytes()
+
+
+@lru_cache(maxsize=4096)
+def _key_encoder(table: OnlineTable) -> KeyEncoder:
+    return key_encoder(table)
+
+
+@lru_cache(maxsize=4096)
+def _value_names(table: OnlineTable) -> tuple[tuple[str, ...], int | None]:
+    """(names of the features, place of the event time among all values)."""
+    names = [column.name for column in value_columns(table)]
+    place = names.index(EVENT_TIME) if EVENT_TIME in names else None
+    return tuple(name for name in names if name != EVENT_TIME), place

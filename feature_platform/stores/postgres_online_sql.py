@@ -1,0 +1,156 @@
+"""The statements of the online store in PostgreSQL. Identifiers are quoted by psycopg; values are parameters.
+
+In the schema ``<prefix>online`` lie ``publications`` (which version of each view is live), ``versions`` (every version
+whose table may exist without being live: loading, staged, replaced) and one table ``snapshot_<version>`` per version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from psycopg import sql
+
+from feature_platform.stores.protocols import OnlineTable
+from feature_platform.types import Column
+
+_KEY_ARRAYS: Final = {
+    "boolean": "boolean[]",
+    "int": "bigint[]",
+    "bigint": "bigint[]",
+    "string": "text[]",
+    "date": "date[]",
+    "timestamp": "timestamp[]",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class OnlineSchema:
+    """The statements for one schema."""
+
+    name: str
+
+    def create(self) -> Sequence[sql.Composed]:
+        """The schema and its two tables, unless they exist."""
+        return (
+            sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(self.name)),
+            sql.SQL(
+                "CREATE TABLE IF NOT EXISTS {} (view text PRIMARY KEY, version text NOT NULL, "
+                "fingerprint text NOT NULL, rows bigint NOT NULL, event_time timestamp, "
+                "published_at timestamp NOT NULL, properties jsonb NOT NULL)"
+            ).format(self._table("publications")),
+            sql.SQL(
+                "CREATE TABLE IF NOT EXISTS {} (version text PRIMARY KEY, view text NOT NULL, state text NOT NULL, "
+                "event_time timestamp, begun_at timestamptz NOT NULL DEFAULT now())"
+            ).format(self._table("versions")),
+        )
+
+    def create_snapshot(self, version: str, table: OnlineTable) -> sql.Composed:
+        """The table of one version, without its index."""
+        return sql.SQL("CREATE TABLE {} ({})").format(
+            self._table(snapshot_table(version)), sql.SQL(", ").join(_definition(c) for c in table.schema.columns)
+        )
+
+    def add_key(self, version: str, table: OnlineTable) -> sql.Composed:
+        """The primary key, built over all rows at once."""
+        return sql.SQL("ALTER TABLE {} ADD PRIMARY KEY ({})").format(
+            self._table(snapshot_table(version)), sql.SQL(", ").join(map(sql.Identifier, table.keys))
+        )
+
+    def analyze(self, version: str) -> sql.Composed:
+        return sql.SQL("ANALYZE {}").format(self._table(snapshot_table(version)))
+
+    def drop_snapshot(self, version: str) -> sql.Composed:
+        return sql.SQL("DROP TABLE IF EXISTS {}").format(self._table(snapshot_table(version)))
+
+    def put_version(self) -> sql.Composed:
+        """Parameters: version, view, state, newest event time."""
+        return sql.SQL(
+            "INSERT INTO {} (version, view, state, event_time) VALUES (%s, %s, %s, %s) "
+            "ON CONFLICT (version) DO UPDATE SET state = excluded.state, event_time = excluded.event_time"
+        ).format(self._table("versions"))
+
+    def forget_version(self) -> sql.Composed:
+        """Parameter: version. Gives (state, newest event time)."""
+        return sql.SQL("DELETE FROM {} WHERE version = %s RETURNING state, event_time").format(self._table("versions"))
+
+    def versions_of(self) -> sql.Composed:
+        """Parameter: view. Gives (version, state)."""
+        return sql.SQL("SELECT version, state FROM {} WHERE view = %s").format(self._table("versions"))
+
+    def publish(self) -> sql.Composed:
+        """Parameters: view, version, fingerprint, rows, event time, published at, properties (JSON text)."""
+        return sql.SQL(
+            "INSERT INTO {} (view, version, fingerprint, rows, event_time, published_at, properties) "
+            "VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb) ON CONFLICT (view) DO UPDATE SET version = excluded.version, "
+            "fingerprint = excluded.fingerprint, rows = excluded.rows, event_time = excluded.event_time, "
+            "published_at = excluded.published_at, properties = excluded.properties"
+        ).format(self._table("publications"))
+
+    def publication(self) -> sql.Composed:
+        """Parameter: view. Gives (version, rows, published at, properties)."""
+        return sql.SQL("SELECT version, rows, published_at, properties FROM {} WHERE view = %s").format(
+            self._table("publications")
+        )
+
+    def live_versions(self) -> sql.Composed:
+        """Parameter: views. Gives (view, version, fingerprint)."""
+        return sql.SQL("SELECT view, version, fingerprint FROM {} WHERE view = ANY(%s)").format(
+            self._table("publications")
+        )
+
+    def read(self, version: str, table: OnlineTable) -> sql.Composed:
+        """Parameters: one array per key column, then the view.
+
+        Gives (live version, position of the key from 1, values ...): at least one row as long as the view is published,
+        so that an answer without rows of the snapshot still says which version was live while it was read.
+        """
+        keys = [table.schema.column(name) for name in table.keys]
+        names = [sql.Identifier(f"key_{number}") for number in range(len(keys))]
+        arrays = [sql.SQL("%s::") + sql.SQL(_KEY_ARRAYS[column.type.kind]) for column in keys if column]
+        values = [sql.Identifier("s", column.name) for column in table.schema.columns if column.name not in table.keys]
+        return sql.SQL(
+            "SELECT p.version, f.* FROM {publications} AS p LEFT JOIN LATERAL ("
+            "SELECT {values} FROM unnest({arrays}) WITH ORDINALITY AS k ({names}, position) "
+            "JOIN {snapshot} AS s ON {match}) AS f ON true WHERE p.view = %s"
+        ).format(
+            publications=self._table("publications"),
+            values=sql.SQL(", ").join([sql.Identifier("k", "position"), *values]),
+            arrays=sql.SQL(", ").join(arrays),
+            names=sql.SQL(", ").join(names),
+            snapshot=self._table(snapshot_table(version)),
+            match=sql.SQL(" AND ").join(
+                sql.SQL("{} = k.{}").format(sql.Identifier("s", name), short)
+                for name, short in zip(table.keys, names, strict=True)
+            ),
+        )
+
+    def _table(self, name: str) -> sql.Identifier:
+        return sql.Identifier(self.name, name)
+
+
+def snapshot_table(version: str) -> str:
+    """The name of a version's table. It does not hold the view's name, which may be as long as a name can be."""
+    return f"snapshot_{version}"
+
+
+def advisory_key(version: str) -> int:
+    """The number of the advisory lock that a version's writer holds while it lives."""
+    return int.from_bytes(bytes.fromhex(version), "big", signed=True)
+
+
+def view_key(schema: str, view: str) -> tuple[Any, ...]:
+    """Parameters of :data:`LOCK_VIEW`."""
+    return (f"{schema}.{view}",)
+
+
+LOCK_VIEW: Final = sql.SQL("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))")
+"""Publications of one view wait for each other."""
+
+
+def _definition(column: Column) -> sql.Composed:
+    """Text compares by code point, whatever the database's collation, and its index is the faster for it."""
+    collation = sql.SQL(' COLLATE "C"') if column.type.kind == "string" else sql.SQL("")
+    kind = sql.SQL(column.type.sql("postgres"))  # type: ignore[arg-type]  # made from the closed list of types
+    return sql.SQL("{} {}{}").format(sql.Identifier(column.name), kind, collation)
