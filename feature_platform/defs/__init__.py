@@ -1,0 +1,1 @@
+"""Instances of components for ``dg``: each folder below holds one ``defs.yaml``."""

@@ -1,0 +1,192 @@
+"""The ops behind assets: what happens when Dagster materializes a view, its online copy, or a service.
+
+An op stages and audits; its IO manager publishes. When a blocking check fails, the op yields the failing result,
+discards the rows and yields no output: nothing is written, no materialization is recorded for anyone downstream to
+react to, and the step fails without a retry (``docs/adr/0004-publication-gate-inside-the-op.md``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import dagster as dg
+
+from feature_platform.errors import FeaturePlatformError, StoreError
+from feature_platform.orchestration import checks
+from feature_platform.orchestration.io_managers import publication_metadata, publish_all
+from feature_platform.orchestration.keys import ViewAsset
+from feature_platform.orchestration.materialization import (
+    Audited,
+    Request,
+    Staged,
+    audit,
+    discard,
+    request,
+    stage,
+    tick,
+)
+from feature_platform.orchestration.metadata import PARTITION_ROW_COUNT
+from feature_platform.orchestration.online import copy_of, discard_copy, stage_copy
+from feature_platform.orchestration.partitions import partition_of, utc_now
+from feature_platform.orchestration.resources import PROGRESS, PROJECT, Progress, Step
+from feature_platform.orchestration.services import Serving, serving
+from feature_platform.stores import codes as store_codes
+
+if TYPE_CHECKING:
+    from feature_platform.project.project import Project
+
+AS_OF_TAG: Final = "fp/as_of"
+"""Run tag: the moment that the run stands for (ISO, UTC). Without it, now."""
+
+REQUIRED_RESOURCES: Final = frozenset({PROJECT, PROGRESS})
+
+RETRIES: Final = dg.RetryPolicy(max_retries=2, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
+
+TRANSIENT: Final = frozenset(
+    code.id
+    for code in (
+        store_codes.STAGED_ROWS_GONE,
+        store_codes.TABLE_BUSY,
+        store_codes.QUERY_FAILED,
+        store_codes.OUT_OF_MEMORY,
+        store_codes.STORE_UNREACHABLE,
+        store_codes.SERVER_FAILED,
+        store_codes.ONLINE_REFUSED,
+    )
+)
+"""Problems that another attempt may not meet. Anything else is the same the next time, so it is not tried again."""
+
+Events = Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any] | dg.AssetMaterialization]
+
+
+def materialize_view(context: dg.AssetExecutionContext, asset: ViewAsset) -> Events:
+    """Stages and audits every partition of the run; hands what passed to the IO manager."""
+    project: Project = getattr(context.resources, PROJECT)
+    key = dg.AssetKey(asset.path)
+    with _explained():
+        audits = _audited(context, asset, _requests(context, project, asset.view))
+    yield from checks.results(key, audits)
+    passed = [audited for audited in audits if audited.passed]
+    failed = [audited for audited in audits if not audited.passed]
+    for audited in failed:
+        discard(project, audited.staged)
+    if failed:
+        # One bad day must not hold back a year: the partitions that passed are published and recorded one by one.
+        yield from _published_beside_failures(project, key, passed)
+        raise dg.Failure(f"'{asset.view}' was not published\n{checks.reasons(failed)}", allow_retries=False)
+    for audited in passed:
+        if partition := audited.staged.request.partition:
+            rows = {PARTITION_ROW_COUNT: audited.staged.write.rows}
+            context.add_asset_metadata(rows, asset_key=key, partition_key=partition.key)
+    _tell(context, asset, "publish")
+    yield dg.MaterializeResult(asset_key=key, value=passed)
+
+
+def copy_online(context: dg.AssetExecutionContext, asset: ViewAsset) -> Events:
+    """Loads the newest row per entity beside the live snapshot; hands it to the IO manager."""
+    project: Project = getattr(context.resources, PROJECT)
+    key = dg.AssetKey(asset.path)
+    as_of = _as_of_tag(context) or utc_now()
+    with _explained():
+        _tell(context, asset, "stage")
+        staged = stage_copy(project, copy_of(project, asset.view, asset.store, as_of), run_id=context.run_id)
+    _tell(context, asset, "audit")
+    result = checks.copy_result(key, staged)
+    yield result
+    if not staged.complete:
+        discard_copy(project, staged)
+        raise dg.Failure(
+            f"'{asset.view}' was not published to '{asset.store}'\n{result.description}", allow_retries=False
+        )
+    _tell(context, asset, "publish")
+    yield dg.MaterializeResult(asset_key=key, value=staged)
+
+
+def verify_service(context: dg.AssetExecutionContext, name: str, path: Sequence[str]) -> Events:
+    """Confirms that every view that the service serves is published by today's definition, everywhere it is kept."""
+    project: Project = getattr(context.resources, PROJECT)
+    key = dg.AssetKey(path)
+    with _explained():
+        served = serving(project, name)
+    yield _service_result(key, served)
+    if served.problems:
+        raise dg.Failure(f"service '{name}' can't serve\n" + "\n".join(served.problems), allow_retries=False)
+    yield dg.MaterializeResult(asset_key=key, metadata=_service_metadata(served))
+
+
+def _requests(context: dg.AssetExecutionContext, project: Project, view: str) -> list[Request]:
+    as_of = _as_of_tag(context)
+    unit = project.compiled.views[view].partitioned
+    if unit is None:
+        return [request(view, None, as_of or tick(project.registry.views[view].spec, utc_now()))]
+    return [request(view, partition_of(key, unit), as_of or utc_now()) for key in context.partition_keys]
+
+
+def _audited(context: dg.AssetExecutionContext, asset: ViewAsset, requests: Sequence[Request]) -> list[Audited]:
+    """Every partition staged and audited. An error discards all of them."""
+    project: Project = getattr(context.resources, PROJECT)
+    staged: list[Staged] = []
+    audits: list[Audited] = []
+    try:
+        for each in requests:
+            partition = each.partition.key if each.partition else None
+            _tell(context, asset, "stage", partition)
+            staged.append(stage(project, each, run_id=context.run_id))
+            _tell(context, asset, "audit", partition)
+            audits.append(audit(project, staged[-1]))
+    except BaseException:
+        for left in staged:
+            discard(project, left)
+        raise
+    return audits
+
+
+def _published_beside_failures(
+    project: Project, key: dg.AssetKey, passed: Sequence[Audited]
+) -> Iterator[dg.AssetMaterialization]:
+    for audited, publication in zip(passed, publish_all(project, passed), strict=True):
+        metadata = {PARTITION_ROW_COUNT: audited.staged.write.rows, **publication_metadata(publication)}
+        yield dg.AssetMaterialization(key, partition=publication.partition, metadata=metadata)
+
+
+def _service_result(key: dg.AssetKey, served: Serving) -> dg.AssetCheckResult:
+    return dg.AssetCheckResult(
+        passed=not served.problems,
+        asset_key=key,
+        check_name=checks.FEATURES_PUBLISHED,
+        description="; ".join(served.problems)
+        or f"{len(served.features)} features of {len(served.tables)} tables are published",
+        metadata={"features": len(served.features), "tables": len(served.tables), "problems": len(served.problems)},
+    )
+
+
+def _service_metadata(served: Serving) -> dict[str, Any]:
+    return {
+        "fingerprint": served.fingerprint,
+        "features": dg.JsonMetadataValue(list(served.features)),
+        "published_at": dg.JsonMetadataValue({name: moment.isoformat() for name, moment in served.tables.items()}),
+    }
+
+
+def _as_of_tag(context: dg.AssetExecutionContext) -> datetime | None:
+    text = context.run.tags.get(AS_OF_TAG)
+    return datetime.fromisoformat(text) if text else None
+
+
+def _tell(context: dg.AssetExecutionContext, asset: ViewAsset, step: Step, partition: str | None = None) -> None:
+    getattr(context.resources, PROGRESS)(Progress(asset.name, step, partition))
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Lets Dagster retry what may pass, and fails at once, with the author's text and without a traceback, for the
+    rest."""
+    try:
+        yield
+    except FeaturePlatformError as error:
+        if isinstance(error, StoreError) and error.code in TRANSIENT:
+            raise
+        raise dg.Failure(str(error), allow_retries=False) from None

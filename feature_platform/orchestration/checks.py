@@ -1,0 +1,95 @@
+"""Check specs of an asset, and the gate's outcomes as Dagster's check results.
+
+A run over several partitions has one result per check: it passed if it passed for every partition, and names those
+where it did not. Metadata hold counts and shapes as the gate gives them, never values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import dagster as dg
+
+from feature_platform.orchestration.materialization import Audited
+from feature_platform.orchestration.online import ROWS_ARRIVED, StagedCopy
+
+if TYPE_CHECKING:
+    from feature_platform.monitoring.gate import CheckOutcome
+
+FEATURES_PUBLISHED: Final = "features_published"
+"""The check of a service: every view that it serves is published, by today's definition."""
+
+_SHOWN_PARTITIONS: Final = 20
+"""Details are given for this many partitions of a check; a backfill of years must not fill the event log."""
+
+
+def specs(key: dg.AssetKey, names: Iterable[str]) -> list[dg.AssetCheckSpec]:
+    """One blocking check per name. Whether an outcome really blocks is the gate's word: see :func:`results`."""
+    return [dg.AssetCheckSpec(name, asset=key, blocking=True) for name in names]
+
+
+def results(key: dg.AssetKey, audits: Sequence[Audited]) -> Iterator[dg.AssetCheckResult]:
+    """One result per check over all audited partitions."""
+    names = dict.fromkeys(outcome.name for audited in audits for outcome in audited.outcomes)
+    for name in names:
+        found = [(audited, outcome) for audited in audits for outcome in audited.outcomes if outcome.name == name]
+        yield _result(key, name, found)
+
+
+def copy_result(key: dg.AssetKey, staged: StagedCopy) -> dg.AssetCheckResult:
+    """Whether every row arrived online."""
+    return dg.AssetCheckResult(
+        passed=staged.complete,
+        asset_key=key,
+        check_name=ROWS_ARRIVED,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=f"{staged.write.rows} rows loaded, {staged.entities} entities have a row offline",
+        metadata={"rows": staged.write.rows, "entities": staged.entities},
+    )
+
+
+def reasons(audits: Iterable[Audited]) -> str:
+    """Why rows were not published, one line per failed check and partition; empty if all passed."""
+    return "\n".join(
+        f"{_place(audited)}{outcome.name}: {outcome.description}"
+        for audited in audits
+        for outcome in audited.outcomes
+        if outcome.blocking and not outcome.passed
+    )
+
+
+def _result(key: dg.AssetKey, name: str, found: Sequence[tuple[Audited, CheckOutcome]]) -> dg.AssetCheckResult:
+    failed = [(audited, outcome) for audited, outcome in found if not outcome.passed]
+    blocks = any(outcome.blocking for _, outcome in failed) or not failed
+    audited, outcome = (failed or found)[0]
+    metadata: dict[str, Any] = dict(outcome.metadata)
+    if len(found) > 1:
+        shown = [
+            (_partition(audited), dict(outcome.metadata)) for audited, outcome in (failed or found)[:_SHOWN_PARTITIONS]
+        ]
+        metadata = {
+            "partitions": len(found),
+            "failed_partitions": len(failed),
+            "by_partition": dg.JsonMetadataValue(dict(shown)),
+        }
+    return dg.AssetCheckResult(
+        passed=not failed,
+        asset_key=key,
+        check_name=name,
+        severity=dg.AssetCheckSeverity.ERROR if blocks else dg.AssetCheckSeverity.WARN,
+        description=f"{_place(audited)}{outcome.description}"
+        if failed or len(found) == 1
+        else f"all {len(found)} partitions passed",
+        metadata=metadata,
+    )
+
+
+def _partition(audited: Audited) -> str:
+    partition = audited.staged.request.partition
+    return partition.key if partition else ""
+
+
+def _place(audited: Audited) -> str:
+    key = _partition(audited)
+    return f"{key}: " if key else ""

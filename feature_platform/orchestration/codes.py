@@ -1,0 +1,50 @@
+"""Error codes of runs: selections, partitions, publications."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from feature_platform.errors import Code
+
+UNKNOWN_SELECTION: Final = Code(
+    "FP-RUN-001",
+    "Nothing is called that",
+    "A selection names views, services or domains of the project: `card_spend`, `card_spend+` (with everything that "
+    "depends on it), `+card_spend` (with everything that it needs), `domain:payments`.",
+)
+NOT_MATERIALIZED: Final = Code(
+    "FP-RUN-002",
+    "There is nothing to materialize",
+    "Derived views are computed when they are read, and a view may say that no store keeps its rows.",
+)
+BAD_PARTITION: Final = Code(
+    "FP-RUN-003",
+    "Not a partition",
+    "A partition is named by its day (`2026-03-01`) or hour (`2026-03-01-05:00`), a range as `FIRST..LAST`. All times "
+    "are UTC.",
+)
+PARTITION_MISFIT: Final = Code(
+    "FP-RUN-004",
+    "A view has no such partition",
+    "Views are partitioned by day or by hour, or not at all, and their partitions begin at `materialization.start`.",
+)
+PARTITION_INCOMPLETE: Final = Code(
+    "FP-RUN-005",
+    "The partition is not over yet",
+    "A partition is built once its time is over; before that, rows would be missing without anyone noticing.",
+)
+NOT_AUDITED: Final = Code(
+    "FP-RUN-006",
+    "Only rows that passed their checks are published",
+    "Publishing takes the outcome of the gate and refuses rows with a failed blocking check, whoever asks.",
+)
+NO_ROWS_FOR_ONLINE: Final = Code(
+    "FP-RUN-007",
+    "There are no offline rows to copy online",
+    "The online copy is made from the published offline rows. A view has to be published offline first.",
+)
+SETTING: Final = Code(
+    "FP-RUN-008",
+    "An environment variable has a value that means nothing",
+    "The code location reads `FP_SCHEDULES`; values other than the listed ones are refused rather than guessed at.",
+)

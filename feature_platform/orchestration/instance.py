@@ -1,0 +1,101 @@
+"""Dagster's instance of a project: where runs, events and check results are kept.
+
+Each project has one, in ``dagster/`` of its state folder, set up by ``dagster.yaml``: the one beside the project if there is
+one, else the platform's.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import dagster as dg
+
+from feature_platform.stores.leases import try_exclusive
+
+if TYPE_CHECKING:
+    from feature_platform.project.project import Project
+
+HOME_VARIABLE: Final = "DAGSTER_HOME"
+
+
+def dagster_home(project: Project) -> Path:
+    """The project's ``DAGSTER_HOME``, ready for use: the folder is there, and ``dagster.yaml`` in it is up to date."""
+    home = project.state / "dagster"
+    home.mkdir(parents=True, exist_ok=True)
+    wanted = _settings(project.root).read_bytes()
+    settings = home / "dagster.yaml"
+    if not settings.is_file() or settings.read_bytes() != wanted:
+        draft = home / f".dagster.yaml.{os.getpid()}"
+        draft.write_bytes(wanted)
+        draft.replace(settings)
+    return home
+
+
+@contextmanager
+def instance(project: Project) -> Iterator[dg.DagsterInstance]:
+    """The project's instance, opened and closed again."""
+    home = dagster_home(project)
+    with _environment(HOME_VARIABLE, str(home)), dg.DagsterInstance.from_config(str(home)) as opened:
+        yield opened
+
+
+@contextmanager
+def own_run(project: Project, run_id: str) -> Iterator[None]:
+    """Marks a run as living in this process, with a lock that dies with it."""
+    lease = try_exclusive(_lease_path(project, run_id))
+    assert lease is not None, "run ids are unique"
+    try:
+        yield
+    finally:
+        lease.release(remove=True)
+
+
+def close_dead_runs(project: Project, opened: dg.DagsterInstance) -> list[str]:
+    """Marks runs of killed processes of this machine as failed, so that nobody waits for them; gives their ids.
+
+    Dagster can't know: such a run was never launched as a process of its own.
+    """
+    dead: list[str] = []
+    for lock in sorted(_lease_folder(project).glob("*.lease")):
+        with ExitStack() as stack:
+            lease = try_exclusive(lock, create=False)
+            if lease is None:
+                continue
+            stack.callback(lease.release, remove=True)
+            run = opened.get_run_by_id(lock.stem)
+            if run is not None and not run.is_finished:
+                opened.report_run_failed(run, "The process of this run ended before the run did.")
+                dead.append(run.run_id)
+    return dead
+
+
+def _settings(root: Path) -> Path:
+    here = Path(__file__)
+    # The last two are one file: beside this module in an installed package, at the top of a checkout.
+    places = (root.parent, here.parent, here.parents[2])
+    return next(folder / "dagster.yaml" for folder in places if (folder / "dagster.yaml").is_file())
+
+
+def _lease_folder(project: Project) -> Path:
+    return project.state / "dagster" / "own_runs"
+
+
+def _lease_path(project: Project, run_id: str) -> Path:
+    return _lease_folder(project) / f"{run_id}.lease"
+
+
+@contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = before

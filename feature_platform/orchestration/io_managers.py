@@ -1,0 +1,148 @@
+"""IO managers that publish: what an op yields is staged and audited, and becomes visible in ``handle_output``.
+
+``load_input`` hands a downstream asset (of whoever writes one) the published table instead of a copy of its rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import dagster as dg
+
+from feature_platform.orchestration.materialization import Audited, discard, publish, table_of
+from feature_platform.orchestration.metadata import ROW_COUNT
+from feature_platform.orchestration.online import StagedCopy, discard_copy, publish_copy
+from feature_platform.orchestration.resources import PROJECT
+from feature_platform.project.online import online_table
+from feature_platform.stores.protocols import OnlineTable, Publication, Query, TableName
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from feature_platform.project.project import Project
+
+
+@dataclass(frozen=True)
+class PublishedTable:
+    """A view's published history, for a downstream asset: read what you need, when you need it."""
+
+    project: Project
+    view: str
+    store: str
+
+    @property
+    def table(self) -> TableName:
+        return table_of(self.view)
+
+    def read(self) -> pa.RecordBatchReader:
+        """Streams every row: keys, ``event_time``, ``available_at``, features.
+
+        Raises:
+            StoreError: nothing was published yet.
+        """
+        from sqlglot import exp
+
+        from feature_platform.registry.graph import TableRef
+
+        bindings = self.project.bindings([TableRef("view", self.view)], self.store)
+        warehouse = self.project.warehouse(self.store)
+        columns = [exp.column(name, quoted=True) for name in self.project.compiled.views[self.view].schema.names]
+        select = exp.select(*columns).from_(exp.table_(self.table.name, db=self.table.schema, quoted=True))
+        return warehouse.read(Query(select.sql(dialect=warehouse.engine), warehouse.engine, tables=bindings))
+
+
+@dataclass(frozen=True)
+class ServedTable:
+    """A view's newest rows online: ``project.online_store(store).read(table, keys)``."""
+
+    project: Project
+    store: str
+    table: OnlineTable
+
+
+class WarehouseIOManager(dg.IOManager):
+    """Publishes audited rows to a warehouse: DuckDB over Delta, or PostgreSQL."""
+
+    def __init__(self, project: Project, store: str) -> None:
+        self._project = project
+        self._store = store
+
+    def handle_output(self, context: dg.OutputContext, obj: Sequence[Audited]) -> None:
+        """One atomic publication per partition. What is not live when one fails is discarded; the step may try
+        again."""
+        publications = publish_all(self._project, obj)
+        context.add_output_metadata(self.metadata(publications))
+
+    def load_input(self, context: dg.InputContext) -> PublishedTable:
+        return PublishedTable(self._project, _view_of(context), self._store)
+
+    def metadata(self, publications: Sequence[Publication]) -> dict[str, Any]:
+        """What is shown of a materialization besides its rows."""
+        table = publications[-1].table
+        total = sum(each.rows for each in self._project.warehouse(self._store).publications(table))
+        return {ROW_COUNT: total, **publication_metadata(publications[-1])}
+
+
+class OnlineIOManager(dg.IOManager):
+    """Directs an online store's readers to a loaded snapshot: Redis, or PostgreSQL."""
+
+    def __init__(self, project: Project, store: str) -> None:
+        self._project = project
+        self._store = store
+
+    def handle_output(self, context: dg.OutputContext, obj: StagedCopy) -> None:
+        try:
+            publication = publish_copy(self._project, obj)
+        except BaseException:
+            discard_copy(self._project, obj)
+            raise
+        context.add_output_metadata({ROW_COUNT: publication.rows, **publication_metadata(publication)})
+
+    def load_input(self, context: dg.InputContext) -> ServedTable:
+        table = online_table(self._project.compiled.views[_view_of(context)])
+        return ServedTable(self._project, self._store, table)
+
+
+def publish_all(project: Project, audits: Sequence[Audited]) -> list[Publication]:
+    """Publishes partition by partition; after a failure the rest is discarded."""
+    published: list[Publication] = []
+    try:
+        for audited in audits:
+            published.append(publish(project, audited))
+    except BaseException:
+        for audited in audits[len(published) :]:
+            discard(project, audited.staged)
+        raise
+    return published
+
+
+def publication_metadata(publication: Publication) -> dict[str, Any]:
+    """Version and properties of what is live now."""
+    return {"version": publication.version, **publication.properties}
+
+
+def warehouse_io(store: str) -> dg.IOManagerDefinition:
+    """The IO manager of a warehouse, on the run's project."""
+
+    @dg.io_manager(required_resource_keys={PROJECT}, description=f"Publishes to the warehouse '{store}'.")
+    def manager(context: dg.InitResourceContext) -> dg.IOManager:
+        return WarehouseIOManager(getattr(context.resources, PROJECT), store)
+
+    return manager
+
+
+def online_io(store: str) -> dg.IOManagerDefinition:
+    """The IO manager of an online store, on the run's project."""
+
+    @dg.io_manager(required_resource_keys={PROJECT}, description=f"Publishes to the online store '{store}'.")
+    def manager(context: dg.InitResourceContext) -> dg.IOManager:
+        return OnlineIOManager(getattr(context.resources, PROJECT), store)
+
+    return manager
+
+
+def _view_of(context: dg.InputContext) -> str:
+    path = context.asset_key.path
+    return path[2]

@@ -1,0 +1,212 @@
+"""What Dagster shows of a table: columns with their labels, column lineage, owners, kinds, and where the definition
+stands.
+
+Names of metadata are Dagster's own (``dagster/column_schema``, ``dagster/column_lineage``, …), so that its UI and other
+readers of its API understand them.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import warnings
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import dagster as dg
+
+from feature_platform.compiler.plan import CompiledView, OutputColumn
+from feature_platform.errors import Location
+from feature_platform.governance.labels import describe
+from feature_platform.orchestration.keys import Path as AssetPath
+from feature_platform.registry.graph import LinkedSource, TableRef
+from feature_platform.specs.models import FeatureView
+
+COLUMN_SCHEMA: Final = "dagster/column_schema"
+COLUMN_LINEAGE: Final = "dagster/column_lineage"
+ROW_COUNT: Final = "dagster/row_count"
+PARTITION_ROW_COUNT: Final = "dagster/partition_row_count"
+TABLE_NAME: Final = "dagster/table_name"
+CODE_REFERENCES: Final = "dagster/code_references"
+DEFINITION: Final = "definition"
+"""Own metadata: ``file:line`` of the YAML document, relative to the project."""
+PII_TAG: Final = "pii"
+"""Tag of a column: its classification in a source, its labels in a view."""
+
+STORAGE_KIND: Final = "dagster/storage_kind"
+KINDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "duckdb_delta": ("duckdb", "delta"),
+    "postgres": ("postgres",),
+    "redis": ("redis",),
+}
+"""Icons of the UI, by type of store. The first is also the storage kind."""
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """Where the project's files can be looked at: in a Git host's web pages if the commit is known there, else on this
+    disk."""
+
+    root: Path
+    url: str | None = None
+    """Address of the project's root at the commit, without a slash at the end."""
+
+    @classmethod
+    def of(cls, root: Path) -> Checkout:
+        """Asks Git for commit and remote; a folder without either has local files only."""
+        prefix, commit, remote = (_git(root, *command) for command in _ABOUT_CHECKOUT)
+        base = web_address(remote) if remote else None
+        if not (base and commit):
+            return cls(root)
+        return cls(root, "/".join(filter(None, (base, "blob", commit, prefix.rstrip("/")))))
+
+    def references(self, where: Location) -> dg.CodeReferencesMetadataValue:
+        """The link to the line where a document begins."""
+        if self.url:
+            url = f"{self.url}/{where.file}#L{where.line}"
+            link: Any = dg.UrlCodeReference(url=url, label=str(where))
+        else:
+            path = str(self.root / where.file)
+            link = dg.LocalFileCodeReference(file_path=path, line_number=where.line, label=str(where))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", dg.BetaWarning)  # marked beta since 1.8; only the UI reads it
+            return dg.CodeReferencesMetadataValue(code_references=[link])
+
+
+def web_address(remote: str) -> str | None:
+    """The web page of a Git remote, without credentials; None for a remote that has none.
+
+    >>> web_address("git@git.example.com:risk/features.git")
+    'https://git.example.com/risk/features'
+    """
+    if "://" in remote:
+        scheme, _, rest = remote.partition("://")
+        if scheme not in ("https", "http", "ssh", "git"):
+            return None
+        host, slash, path = rest.partition("/")
+        host = host.rpartition("@")[2]
+        host = host if scheme in ("https", "http") else host.partition(":")[0]
+    else:
+        host, slash, path = remote.partition(":")
+        if "@" not in host:
+            return None
+        host = host.rpartition("@")[2]
+    return f"https://{host}/{path.strip('/').removesuffix('.git')}" if slash and path else None
+
+
+def definition_metadata(checkout: Checkout, where: Location) -> dict[str, Any]:
+    """Where a document stands, for people and as a link."""
+    return {CODE_REFERENCES: checkout.references(where), DEFINITION: f"{where.file}:{where.line}"}
+
+
+def view_columns(view: CompiledView, spec: FeatureView, *, online: bool = False) -> dg.TableSchema:
+    """The published columns, with labels as tags. Online there is no ``available_at``."""
+    keys = {key.name for key in view.keys}
+    return dg.TableSchema(
+        [
+            dg.TableColumn(
+                column.name,
+                str(column.type),
+                column.description or _promised(spec, column.name),
+                constraints=_NOT_NULL if column.name in keys else None,
+                tags={PII_TAG: describe(column.labels)} if column.labels else None,
+            )
+            for column in _columns(view, online=online)
+        ]
+    )
+
+
+def source_columns(source: LinkedSource) -> dg.TableSchema:
+    """The declared columns of a source, classifications as tags."""
+    return dg.TableSchema(
+        [
+            dg.TableColumn(
+                name,
+                str(column.type),
+                " ".join(filter(None, (column.description, f"Unit: {column.unit}." if column.unit else ""))) or None,
+                tags={PII_TAG: column.pii} if column.pii not in (None, "none") else None,
+            )
+            for name, column in source.spec.columns.items()
+        ]
+    )
+
+
+def view_lineage(view: CompiledView, path_of: Callable[[TableRef], AssetPath]) -> dg.TableColumnLineage:
+    """From which columns of which assets each column's values come."""
+    return dg.TableColumnLineage(
+        {
+            column.name: [
+                dg.TableColumnDep(dg.AssetKey(path_of(origin.table)), origin.column) for origin in sorted(column.direct)
+            ]
+            for column in _columns(view)
+        }
+    )
+
+
+def copy_lineage(view: CompiledView, offline: AssetPath) -> dg.TableColumnLineage:
+    """Online columns are the offline ones."""
+    key = dg.AssetKey(offline)
+    return dg.TableColumnLineage(
+        {column.name: [dg.TableColumnDep(key, column.name)] for column in _columns(view, online=True)}
+    )
+
+
+def owners(owner: str) -> list[str]:
+    """The owner, if Dagster takes it: ``team:<name>``, or a plain e-mail address."""
+    return [owner] if _OWNER.fullmatch(owner) else []
+
+
+def owner_metadata(owner: str) -> dict[str, str]:
+    """The owner as metadata, if Dagster does not take it as owner."""
+    return {} if owners(owner) else {"owner": owner}
+
+
+def asset_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """A view's tags, as far as Dagster's alphabet goes; what does not fit is metadata instead (see
+    :func:`other_tags`)."""
+    return {
+        name: value for name, value in tags.items() if _TAG.fullmatch(name) and (not value or _TAG.fullmatch(value))
+    }
+
+
+def other_tags(tags: Mapping[str, str]) -> dict[str, str]:
+    """The tags that Dagster's alphabet can't say."""
+    fitting = asset_tags(tags)
+    return {name: value for name, value in tags.items() if name not in fitting}
+
+
+_ABOUT_CHECKOUT: Final = (
+    ("rev-parse", "--show-prefix"),
+    ("rev-parse", "HEAD"),
+    ("config", "--get", "remote.origin.url"),
+)
+_NOT_NULL: Final = dg.TableColumnConstraints(nullable=False)
+_OWNER: Final = re.compile(r"team:.+|[A-Za-z0-9_.+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+")
+_TAG: Final = re.compile(r"[A-Za-z0-9_.-]{1,63}")
+
+
+def _promised(spec: FeatureView, column: str) -> str | None:
+    contract = spec.features.get(column)
+    return contract.description or None if contract else None
+
+
+def _columns(view: CompiledView, *, online: bool = False) -> Iterable[OutputColumn]:
+    assert view.materialize is not None, "a derived view has no table"
+    hidden = {"available_at"} if online else frozenset[str]()
+    return [column for column in view.materialize.columns if column.name not in hidden]
+
+
+def _git(root: Path, *command: str) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603 - fixed commands
+            ["git", "-C", str(root), *command],  # noqa: S607 - whichever git the user has
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,0 +1,251 @@
+"""The newest row per entity, copied from a view's published offline rows to an online store.
+
+The same steps as offline: a full snapshot is staged beside the live one, counted, and readers are directed to it in one
+atomic step. The rows passed their checks when they were published offline, so the audit here only asks whether all of
+them arrived.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from sqlglot import exp
+
+from feature_platform.compiler.plan import CompiledView
+from feature_platform.errors import GateError, StoreError
+from feature_platform.orchestration.codes import NO_ROWS_FOR_ONLINE, NOT_AUDITED
+from feature_platform.orchestration.materialization import (
+    AS_OF,
+    FINGERPRINT,
+    INPUT_PREFIX,
+    RUN,
+    offline_store,
+    table_of,
+)
+from feature_platform.orchestration.partitions import partition_of
+from feature_platform.project.online import online_table
+from feature_platform.stores.protocols import Publication, Query, StagedOnline, Warehouse
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from feature_platform.project.project import Project
+
+ROWS_ARRIVED: Final = "rows_arrived"
+"""The one check of an online copy: as many rows were loaded as there are entities."""
+
+VALID_UNTIL: Final = "valid_until"
+"""Property of an online publication: when a row that was still in the future at ``as_of`` becomes due; empty if none
+is."""
+
+
+@dataclass(frozen=True)
+class Copy:
+    """Which offline rows go online: all that are due at ``as_of``, in a partitioned aggregation view one
+    partition's."""
+
+    view: str
+    store: str
+    as_of: datetime
+    origin: str
+    """Version of the offline rows."""
+    tick: datetime | None
+    """Only rows of this event time: the newest tick of a partitioned aggregation view. An entity without events in its
+    windows has no row there, and must not get an older one."""
+
+
+@dataclass(frozen=True)
+class StagedCopy:
+    """Rows that are loaded online, and that no reader is directed to."""
+
+    copy: Copy
+    write: StagedOnline
+    entities: int
+    """How many rows the offline store has for it, counted there."""
+
+    @property
+    def complete(self) -> bool:
+        return self.write.rows == self.entities
+
+
+def copy_of(project: Project, view: str, store: str, as_of: datetime) -> Copy:
+    """What an online copy as of ``as_of`` consists of.
+
+    Raises:
+        StoreError: nothing that is due at ``as_of`` was published offline.
+    """
+    compiled = project.compiled.views[view]
+    live = project.warehouse(offline_store(project, view)).publications(table_of(view))
+    if compiled.form == "aggregations" and compiled.partitioned:
+        due = [(partition_of(each.partition, compiled.partitioned).end, each) for each in live if each.partition]
+        due = [(end, each) for end, each in due if end <= as_of]
+        if due:
+            end, newest = max(due, key=lambda pair: pair[0])
+            return Copy(view, store, as_of, f"{newest.partition}@{newest.version}", end)
+    elif live:
+        return Copy(view, store, as_of, max(live, key=lambda each: each.published_at).version, None)
+    raise StoreError(
+        NO_ROWS_FOR_ONLINE.problem(
+            f"view '{view}' has no offline rows as of {as_of:%Y-%m-%d %H:%M} UTC that could go to '{store}'",
+            mend=f"materialize it offline first: fp materialize {view}",
+        )
+    )
+
+
+def stage_copy(project: Project, copy: Copy, *, run_id: str) -> StagedCopy:
+    """Streams the newest row per entity into the online store, beside the live snapshot.
+
+    Raises:
+        StoreError: a store refused or failed, or an entity has several rows.
+    """
+    compiled = project.compiled.views[copy.view]
+    warehouse = project.warehouse(offline_store(project, copy.view))
+    online = project.online_store(copy.store)
+    table = online_table(compiled)
+    online.sweep(copy.view)
+    query = newest_rows(project, copy)
+    entities = int(_single(warehouse, _entities(project, copy)))
+    next_due = _next_due(project, copy)
+
+    def open_rows() -> pa.RecordBatchReader:
+        return warehouse.read(query)
+
+    until = "" if next_due is None else next_due.isoformat()
+    properties = {**_recorded(compiled, copy), AS_OF: copy.as_of.isoformat(), VALID_UNTIL: until, RUN: run_id}
+    return StagedCopy(copy, online.stage(table, open_rows, properties=properties), entities)
+
+
+def publish_copy(project: Project, staged: StagedCopy) -> Publication:
+    """Directs readers to the staged rows in one atomic step.
+
+    Raises:
+        GateError: rows are missing.
+        StoreError: the store refused; the rows before stay live.
+    """
+    if not staged.complete:
+        copy = staged.copy
+        raise GateError(
+            NOT_AUDITED.problem(
+                f"{staged.write.rows} of {staged.entities} rows of '{copy.view}' arrived in '{copy.store}'",
+                mend="materialize again; if it happens again, the store drops writes",
+            )
+        )
+    return project.online_store(staged.copy.store).publish(staged.write)
+
+
+def discard_copy(project: Project, staged: StagedCopy) -> None:
+    """Removes the staged rows."""
+    project.online_store(staged.copy.store).discard(staged.write)
+
+
+def copy_up_to_date(project: Project, view: str, store: str, as_of: datetime) -> bool:
+    """Whether the online store has what a copy as of ``as_of`` would give. False when there are no offline rows yet."""
+    live = project.online_store(store).publication(view)
+    if live is None:
+        return False
+    try:
+        copy = copy_of(project, view, store, as_of)
+    except StoreError:
+        return False
+    wanted = _recorded(project.compiled.views[view], copy)
+    if any(live.properties.get(name) != value for name, value in wanted.items()):
+        return False
+    return copy.tick is not None or _still_valid(live.properties, as_of)
+
+
+def newest_rows(project: Project, copy: Copy) -> Query:
+    """Keys, event_time and features of the newest row per entity that is due at ``as_of`` and within the view's ttl.
+
+    The rule of the window standard for feature rows: ``event_time <= q``, ``available_at <= q``, ``event_time >= q -
+    ttl``; of several the greatest event_time wins, then the greatest available_at.
+    """
+    names = online_table(project.compiled.views[copy.view]).schema.names
+    keys = [_column(key.name) for key in project.compiled.views[copy.view].keys]
+    newest = [exp.Ordered(this=_column(name), desc=True, nulls_first=False) for name in ("event_time", "available_at")]
+    select = (
+        exp.select(*(_column(name) for name in names))
+        .distinct(*keys)
+        .from_(_published(copy))
+        .where(*_due(project, copy))
+        .order_by(*(key.copy() for key in keys), *newest)
+    )
+    return _query(project, copy, select)
+
+
+def _due(project: Project, copy: Copy) -> list[exp.Expression]:
+    if copy.tick is not None:
+        return [exp.EQ(this=_column("event_time"), expression=_moment("tick"))]
+    conditions: list[exp.Expression] = [
+        exp.LTE(this=_column(name), expression=_moment("as_of")) for name in ("event_time", "available_at")
+    ]
+    if project.registry.views[copy.view].spec.ttl is not None:
+        conditions.append(exp.GTE(this=_column("event_time"), expression=_moment("oldest")))
+    return conditions
+
+
+def _next_due(project: Project, copy: Copy) -> datetime | None:
+    """When the next row becomes due: the least of max(event_time, available_at) after ``as_of``."""
+    if copy.tick is not None:
+        return None
+    due = exp.Greatest(this=_column("event_time"), expressions=[_column("available_at")])
+    later = exp.GT(this=due.copy(), expression=_moment("as_of"))
+    query = _query(project, copy, exp.select(exp.Min(this=due)).from_(_published(copy)).where(later))
+    moment: datetime | None = _single(project.warehouse(offline_store(project, copy.view)), query)
+    return moment
+
+
+def _entities(project: Project, copy: Copy) -> Query:
+    """How many entities have a row that is due: counted without the rule that picks one, so as to check it."""
+    keys = [_column(key.name) for key in project.compiled.views[copy.view].keys]
+    distinct = exp.select(*keys).distinct().from_(_published(copy)).where(*_due(project, copy))
+    return _query(project, copy, exp.select(exp.Count(this=exp.Star())).from_(distinct.subquery("entities")))
+
+
+def _single(warehouse: Warehouse, query: Query) -> Any:
+    return warehouse.read(query).read_all().column(0)[0].as_py()
+
+
+def _query(project: Project, copy: Copy, select: exp.Select) -> Query:
+    store = offline_store(project, copy.view)
+    warehouse = project.warehouse(store)
+    table = table_of(copy.view)
+    binding = warehouse.binding(table)
+    assert binding is not None, "a copy is made of published rows"
+    wanted = {node.name for node in select.find_all(exp.Parameter)}
+    parameters = {name: value for name, value in _moments(project, copy).items() if name in wanted}
+    return Query(select.sql(dialect=warehouse.engine), warehouse.engine, parameters, {table: binding})
+
+
+def _moments(project: Project, copy: Copy) -> Mapping[str, datetime]:
+    moments = {"as_of": copy.as_of}
+    if copy.tick is not None:
+        moments["tick"] = copy.tick
+    if (ttl := project.registry.views[copy.view].spec.ttl) is not None:
+        moments["oldest"] = copy.as_of - timedelta(microseconds=ttl.microseconds)
+    return moments
+
+
+def _published(copy: Copy) -> exp.Table:
+    return exp.table_(copy.view, db=table_of(copy.view).schema, quoted=True)
+
+
+def _moment(name: str) -> exp.Expression:
+    return exp.Parameter(this=exp.to_identifier(name))
+
+
+def _column(name: str) -> exp.Column:
+    return exp.column(name, quoted=True)
+
+
+def _recorded(view: CompiledView, copy: Copy) -> dict[str, str]:
+    return {FINGERPRINT: view.fingerprint, INPUT_PREFIX + str(table_of(copy.view)): copy.origin}
+
+
+def _still_valid(properties: Mapping[str, str], as_of: datetime) -> bool:
+    made, until = properties.get(AS_OF), properties.get(VALID_UNTIL)
+    if not made or as_of < datetime.fromisoformat(made):
+        return False
+    return not until or as_of < datetime.fromisoformat(until)

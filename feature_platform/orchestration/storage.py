@@ -1,0 +1,45 @@
+"""Dagster's own storage: SQLite under ``DAGSTER_HOME``, or PostgreSQL where ``FP_DAGSTER_POSTGRES_URL`` says so.
+
+YAML knows no conditions, and a laptop and a server should read the same ``dagster.yaml``; so that names this class, which
+gives the one or the other. The interface of storage classes is not public in Dagster, hence the private imports; they have
+been stable since 1.0, and a deployment that minds can name ``dagster_postgres`` in a ``dagster.yaml`` of its own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from dagster import Field, StringSource
+from dagster._core.storage.base_storage import DagsterStorage
+from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
+from dagster._serdes import ConfigurableClass, ConfigurableClassData
+
+POSTGRES_VARIABLE: Final = "FP_DAGSTER_POSTGRES_URL"
+
+
+class StorageByEnv(DagsterStorage, ConfigurableClass):
+    """Never instantiated: Dagster asks it for a storage, and gets another class's."""
+
+    @classmethod
+    def config_type(cls) -> Any:
+        return {"base_dir": Field(StringSource, description="Folder of the SQLite files.")}
+
+    @classmethod
+    def from_config_value(  # type: ignore[override] - gives another class's storage, which is its purpose
+        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
+    ) -> DagsterStorage:
+        url = os.environ.get(POSTGRES_VARIABLE)
+        if not url:
+            return DagsterSqliteStorage(str(Path(config_value["base_dir"]).absolute()), inst_data)
+        from dagster_postgres import DagsterPostgresStorage
+
+        return DagsterPostgresStorage(_with_driver(url), inst_data=inst_data)
+
+
+def _with_driver(url: str) -> str:
+    """Names the driver: from SQLAlchemy 2.1 on a bare URL means psycopg 3, on which dagster-postgres fails."""
+    scheme, separator, rest = url.partition("://")
+    return f"postgresql+psycopg2://{rest}" if separator and scheme in ("postgres", "postgresql") else url
