@@ -1,0 +1,193 @@
+"""What the book of policies opens and closes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feature_platform.errors import Location
+from feature_platform.governance.access import Access
+from feature_platform.governance.labels import Label
+from feature_platform.governance.policies import BookRule, PolicyBook, check_policies
+from feature_platform.governance.transforms import TRANSFORMS
+from feature_platform.registry.graph import Origin, Registry
+from feature_platform.specs.models import Platform, Policy, PolicyRule
+
+FRAUD, CREDIT = "fraud_detection", "credit_risk"
+
+
+def rule(classification: str = "email", action: str = "token", **fields: Any) -> PolicyRule:
+    lists = {name: tuple(value) for name, value in fields.items()}
+    return PolicyRule.model_validate({"classification": classification, "action": action, **lists})
+
+
+def book(*rules: PolicyRule) -> PolicyBook:
+    return PolicyBook(tuple(BookRule("privacy", each, Location("p.yaml", n)) for n, each in enumerate(rules, start=1)))
+
+
+def access(*purposes: str, role: str = "author") -> Access:
+    return Access(purposes or (FRAUD,), role)
+
+
+def test_what_no_rule_names_is_denied() -> None:
+    decision = book(rule("email")).decide("phone", access())
+    assert (decision.action, decision.transforms, decision.cited) == (
+        "deny",
+        frozenset(),
+        "no rule of any policy allows it",
+    )
+
+
+@pytest.mark.parametrize("classification", [None, "none"])
+def test_columns_that_are_not_personal_are_clear(classification: str | None) -> None:
+    assert book().decide(classification, access()).action == "clear"
+
+
+@pytest.mark.parametrize(
+    ("purposes", "roles", "matches"),
+    [((), (), True), ((FRAUD,), (), True), ((CREDIT,), (), False), ((), ("author",), True), ((), ("auditor",), False)],
+)
+def test_a_rule_counts_for_its_purposes_and_roles_only(
+    purposes: tuple[str, ...], roles: tuple[str, ...], matches: bool
+) -> None:
+    decision = book(rule(purposes=purposes, roles=roles)).decide("email", access())
+    assert (decision.action == "token") is matches
+
+
+def test_the_most_restrictive_matching_rule_wins_and_is_cited() -> None:
+    rules = book(rule(action="token", transforms=["email_domain"]), rule(action="deny"), rule(action="redact"))
+    decision = rules.decide("email", access())
+    assert (decision.action, decision.location) == ("deny", Location("p.yaml", 2))
+    assert decision.cited == ", ".join(f"policy 'privacy' (p.yaml:{line})" for line in (1, 2, 3))
+
+
+def test_a_transform_stays_allowed_only_if_every_matching_rule_allows_it() -> None:
+    rules = book(rule(transforms=["email_domain", "redact"]), rule(transforms=["redact"], purposes=[FRAUD]))
+    assert rules.decide("email", access(FRAUD)).transforms == {"token", "redact"}
+    assert rules.decide("email", access(CREDIT)).transforms == {"token", "redact", "email_domain"}
+
+
+def test_a_denied_column_may_still_have_transforms() -> None:
+    decision = book(rule("birth_date", "deny", transforms=["age_years"])).decide("birth_date", access())
+    assert (decision.action, decision.transforms, decision.opens) == ("deny", {"age_years"}, True)
+
+
+def test_several_purposes_have_what_some_of_them_has() -> None:
+    rules = book(
+        rule(action="token", purposes=[FRAUD]), rule(action="deny", transforms=["email_domain"], purposes=[CREDIT])
+    )
+    decision = rules.decide("email", access(FRAUD, CREDIT))
+    assert (decision.action, decision.transforms) == ("token", {"token", "email_domain"})
+
+
+def test_without_a_purpose_nothing_is_open() -> None:
+    assert not book(rule()).decide("email", Access(())).opens
+
+
+actions = st.sampled_from(["deny", "redact", "token"])
+rules_of_email = st.builds(
+    lambda action, purposes, transforms: rule("email", action, purposes=purposes, transforms=transforms),
+    actions,
+    st.lists(st.sampled_from([FRAUD, CREDIT]), unique=True),
+    st.lists(st.sampled_from(sorted(TRANSFORMS)), unique=True),
+)
+
+
+@given(st.lists(rules_of_email, min_size=1, max_size=4), rules_of_email)
+def test_one_more_rule_never_opens_what_matching_rules_had_closed(rules: list[PolicyRule], more: PolicyRule) -> None:
+    before = book(*rules).decide("email", access(FRAUD))
+    after = book(*rules, more).decide("email", access(FRAUD))
+    severity = ["clear", "token", "redact", "deny"].index
+    if before.rules:
+        assert severity(after.action) >= severity(before.action)
+        assert after.transforms <= before.transforms
+
+
+@given(st.lists(rules_of_email, max_size=4))
+def test_more_purposes_never_close_anything(rules: list[PolicyRule]) -> None:
+    one, both = book(*rules).decide("email", access(FRAUD)), book(*rules).decide("email", access(FRAUD, CREDIT))
+    assert one.transforms <= both.transforms
+
+
+@pytest.mark.parametrize(
+    ("label", "allowed"),
+    [
+        (Label("token", "email", "v1"), True),
+        (Label("partial", "email", "email_domain"), True),
+        (Label("partial", "birth_date", "birth_year"), False),
+        (Label("partial", "birth_date", "age_years"), True),
+        (Label("token", "birth_date", "v1"), False),
+        (Label("derived", "birth_date"), True),
+        (Label("aggregated", "email"), True),
+        (Label("aggregated", "phone"), False),
+        (Label("derived", "phone"), False),
+    ],
+)
+def test_a_service_gets_only_labels_that_its_purpose_allows(label: Label, allowed: bool) -> None:
+    rules = book(
+        rule("email", "token", transforms=["email_domain"], purposes=[FRAUD]),
+        rule("birth_date", "deny", transforms=["age_years"]),
+    )
+    refusals = rules.permits(frozenset({label}), purpose=FRAUD, role="author")
+    assert (not refusals) is allowed
+
+
+def test_a_refusal_says_what_for_whom_and_by_which_rule() -> None:
+    rules = book(rule("email", "deny", purposes=[CREDIT]))
+    (refusal,) = rules.permits(frozenset({Label("token", "email", "v1")}), purpose=CREDIT, role="service")
+    assert str(refusal) == (
+        "token(email, v1) is not allowed for purpose 'credit_risk' and role 'service': policy 'privacy' (p.yaml:1)"
+    )
+
+
+# Policies themselves
+
+
+def registry(*rules: PolicyRule) -> Registry:
+    """A project that has nothing but one policy, ``rules[n]`` written in line 10 + n."""
+    policy = Policy(kind="policy", name="privacy", owner="team:privacy", rules=rules)
+    fields = {("rules", n): Location("p.yaml", 10 + n) for n in range(len(rules))}
+    platform = Platform.model_validate(
+        {
+            "kind": "platform",
+            "name": "p",
+            "purposes": {FRAUD: ""},
+            "profiles": {"embedded": {"stores": {"w": {"type": "duckdb_delta"}}}},
+        }
+    )
+    nothing: dict[str, Any] = {
+        "domains": {},
+        "entities": {},
+        "sources": {},
+        "views": {},
+        "services": {},
+    }
+    origins = {("policy", "privacy"): Origin(Location("p.yaml"), fields)}
+    return Registry(root=Path(), platform=platform, policies={"privacy": policy}, origins=origins, **nothing)
+
+
+def test_the_book_of_a_project_knows_where_its_rules_stand() -> None:
+    found = PolicyBook.of(registry(rule("email"), rule("phone")))
+    assert [each.name for each in found.rules] == ["policy 'privacy' (p.yaml:10)", "policy 'privacy' (p.yaml:11)"]
+
+
+def test_sound_policies_have_no_problems() -> None:
+    assert check_policies(registry(rule(transforms=["email_domain"]), rule("birth_number", "deny"))) == ()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code", "text"),
+    [
+        (rule(transforms=["email_domian"]), "FP-GOV-001", "Did you mean 'email_domain'?"),
+        (rule(transforms=["bin6"]), "FP-GOV-002", "reads only payment_card"),
+        (rule("none"), "FP-GOV-003", "'none'"),
+    ],
+)
+def test_a_rule_that_can_not_work_is_a_problem_at_its_line(wrong: PolicyRule, code: str, text: str) -> None:
+    (problem,) = check_policies(registry(rule(), wrong))
+    assert (problem.code, problem.where) == (code, Location("p.yaml", 11))
+    assert text in problem.what
