@@ -16,9 +16,9 @@ _HEAD = """\
 
 <!-- Written by `python -m feature_platform.cli.reference docs/reference/cli.md`; a test holds it to the code. -->
 
-Every command works on the project in the current folder, in `feature_defs` inside it or inside a folder above, or on the
-one that `--project` names. Results go to standard output, everything else to standard error. With `--json` the result is
-one JSON document, problems included; decimals are strings in it and times ISO 8601.
+Every command works on the project in the current folder, in `feature_defs` inside it or inside a folder above, or on
+the one that `--project` names. Results go to standard output, everything else to standard error. With `--json` the
+result is one JSON document, problems included; decimals are strings in it and times ISO 8601.
 
 | exit code | meaning |
 |---|---|

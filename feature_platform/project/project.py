@@ -34,6 +34,7 @@ from feature_platform.stores.protocols import (
 from feature_platform.types import Column, TableSchema
 
 if TYPE_CHECKING:
+    from feature_platform.compiler.catalog import Catalog
     from feature_platform.governance.policies import PolicyBook
     from feature_platform.governance.tokens import TokenKeys
 
@@ -91,6 +92,13 @@ class Project:
         from feature_platform.governance.policies import PolicyBook
 
         return PolicyBook.of(self.registry)
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        """Everything that a query may name."""
+        from feature_platform.compiler.catalog import catalog_of
+
+        return catalog_of(self.registry, self.compiled.views, policies=self.policies)
 
     @cached_property
     def tokens(self) -> TokenKeys:

@@ -78,7 +78,7 @@ class FeatureStore:
         """
         from feature_platform.sdk.training import training_set
 
-        return training_set(self.project, self._deriver, select(self.project, features, self._asker), spine, time)
+        return training_set(self.project, select(self.project, features, self._asker), spine, time)
 
     def online(
         self, service: str | Sequence[str], entities: Sequence[Mapping[str, Any]] | Mapping[str, Any]
@@ -96,7 +96,7 @@ class FeatureStore:
 
     def online_inputs(self, service: str | Sequence[str]) -> Mapping[str, DataType]:
         """What every entity of :meth:`online` has to bring: names and types of keys and request values."""
-        return {name: kind for name, (kind, _, _) in self._reader(service).needed.items()}
+        return {column.name: column.type for column in self._reader(service).needs.columns}
 
     def sql(self, query: str) -> Result:
         """The rows of one SELECT over sources and views, by name; personal columns are what the policy makes of them

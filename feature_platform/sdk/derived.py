@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
@@ -87,14 +86,6 @@ class Deriver:
             self._connection.execute("SET TimeZone = 'UTC'")
             self._connection.execute("CREATE SCHEMA inputs")
         return self._connection
-
-
-def inputs_of(view: CompiledView) -> Iterator[tuple[str, str]]:
-    """(view, feature) that a derived view's expressions read."""
-    for feature in view.features:
-        for ref in sorted(feature.column.direct | feature.column.indirect):
-            if ref.table.kind == "view":
-                yield ref.table.name, ref.column
 
 
 def _schema(view: CompiledView) -> pa.Schema:

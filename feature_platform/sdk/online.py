@@ -9,15 +9,17 @@ from functools import cached_property
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Literal, overload
 
+from feature_platform.compiler.derived import input_name
 from feature_platform.compiler.plan import CompiledView, Feature
 from feature_platform.errors import Problem, UsageError, did_you_mean
 from feature_platform.project.online import online_table
 from feature_platform.sdk.codes import NOT_ONLINE, REQUEST_VALUE
-from feature_platform.sdk.derived import Deriver, inputs_of
+from feature_platform.sdk.derived import Deriver
+from feature_platform.sdk.needs import Needs, needs_of
 from feature_platform.sdk.selection import Selected
+from feature_platform.sdk.spine import NeededColumn
 from feature_platform.sdk.tokens import key_token
 from feature_platform.sdk.values import as_type
-from feature_platform.specs.models import EntityKey
 from feature_platform.types import DataType
 
 if TYPE_CHECKING:
@@ -30,8 +32,6 @@ Status = Literal["present", "missing", "expired"]
 """``missing``: the entity has no row; ``expired``: its row is older than the view's ttl. Both give the feature's empty
 value.
 """
-
-Key = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,6 @@ class _BaseView:
     view: CompiledView
     table: OnlineTable
     store: str
-    keys: tuple[EntityKey, ...]
     ttl: timedelta | None
 
 
@@ -121,86 +120,63 @@ class OnlineReader:
         return FeatureVectors(vectors, self._types, timedelta(seconds=perf_counter() - began))
 
     @cached_property
+    def needs(self) -> Needs:
+        """Views to read, and what each entity has to bring."""
+        return needs_of(self.project, self.selected)
+
+    @cached_property
     def base(self) -> tuple[_BaseView, ...]:
         """Every view that is read from a store, inputs of derived ones included.
 
         Raises:
             UsageError: some are not kept online.
         """
-        names = dict.fromkeys(
-            name
-            for selected in self.selected
-            for name in ([selected.view.name] if selected.view.derive is None else self._inputs(selected.view))
-        )
-        linked = {name: self.project.registry.views[name].spec for name in names}
-        offline = [name for name, spec in linked.items() if not spec.storage.online_stores]
+        views = self.project.registry.views
+        offline = [name for name in self.needs.stored if not views[name].spec.storage.online_stores]
         if offline:
             raise UsageError(
                 NOT_ONLINE.problem(
                     f"view '{name}' has no online store",
                     mend="add `online:` to its materialization, or leave it out of what is read online",
-                    where=self.project.registry.views[name].origin.where("materialization"),
+                    where=views[name].origin.where("materialization"),
                 )
                 for name in offline
             )
-        return tuple(self._base_view(name) for name in names)
-
-    @cached_property
-    def derived(self) -> tuple[CompiledView, ...]:
-        """Derived views among those selected."""
-        views = {selected.view.name: selected.view for selected in self.selected if selected.view.derive is not None}
-        return tuple(views.values())
-
-    @cached_property
-    def needed(self) -> Mapping[str, tuple[DataType, str | None, str]]:
-        """Values that each entity has to bring: name → type, classification, what for."""
-        wanted: dict[str, tuple[DataType, str | None, str]] = {}
-        for base in self.base:
-            for key in base.keys:
-                wanted.setdefault(key.name, (key.type, _classified(key), f"key of view '{base.view.name}'"))
-        for view in self.derived:
-            for name, kind in self.project.registry.views[view.name].spec.request.items():
-                wanted.setdefault(name, (kind, None, f"request value of view '{view.name}'"))
-        return wanted
+        return tuple(self._base_view(name) for name in self.needs.stored)
 
     @cached_property
     def _types(self) -> Mapping[str, DataType]:
         return {selected.column: selected.feature.column.type for selected in self.selected}
 
-    def _inputs(self, view: CompiledView) -> list[str]:
-        return [name for name, _ in inputs_of(view)]
-
     def _base_view(self, name: str) -> _BaseView:
         view = self.project.compiled.views[name]
         spec = self.project.registry.views[name].spec
-        keys = self.project.registry.entity_of(name).keys
         ttl = timedelta(microseconds=spec.ttl.microseconds) if spec.ttl else None
-        return _BaseView(view, online_table(view), spec.storage.online_stores[0], keys, ttl)
+        return _BaseView(view, online_table(view), spec.storage.online_stores[0], ttl)
 
     def _checked(self, entities: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         problems: list[Problem] = []
         checked = []
         for index, entity in enumerate(entities):
             row = dict(entity)
-            for name, (kind, classification, use) in self.needed.items():
-                if name not in entity:
-                    problems.append(_lacks(index, name, use, entity))
+            for column in self.needs.columns:
+                if column.name not in entity:
+                    problems.append(_lacks(index, column, entity))
                     continue
                 try:
-                    row[name] = self._value(entity[name], kind, classification)
+                    row[column.name] = self._value(entity[column.name], column)
                 except ValueError as error:
-                    problems.append(
-                        REQUEST_VALUE.problem(f"entity {index}: '{name}', {use}: {error}", mend=f"give a {kind}")
-                    )
+                    what = f"entity {index}: '{column.name}', needed by {column.needed_by}: {error}"
+                    problems.append(REQUEST_VALUE.problem(what, mend=f"give a {column.type}"))
             checked.append(row)
         if problems:
             raise UsageError(problems)
         return checked
 
-    def _value(self, value: Any, kind: DataType, classification: str | None) -> Any:
-        if classification is None:
-            return as_type(value, kind)
-        return key_token(self.project.tokens, classification, value, kind)
+    def _value(self, value: Any, column: NeededColumn) -> Any:
+        if column.classification is None:
+            return as_type(value, column.type)
+        return key_token(self.project.tokens, column.classification, value, column.type)
 
     def _base_rows(self, given: Sequence[Mapping[str, Any]]) -> dict[str, list[_Cell]]:
         """Column → one cell per entity, for every feature of every base view."""
@@ -210,7 +186,7 @@ class OnlineReader:
         for base in self.base:
             by_store.setdefault(base.store, []).append(base)
         for store, views in by_store.items():
-            keys = [[tuple(entity[key.name] for key in base.keys) for entity in given] for base in views]
+            keys = [[tuple(entity[key] for key in base.table.keys) for entity in given] for base in views]
             # a NULL in a key matches nothing, so it is never asked for
             asked = [list(dict.fromkeys(key for key in of_view if None not in key)) for of_view in keys]
             answers = self.project.online_store(store).read_many(
@@ -226,24 +202,27 @@ class OnlineReader:
     def _derive(self, given: Sequence[Mapping[str, Any]], found: dict[str, list[_Cell]]) -> None:
         import pyarrow as pa
 
-        for view in self.derived:
-            request = self.project.registry.views[view.name].spec.request
+        for name, plan in self.needs.derived.items():
+            view = self.project.compiled.views[name]
             arrays = {
-                name: pa.array([entity[name] for entity in given], kind.arrow()) for name, kind in request.items()
+                column: pa.array([entity[column] for entity in given], kind.arrow())
+                for column, kind in plan.request.items()
             }
-            columns: list[list[_Cell]] = []
-            for name, feature in dict.fromkeys(inputs_of(view)):
-                cells = found[f"{name}__{feature}"]
-                kind = _feature(self.project.compiled.views[name], feature).column.type
-                arrays[f"{name}__{feature}"] = pa.array([cell.value for cell in cells], kind.arrow())
-                columns.append(cells)
+            inputs = {input_name(*each): self._input_type(*each) for each in plan.inputs}
+            for column, kind in inputs.items():
+                arrays[column] = pa.array([cell.value for cell in found[column]], kind.arrow())
             rows = self.deriver.features(view, pa.table(arrays))
-            origins = [_oldest([cells[index] for cells in columns]) for index in range(len(given))]
+            origins = [_oldest([found[column][index] for column in inputs]) for index in range(len(given))]
             for feature_name in rows.column_names:
                 values = rows.column(feature_name).to_pylist()
                 found[f"{view.name}__{feature_name}"] = [
                     _Cell(value, status, time) for value, (status, time) in zip(values, origins, strict=True)
                 ]
+
+    def _input_type(self, view: str, feature: str) -> DataType:
+        found = self.project.compiled.views[view].feature(feature)
+        assert found is not None
+        return found.column.type
 
     def _vector(self, entity: Mapping[str, Any], found: Mapping[str, list[_Cell]], index: int) -> FeatureVector:
         cells = {name: found[name][index] for name in self._types}
@@ -286,19 +265,10 @@ def _oldest(cells: Sequence[_Cell]) -> tuple[Status, datetime | None]:
     return "present", min((cell.event_time for cell in cells if cell.event_time), default=None)
 
 
-def _feature(view: CompiledView, name: str) -> Feature:
-    feature = view.feature(name)
-    assert feature is not None
-    return feature
-
-
-def _classified(key: EntityKey) -> str | None:
-    return None if key.pii in (None, "none") else key.pii
-
-
-def _lacks(index: int, name: str, use: str, entity: Mapping[str, Any]) -> Problem:
+def _lacks(index: int, column: NeededColumn, entity: Mapping[str, Any]) -> Problem:
     return REQUEST_VALUE.problem(
-        f"entity {index} has no '{name}', {use}.{did_you_mean(name, entity)}", mend=f"give '{name}' with every entity"
+        f"entity {index} has no '{column.name}', needed by {column.needed_by}.{did_you_mean(column.name, entity)}",
+        mend=f"give '{column.name}' with every entity",
     )
 
 

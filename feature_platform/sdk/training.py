@@ -1,0 +1,124 @@
+"""Training sets: one query over the spine, and the caller's own columns put back beside its answer.
+
+Only what takes part in the join enters the engine; extra columns, of whatever type, never leave Arrow.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from itertools import count
+from typing import TYPE_CHECKING, Final
+
+from feature_platform.compiler.plan import CompiledQuery
+from feature_platform.compiler.training import compile_training_set
+from feature_platform.sdk.needs import Needs, needs_of
+from feature_platform.sdk.results import ColumnInfo, Result, cast_stream, in_utc
+from feature_platform.sdk.selection import Selected
+from feature_platform.sdk.spine import Spine, beside, normalised, open_spine
+from feature_platform.sdk.tokens import key_tokens
+from feature_platform.stores.protocols import Query, StreamTable, TableName
+from feature_platform.types import BIGINT, STRING, TIMESTAMP, Column, TableSchema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from feature_platform.project.project import Project
+    from feature_platform.sdk.spine import SpineLike
+
+ROW: Final = "fp_row"
+_SPINE: Final = TableName("inputs", "spine")
+
+
+def training_set(project: Project, selected: Sequence[Selected], spine: SpineLike, time: str) -> Result:
+    """See :meth:`feature_platform.sdk.client.FeatureStore.training_set`."""
+    needs = needs_of(project, selected)
+    tokenise = partial(key_tokens, project.tokens)
+    ready = normalised(
+        open_spine(spine),
+        time=time,
+        needed=needs.columns,
+        tokenise=tokenise,
+        reserved=[ROW, *(chosen.column for chosen in selected)],
+    )
+    inputs = _engine_schema(needs, time)
+    compiled = compile_training_set(
+        project.registry,
+        project.compiled,
+        [(chosen.view.name, chosen.feature.name) for chosen in selected],
+        inputs,
+        time=time,
+        catalog=project.catalog,
+    )
+    store = project.compute_store(compiled.reads)
+    warehouse = project.warehouse(store)
+    tables = {**project.bindings(compiled.reads, store), _SPINE: StreamTable(partial(_numbered, ready, inputs))}
+    query = Query(compiled.sql[warehouse.engine], warehouse.engine, tables=tables)
+    answer = compiled.schema.arrow()
+    columns = [time, *(column.name for column in needs.columns)]
+
+    def opened() -> pa.RecordBatchReader:
+        features = _without_row(cast_stream(warehouse.read(query), answer))
+        rows = beside(ready.open(), features)
+        return cast_stream(rows, in_utc(rows.schema, keep=[name for name in ready.names if name not in columns]))
+
+    return Result((*_spine_columns(ready, needs, time), *_feature_columns(compiled)), opened)
+
+
+def _engine_schema(needs: Needs, time: str) -> TableSchema:
+    """What the engine is given of the spine: row number, time, keys, request values."""
+    types = {column.name: STRING if column.classification else column.type for column in needs.columns}
+    types[time] = TIMESTAMP
+    return TableSchema((Column(ROW, BIGINT), *(Column(name, kind) for name, kind in types.items())))
+
+
+def _numbered(spine: Spine, inputs: TableSchema) -> pa.RecordBatchReader:
+    import pyarrow as pa
+
+    schema = inputs.arrow()
+    names = [name for name in inputs.names if name != ROW]
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        rows = count()
+        with spine.open() as reader:
+            for batch in reader:
+                numbers = pa.array([next(rows) for _ in range(batch.num_rows)], pa.int64())
+                yield pa.RecordBatch.from_arrays([numbers, *(batch.column(name) for name in names)], schema=schema)
+
+    return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def _without_row(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
+    import pyarrow as pa
+
+    place = reader.schema.get_field_index(ROW)
+    schema = reader.schema.remove(place)
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        with reader:
+            for batch in reader:
+                yield batch.remove_column(place)
+
+    return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def _spine_columns(spine: Spine, needs: Needs, time: str) -> Iterator[ColumnInfo]:
+    known = {column.name: STRING if column.classification else column.type for column in needs.columns}
+    known[time] = TIMESTAMP
+    for field in spine.schema:
+        kind = known.get(field.name)
+        yield ColumnInfo(field.name, str(kind or field.type), "spine")
+
+
+def _feature_columns(compiled: CompiledQuery) -> Iterator[ColumnInfo]:
+    for column in compiled.columns:
+        if column.name != ROW:
+            yield ColumnInfo(
+                column.name,
+                str(column.type),
+                "feature",
+                column.labels,
+                column.direct,
+                column.indirect,
+                column.description,
+            )
