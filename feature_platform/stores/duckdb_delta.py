@@ -1,8 +1,8 @@
 """The embedded warehouse: DuckDB computes, Delta tables keep.
 
 A staged write is a Parquet file that DuckDB writes into the table's folder (``COPY``: rows of a query never pass
-through Python). Publishing is one Delta commit that names the file. Several processes may read while others publish; see
-``docs/adr/0002-duckdb-over-delta.md``.
+through Python). Publishing is one Delta commit that names the file. Several processes may read while others publish;
+see ``docs/adr/0002-duckdb-over-delta.md``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from feature_platform.errors import StoreError
 from feature_platform.stores import duckdb_delta_table as delta
-from feature_platform.stores.codes import COLUMNS_DIFFER, TABLE_BUSY
+from feature_platform.stores.codes import TABLE_BUSY
+from feature_platform.stores.columns import check_columns
 from feature_platform.stores.duckdb_delta_files import files_version, matching_files, select_files
 from feature_platform.stores.duckdb_delta_session import (
     BoundFiles,
@@ -31,6 +32,7 @@ from feature_platform.stores.duckdb_delta_session import (
     reported,
 )
 from feature_platform.stores.leases import Lease, exclusive, try_exclusive
+from feature_platform.stores.owned_batches import OwnedBatches
 from feature_platform.stores.protocols import (
     Binding,
     FilesTable,
@@ -129,7 +131,7 @@ class DuckDBDeltaWarehouse:
             connection, parameters = self._session(query, stack)
             with reported():
                 reader = connection.sql(query.sql, params=parameters or None).to_arrow_reader(BATCH_ROWS)
-            batches = _Batches(reader, stack.pop_all())
+            batches = OwnedBatches(iter(reader), stack.pop_all(), reported)
         return pa.RecordBatchReader.from_batches(reader.schema, batches)
 
     def stage(
@@ -265,28 +267,6 @@ class DuckDBDeltaWarehouse:
         return delta.table_folder(self._root, table)
 
 
-class _Batches:
-    """Batches of a result. Gives connection and leases back at the end, on an error, or when it is dropped."""
-
-    def __init__(self, reader: pa.RecordBatchReader, resources: ExitStack) -> None:
-        self._reader = reader
-        self._resources = resources
-
-    def __iter__(self) -> _Batches:
-        return self
-
-    def __next__(self) -> pa.RecordBatch:
-        try:
-            with reported():
-                return self._reader.read_next_batch()
-        except BaseException:
-            self._resources.close()
-            raise
-
-    def __del__(self) -> None:
-        self._resources.close()
-
-
 class _SpillFolder:
     """Temporary files of one store object, one folder per query. What dead processes left is removed on first use."""
 
@@ -339,14 +319,4 @@ def _check_columns(
 ) -> None:
     relation = connection.sql(f"SELECT * FROM {source} AS relation LIMIT 0", params=parameters or None)  # noqa: S608 - checked to be one SELECT
     present = {name: str(kind) for name, kind in zip(relation.columns, relation.types, strict=True)}
-    wanted = {column.name: column.type.sql("duckdb").replace(", ", ",") for column in schema.columns}
-    problems = [
-        COLUMNS_DIFFER.problem(
-            f"column '{name}' is {present.get(name, 'missing')}, declared {wanted.get(name, 'nowhere')}",
-            mend="cast the column to its declared type, or declare what the query gives",
-        )
-        for name in dict.fromkeys([*wanted, *present])
-        if present.get(name) != wanted.get(name)
-    ]
-    if problems:
-        raise StoreError(problems)
+    check_columns(present, {column.name: column.type.sql("duckdb").replace(", ", ",") for column in schema.columns})

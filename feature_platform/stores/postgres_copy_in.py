@@ -1,0 +1,276 @@
+"""Arrow batches as PostgreSQL's binary COPY format, a column at a time.
+
+Every value crosses exactly: integers and doubles bit by bit, decimals digit by digit, timestamps in microseconds, NULL
+apart from the empty string. Nothing is formatted as text and no Python object is made per value, so encoding keeps
+pace with the server (see ``benchmarks/warehouse.py``). The format is described in PostgreSQL's manual under COPY; the
+layout of values is that of the types' ``*_recv`` functions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import numpy as np
+
+from feature_platform.types import DataType, TableSchema
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import psycopg
+    import pyarrow as pa
+
+    Bytes = npt.NDArray[np.uint8]
+    Numbers = npt.NDArray[np.int64]
+
+_SIGNATURE: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_TRAILER: Final = b"\xff\xff"
+_BATCH_ROWS: Final = 32_768
+_SHORT_TEXT_BYTES: Final = 32
+_MICROSECONDS_1970_TO_2000: Final = 946_684_800_000_000
+_DAYS_1970_TO_2000: Final = 10_957
+_ELEMENT_OIDS: Final = {
+    "boolean": 16,
+    "bigint": 20,
+    "int": 23,
+    "string": 25,
+    "double": 701,
+    "date": 1082,
+    "timestamp": 1114,
+    "decimal": 1700,
+}
+
+
+def copy_in(
+    cursor: psycopg.Cursor[Any], statement: psycopg.sql.Composed, schema: TableSchema, rows: pa.RecordBatchReader
+) -> int:
+    """Sends ``rows``, which have the columns of ``schema``, to a ``COPY … (FORMAT binary)``; gives their number.
+
+    One batch is encoded while the one before is sent: memory does not grow with the number of rows.
+    """
+    sent = 0
+    with ThreadPoolExecutor(1, thread_name_prefix="fp-copy-in") as encoder, cursor.copy(statement) as copy:
+        copy.write(_SIGNATURE)
+        pieces = _encoded(schema, rows)
+        following = encoder.submit(next, pieces, None)
+        while (piece := following.result()) is not None:
+            following = encoder.submit(next, pieces, None)
+            copy.write(piece[1])
+            sent += piece[0]
+        copy.write(_TRAILER)
+    return sent
+
+
+def _encoded(schema: TableSchema, rows: pa.RecordBatchReader) -> Iterator[tuple[int, memoryview]]:
+    for batch in rows:
+        for start in range(0, batch.num_rows, _BATCH_ROWS):
+            part = batch.slice(start, _BATCH_ROWS)
+            yield part.num_rows, encode_batch(schema, part)
+
+
+def encode_batch(schema: TableSchema, batch: pa.RecordBatch) -> memoryview:
+    """The rows of ``batch`` in the binary format, without the file's header and trailer."""
+    fields = [_field(column.type, batch.column(column.name)) for column in schema.columns]
+    sizes = np.full(batch.num_rows, 2, dtype=np.int64)
+    for field in fields:
+        sizes += 4 + field.sizes
+    starts, total = _starts(sizes)
+    out = np.empty(total, dtype=np.uint8)
+    _put(out, starts, np.full(batch.num_rows, len(fields), dtype=">i2"))
+    _write_fields(out, starts + 2, fields)
+    return out.data
+
+
+@dataclass(frozen=True)
+class _Field:
+    """A column, ready to be scattered into rows: fixed ``items``, then ``data`` of varying length."""
+
+    sizes: Numbers
+    """Bytes of each value; 0 for NULL."""
+    valid: npt.NDArray[np.bool_] | None
+    """None: no NULL."""
+    items: npt.NDArray[Any] | None
+    """Values of one size each, in the server's byte order."""
+    offsets: Numbers | None = None
+    """Where each value begins in ``data``, and where the last one ends."""
+    data: Bytes | None = None
+
+
+def _field(kind: DataType, column: pa.Array) -> _Field:
+    import pyarrow as pa
+
+    valid = None if column.null_count == 0 else column.is_valid().to_numpy(zero_copy_only=False)
+    column = column.cast(kind.arrow())
+    if kind.kind == "string":
+        return _text(column, valid)
+    if kind.kind == "array":
+        assert kind.element is not None
+        return _array(kind.element, column, valid)
+    if kind.kind == "boolean":
+        column = column.cast(pa.uint8())
+    items = _items(kind, column)
+    sizes = np.full(len(column), items.dtype.itemsize, dtype=np.int64)
+    return _Field(sizes if valid is None else sizes * valid, valid, items)
+
+
+def _items(kind: DataType, column: pa.Array) -> npt.NDArray[Any]:
+    if kind.kind == "decimal":
+        return _numerics(kind, column)
+    stored = {
+        "boolean": (np.uint8, 0, "u1"),
+        "int": (np.int32, 0, ">i4"),
+        "bigint": (np.int64, 0, ">i8"),
+        "double": (np.int64, 0, ">i8"),  # bits, so that the sign of zero and the payload of NaN stay
+        "date": (np.int32, -_DAYS_1970_TO_2000, ">i4"),
+        "timestamp": (np.int64, -_MICROSECONDS_1970_TO_2000, ">i8"),
+    }
+    native, shift, wire = stored[kind.kind]
+    values = _buffer(column, native)
+    return (values + shift if shift else values).astype(wire)
+
+
+def _numerics(kind: DataType, column: pa.Array) -> npt.NDArray[Any]:
+    """Base-10,000 digits, as many for each value as the type can need; the server strips zeros.
+
+    The magnitude is divided in four limbs of 32 bits: by the odd part of the scale first, so that groups of four digits
+    stand around the point, then by 10^4 again and again.
+    """
+    words = _buffer(column, np.uint64, width=2)
+    low, high = words[:, 0].copy(), words[:, 1].copy()
+    negative = (high >> np.uint64(63)).astype(bool)
+    low[negative] = ~low[negative] + np.uint64(1)
+    high[negative] = ~high[negative] + (low[negative] == 0)
+    mask = np.uint64(0xFFFFFFFF)
+    limbs = [high >> np.uint64(32), high & mask, low >> np.uint64(32), low & mask]
+    if kind.precision <= 18:
+        limbs = limbs[2:]
+    odd = kind.scale % 4
+    fraction = (kind.scale + 3) // 4
+    groups = fraction + (kind.precision - kind.scale + 3) // 4
+    digits = np.empty((len(column), groups), dtype=">u2")
+    for group in range(groups - 1, -1, -1):
+        width = odd if odd and group == groups - 1 else 4
+        digits[:, group] = _divide(limbs, 10**width) * np.uint64(10 ** (4 - width))
+    items = np.empty(len(column), dtype=[("head", ">u2", (4,)), ("digits", ">u2", (groups,))])
+    items["head"] = (groups, (groups - fraction - 1) % 65536, 0, kind.scale)
+    items["head"][:, 2] = np.where(negative, 0x4000, 0)
+    items["digits"] = digits
+    return items
+
+
+def _divide(limbs: list[npt.NDArray[np.uint64]], divisor: int) -> npt.NDArray[np.uint64]:
+    """Divides in place, most significant limb first; gives the remainder."""
+    by = np.uint64(divisor)
+    rest = np.zeros_like(limbs[0])
+    for position, limb in enumerate(limbs):
+        current = (rest << np.uint64(32)) | limb
+        limbs[position] = current // by
+        rest = current - limbs[position] * by
+    return rest
+
+
+def _text(column: pa.Array, valid: npt.NDArray[np.bool_] | None) -> _Field:
+    import pyarrow.compute as pc
+
+    filled = pc.fill_null(column, "") if valid is not None else column  # what lies under a NULL is undefined
+    buffers = filled.buffers()
+    offsets = np.frombuffer(buffers[1], dtype=np.int32)[filled.offset : filled.offset + len(filled) + 1].astype(
+        np.int64
+    )
+    data = np.frombuffer(buffers[2], dtype=np.uint8) if buffers[2] else np.empty(0, dtype=np.uint8)
+    return _Field(np.diff(offsets), valid, None, offsets, data)
+
+
+def _array(element: DataType, column: pa.Array, valid: npt.NDArray[np.bool_] | None) -> _Field:
+    """Number of dimensions, flags, element type; then length and lower bound of the one dimension, and its values."""
+    if valid is not None:
+        import pyarrow as pa
+
+        column = pa.array(column.to_pylist(), type=column.type) if _hides_values(column, valid) else column
+    lists = np.frombuffer(column.buffers()[1], dtype=np.int32)[column.offset : column.offset + len(column) + 1]
+    lists = lists.astype(np.int64)
+    inner = _field(element, column.values)
+    starts, total = _starts(inner.sizes + 4)
+    data = np.empty(total, dtype=np.uint8)
+    _write_fields(data, starts, [inner])
+    lengths = np.diff(lists)
+    items = np.zeros(len(column), dtype=[("head", ">i4", (3,)), ("size", ">i4"), ("lower", ">i4")])
+    items["head"] = (1, int(inner.valid is not None), _ELEMENT_OIDS[element.kind])
+    items["head"][lengths == 0, 0] = 0
+    items["size"], items["lower"] = lengths, 1
+    offsets = np.append(starts, total)[lists]
+    sizes = np.where(lengths == 0, 12, 20) + np.diff(offsets)
+    return _Field(sizes if valid is None else sizes * valid, valid, items, offsets, data)
+
+
+def _hides_values(column: pa.Array, valid: npt.NDArray[np.bool_]) -> bool:
+    """Whether values lie under NULL lists, which Arrow allows."""
+    lists = np.frombuffer(column.buffers()[1], dtype=np.int32)[column.offset : column.offset + len(column) + 1]
+    return bool(np.any(np.diff(lists)[~valid]))
+
+
+def _write_fields(out: Bytes, positions: Numbers, fields: list[_Field]) -> None:
+    for field in fields:
+        lengths = field.sizes.astype(">i4")
+        if field.valid is not None:
+            lengths[~field.valid] = -1
+        _put(out, positions, lengths)
+        _write_values(out, positions + 4, field)
+        positions = positions + 4 + field.sizes
+
+
+def _write_values(out: Bytes, positions: Numbers, field: _Field) -> None:
+    if field.items is not None:
+        if field.data is None:
+            chosen = field.valid
+            _put(
+                out,
+                positions if chosen is None else positions[chosen],
+                field.items if chosen is None else field.items[chosen],
+            )
+            return
+        present = np.ones(len(positions), dtype=bool) if field.valid is None else field.valid
+        empty = field.items["size"] == 0
+        short = field.items["head"]
+        _put(out, positions[present & empty], np.ascontiguousarray(short[present & empty]).view("V12").reshape(-1))
+        _put(out, positions[present & ~empty], field.items[present & ~empty])
+        positions = positions + 20
+    assert field.offsets is not None
+    assert field.data is not None
+    _scatter(out, positions, field.data, field.offsets)
+
+
+def _scatter(out: Bytes, positions: Numbers, data: Bytes, offsets: Numbers) -> None:
+    """Copies ``data[offsets[i]:offsets[i + 1]]`` to ``out[positions[i]:]``."""
+    lengths = np.diff(offsets)
+    total = int(offsets[-1] - offsets[0])
+    if total <= _SHORT_TEXT_BYTES * len(lengths):
+        targets = np.repeat(positions - (offsets[:-1] - offsets[0]), lengths)
+        targets += np.arange(total)
+        out[targets] = data[offsets[0] : offsets[-1]]
+        return
+    for position, start, end in zip(positions.tolist(), offsets[:-1].tolist(), offsets[1:].tolist(), strict=True):
+        out[position : position + end - start] = data[start:end]
+
+
+def _put(out: Bytes, positions: Numbers, items: npt.NDArray[Any]) -> None:
+    """Copies items of one size to their positions, aligned or not."""
+    size = items.dtype.itemsize
+    if len(items) == 0:
+        return
+    anywhere = np.ndarray((len(out) - size + 1,), dtype=f"V{size}", buffer=out, strides=(1,))
+    anywhere[positions] = items.view(f"V{size}")
+
+
+def _starts(sizes: Numbers) -> tuple[Numbers, int]:
+    ends = np.cumsum(sizes)
+    return ends - sizes, int(ends[-1]) if len(ends) else 0
+
+
+def _buffer(column: pa.Array, dtype: type[Any], width: int = 1) -> npt.NDArray[Any]:
+    """The values as Arrow holds them; whatever lies under a NULL included."""
+    values = np.frombuffer(column.buffers()[1], dtype=dtype)
+    part = values[column.offset * width : (column.offset + len(column)) * width]
+    return part.reshape(-1, width) if width > 1 else part

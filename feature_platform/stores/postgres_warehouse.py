@@ -1,0 +1,417 @@
+"""The PostgreSQL warehouse: computes where the data lies, keeps what was published in tables of the same database.
+
+A staged write is a table of its own, filled by ``INSERT … SELECT`` (rows of a query never leave the server) or by
+binary ``COPY`` from Arrow. Publishing changes rows of ``<prefix>_meta.writes`` in one short transaction; see
+``postgres_writes``.
+"""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+import psycopg
+from psycopg import sql
+from sqlglot import exp
+
+from feature_platform.errors import Problem, StoreError
+from feature_platform.stores.codes import NOT_PUBLISHED, UNSUPPORTED_TABLE
+from feature_platform.stores.columns import by_name, check_columns, stream_schema
+from feature_platform.stores.owned_batches import OwnedBatches
+from feature_platform.stores.postgres_connection import connect, open_pool, reported
+from feature_platform.stores.postgres_copy_in import copy_in
+from feature_platform.stores.postgres_copy_out import copy_out, result_schema
+from feature_platform.stores.postgres_query import DriverQuery, driver_query, short
+from feature_platform.stores.postgres_writes import Write, Writes, lock_number
+from feature_platform.stores.protocols import (
+    Binding,
+    FilesTable,
+    NativeTable,
+    Partition,
+    Publication,
+    Query,
+    Relation,
+    SessionSetup,
+    StagedWrite,
+    StreamTable,
+    TableName,
+)
+from feature_platform.types import Column, Engine, TableSchema
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    Connection = psycopg.Connection[Any]
+    _Readable = tuple[exp.Expression, TableSchema]
+
+PUBLISH_TIMEOUT_SECONDS: Final = 60
+_STATEMENT_TIMEOUT_SECONDS: Final = 3_600
+
+
+class PostgresWarehouse:
+    """Tables of a PostgreSQL database, computed by its server. Safe to use from several threads and processes."""
+
+    engine: Engine = "postgres"
+
+    def __init__(
+        self,
+        name: str,
+        url: str,
+        *,
+        schema_prefix: str = "fp",
+        setups: Sequence[SessionSetup] = (),
+        statement_timeout_seconds: int = _STATEMENT_TIMEOUT_SECONDS,
+    ) -> None:
+        """Connects with the first use.
+
+        Args:
+            name: the store's name in the profile.
+            url: libpq URL; never shown anywhere.
+            schema_prefix: tables are made in ``<prefix>_features`` and so on.
+            setups: prepared once per session.
+            statement_timeout_seconds: after it the server ends a statement.
+        """
+        self.name = name
+        self._url = url
+        self._prefix = schema_prefix
+        self._writes = Writes(schema_prefix)
+        self._pool = open_pool(url, statement_timeout_seconds=statement_timeout_seconds, setups=setups)
+        self._lock = threading.Lock()
+        self._ready = False
+        self._schemas: set[str] = set()
+        self._attempts: Connection | None = None
+
+    def schema(self, table: TableName) -> TableSchema | None:
+        with self._session() as connection:
+            live = self._writes.live(connection, [table]).get(table)
+            return _newest(live).schema if live else _schema_of(connection, table)
+
+    def binding(self, table: TableName) -> Binding | None:
+        return NativeTable(table) if self.schema(table) else None
+
+    def version(self, table: Binding) -> str:
+        """Of a published table: a number that grows with each publication. Of others: another text once anything in
+        the database was written.
+
+        Raises:
+            StoreError: there is no such table.
+        """
+        if not isinstance(table, NativeTable):
+            return secrets.token_hex(8)
+        with self._session() as connection:
+            if live := self._writes.live(connection, [table.name]).get(table.name):
+                return str(_newest(live).version)
+            if _schema_of(connection, table.name) is None:
+                raise StoreError(_not_published(table.name))
+            row = connection.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text").fetchone()
+            assert row is not None
+            return f"x{row[0]}"
+
+    def execute(self, query: Query) -> int:
+        """Runs a SELECT to its end and gives the number of its rows."""
+        return sum(batch.num_rows for batch in self.read(query))
+
+    def read(self, query: Query) -> pa.RecordBatchReader:
+        """Streams the rows of a SELECT, some megabytes at a time, from one snapshot, in a read-only transaction.
+
+        Raises:
+            StoreError: not one SELECT, a table is not there, or the server refuses; also while streaming.
+        """
+        import pyarrow as pa
+
+        with ExitStack() as stack:
+            connection = stack.enter_context(self._session())
+            stack.enter_context(reported())
+            stack.enter_context(connection.transaction(force_rollback=True))
+            ready = self._bound(connection, query)
+            connection.execute("SET TRANSACTION READ ONLY")
+            schema = _described(connection, ready)
+            cursor = stack.enter_context(connection.cursor())
+            copy = stack.enter_context(cursor.copy(_copy_statement(connection, ready, schema)))
+            batches = OwnedBatches(copy_out(copy, schema), stack.pop_all(), reported)
+        return pa.RecordBatchReader.from_batches(schema.arrow(), batches)
+
+    def stage(
+        self,
+        table: TableName,
+        schema: TableSchema,
+        relation: Relation,
+        *,
+        partition: Partition | None = None,
+        properties: Mapping[str, str] | None = None,
+    ) -> StagedWrite:
+        """Fills a new table in one transaction; when that fails, or the process ends, nothing is left behind.
+
+        Raises:
+            StoreError: the columns differ from ``schema``, or the query fails.
+        """
+        token = secrets.token_hex(10)
+        target = self._writes.relation(table, token)
+        reading: dict[TableName, Binding] = {TableName("staged", token): NativeTable(TableName("staged", token))}
+        self._make_schema(target.schema)
+        self._begin_attempt(token)
+        try:
+            with self._session() as connection, reported(), connection.transaction():
+                _create(connection, target, schema)
+                rows = self._fill(connection, target, schema, relation)
+                staged = StagedWrite(self.name, token, table, schema, partition, rows, reading, dict(properties or {}))
+                self._writes.add(connection, staged, target)
+        except BaseException:
+            self._end_attempt(token)
+            raise
+        return staged
+
+    def publish(self, staged: StagedWrite) -> Publication:
+        """One short transaction. Publishing what is live already gives its publication again.
+
+        Raises:
+            StoreError: the staged rows are gone, another process publishes for too long, or the partition does not fit.
+        """
+        with self._session() as connection, reported():
+            with connection.transaction():
+                self._lock_table(connection, staged.target)
+                live = self._writes.publish(connection, staged)
+            self._end_attempt(staged.token)
+            self._remove_unneeded(connection, staged.target)
+        return live.publication()
+
+    def discard(self, staged: StagedWrite) -> None:
+        """Removes staged rows, unless they were published."""
+        with self._session() as connection, reported():
+            if write := self._writes.staged(connection, staged.token):
+                self._writes.remove(connection, write)
+        self._end_attempt(staged.token)
+
+    def publications(self, table: TableName) -> Sequence[Publication]:
+        with self._session() as connection:
+            return [write.publication() for write in self._writes.live(connection, [table]).get(table, [])]
+
+    def sweep(self, table: TableName) -> int:
+        """Drops staged rows of sessions that ended, and superseded rows that nobody reads."""
+        with self._session() as connection, reported():
+            return self._remove_unneeded(connection, table)
+
+    def close(self) -> None:
+        """Gives up what was staged and not published, and closes the sessions."""
+        with self._lock:
+            if self._attempts:
+                self._attempts.close()
+                self._attempts = None
+        self._pool.close()
+
+    @contextmanager
+    def _session(self) -> Iterator[Connection]:
+        with reported():
+            with self._lock:
+                self._pool.open()
+            with self._pool.connection() as connection:
+                with self._lock:
+                    if not self._ready:
+                        self._writes.prepare(connection)
+                        self._ready = True
+                yield connection
+
+    def _bound(self, connection: Connection, query: Query) -> DriverQuery:
+        """``query`` over physical tables that stay until the transaction ends, and over temporary ones for streams."""
+        native = {name: table.name for name, table in query.tables.items() if isinstance(table, NativeTable)}
+        held = self._hold(connection, list(native.values()))
+        tables = {
+            name: held[table.name] if isinstance(table, NativeTable) else _temporary(connection, _open(table))
+            for name, table in query.tables.items()
+        }
+        ready = driver_query(query, {name: relation for name, (relation, _) in tables.items()})
+        columns = {short(name): name for _, schema in tables.values() for name in schema.names}
+        return replace(ready, names={**columns, **ready.names})
+
+    def _hold(self, connection: Connection, tables: Sequence[TableName]) -> dict[TableName, _Readable]:
+        """What to read for each table. A publication may drop one between looking and locking: look again then."""
+        while True:
+            live = self._writes.live(connection, tables)
+            found = {table: live.get(table) or self._staged(connection, table) for table in tables}
+            try:
+                with connection.transaction():
+                    for name in sorted({write.relation for writes in found.values() for write in writes}):
+                        physical = sql.Identifier(name.schema, name.name)
+                        connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(physical))
+                break
+            except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
+                continue
+        return {name: _relation(writes) if writes else _foreign(connection, name) for name, writes in found.items()}
+
+    def _staged(self, connection: Connection, table: TableName) -> list[Write]:
+        write = self._writes.staged(connection, table.name) if table.schema == "staged" else None
+        return [write] if write else []
+
+    def _fill(self, connection: Connection, target: TableName, schema: TableSchema, relation: Relation) -> int:
+        into = sql.Identifier(target.schema, target.name)
+        columns = sql.SQL(", ").join(sql.Identifier(short(name)) for name in schema.names)
+        if isinstance(relation, StreamTable):
+            reader = relation.open()
+            check_columns(by_name(stream_schema(reader.schema)), by_name(schema))
+            with connection.cursor() as cursor:
+                statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary, FREEZE true)").format(into, columns)
+                return copy_in(cursor, statement, schema, reader)
+        ready = self._bound(connection, relation)
+        check_columns(by_name(_described(connection, ready)), by_name(schema))
+        insert = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM (").format(into, columns, columns).as_string(connection)
+        done = connection.execute(f"{insert.replace('%', '%%')}{ready.sql}) AS relation", ready.parameters)
+        return done.rowcount
+
+    def _make_schema(self, name: str) -> None:
+        if name in self._schemas:
+            return
+        with self._session() as connection, connection.transaction():
+            # CREATE SCHEMA IF NOT EXISTS fails when two sessions do it at once.
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (lock_number(self._prefix, "meta"),))
+            connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(name)))
+        self._schemas.add(name)
+
+    def _begin_attempt(self, token: str) -> None:
+        """Holds the attempt's advisory lock in a session that lives as long as this store: its end frees the lock."""
+        with self._lock, reported():
+            if self._attempts is None or self._attempts.closed:
+                self._attempts = connect(self._url)
+            self._attempts.execute("SELECT pg_advisory_lock(%s)", (lock_number(self._prefix, token),))
+
+    def _end_attempt(self, token: str) -> None:
+        with self._lock, reported():
+            if self._attempts and not self._attempts.closed:
+                self._attempts.execute("SELECT pg_advisory_unlock(%s)", (lock_number(self._prefix, token),))
+
+    def _lock_table(self, connection: Connection, table: TableName) -> None:
+        connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{PUBLISH_TIMEOUT_SECONDS}s",))
+        number = lock_number(self._prefix, table.schema, table.name)
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (number,))
+
+    def _remove_unneeded(self, connection: Connection, table: TableName) -> int:
+        removed = 0
+        for write in self._writes.not_live(connection, table):
+            number = lock_number(self._prefix, write.token)
+            row = connection.execute("SELECT pg_try_advisory_lock(%s)", (number,)).fetchone()
+            if not row or not row[0]:
+                continue  # its writer lives
+            try:
+                # Once more under the lock: it may have been published meanwhile.
+                removed += (
+                    write.state == "staged"
+                    and self._is_staged(connection, write)
+                    and self._writes.remove(connection, write)
+                )
+                if write.state == "superseded":
+                    self._writes.remove(connection, write)
+            finally:
+                connection.execute("SELECT pg_advisory_unlock(%s)", (number,))
+        return removed
+
+    def _is_staged(self, connection: Connection, write: Write) -> bool:
+        return self._writes.staged(connection, write.token) is not None
+
+
+def _described(connection: Connection, query: DriverQuery) -> TableSchema:
+    """The columns of ``query``, without running it."""
+    cursor = connection.execute(f"SELECT * FROM ({query.sql}) AS relation LIMIT 0", query.parameters)  # noqa: S608 - rendered from a checked tree
+    found = result_schema(cursor.description or [])
+    return TableSchema(
+        tuple(Column(query.names.get(column.name, column.name), column.type) for column in found.columns)
+    )
+
+
+def _copy_statement(connection: Connection, query: DriverQuery, schema: TableSchema) -> sql.Composed:
+    """``COPY`` takes no parameters, so the driver writes them as literals into its text."""
+    text = psycopg.ClientCursor(connection).mogrify(query.sql, query.parameters)
+    columns = [sql.Identifier(short(column.name)) for column in schema.columns]
+    shown = [
+        sql.SQL("array_to_json({})").format(name) if column.type.kind == "array" else name
+        for name, column in zip(columns, schema.columns, strict=True)
+    ]
+    if shown != columns:
+        return sql.SQL("COPY (SELECT {} FROM ({}) AS relation) TO STDOUT (FORMAT csv)").format(
+            sql.SQL(", ").join(shown), sql.SQL(text)
+        )
+    return sql.SQL("COPY ({}) TO STDOUT (FORMAT csv)").format(sql.SQL(text))
+
+
+def _create(connection: Connection, target: TableName, schema: TableSchema, *, temporary: bool = False) -> None:
+    columns = sql.SQL(", ").join(
+        sql.SQL("{} {}").format(sql.Identifier(short(column.name)), sql.SQL(column.type.sql("postgres")))
+        for column in schema.columns
+    )
+    name = sql.Identifier(target.name) if temporary else sql.Identifier(target.schema, target.name)
+    statement = "CREATE TEMPORARY TABLE {} ({}) ON COMMIT DROP" if temporary else "CREATE TABLE {} ({})"
+    connection.execute(sql.SQL(statement).format(name, columns))
+
+
+def _temporary(connection: Connection, reader: pa.RecordBatchReader) -> _Readable:
+    """Takes the rows of a stream over into a table of this transaction: a query may read it more than once."""
+    schema = stream_schema(reader.schema)
+    target = TableName("pg_temp", f"fp_stream_{secrets.token_hex(6)}")
+    _create(connection, target, schema, temporary=True)
+    name = sql.Identifier(target.schema, target.name)
+    with connection.cursor() as cursor:
+        copy_in(cursor, sql.SQL("COPY {} FROM STDIN (FORMAT binary, FREEZE true)").format(name), schema, reader)
+    connection.execute(sql.SQL("ANALYZE {}").format(name))
+    return exp.table_(target.name, db=target.schema, quoted=True), schema
+
+
+def _foreign(connection: Connection, table: TableName) -> _Readable:
+    """A table of the database that this platform did not make."""
+    schema = _schema_of(connection, table)
+    if schema is None:
+        raise StoreError(_not_published(table))
+    return exp.table_(table.name, db=table.schema or "public", quoted=True), schema
+
+
+def _relation(writes: Sequence[Write]) -> _Readable:
+    """What to read for live writes: one table, or all partitions, with NULL where an older one lacks a column."""
+    newest = _newest(writes)
+    if len(writes) == 1:
+        return exp.table_(newest.relation.name, db=newest.relation.schema, quoted=True), newest.schema
+    selects = [_select_as(write, newest.schema) for write in writes]
+    return exp.Subquery(this=exp.Var(this=sql.SQL(" UNION ALL ").join(selects).as_string())), newest.schema
+
+
+def _select_as(write: Write, schema: TableSchema) -> sql.Composed:
+    present = {column.name for column in write.schema.columns}
+    columns = [
+        sql.SQL("{} AS {}").format(
+            sql.Identifier(short(column.name))
+            if column.name in present
+            else sql.SQL("CAST(NULL AS {})").format(sql.SQL(column.type.sql("postgres"))),
+            sql.Identifier(short(column.name)),
+        )
+        for column in schema.columns
+    ]
+    relation = sql.Identifier(write.relation.schema, write.relation.name)
+    return sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(columns), relation)
+
+
+def _newest(writes: Sequence[Write]) -> Write:
+    return max(writes, key=lambda write: write.version or 0)
+
+
+def _schema_of(connection: Connection, table: TableName) -> TableSchema | None:
+    """The columns of a table that the database has by that name, or None."""
+    name = sql.Identifier(table.schema or "public", table.name)
+    row = connection.execute("SELECT to_regclass(%s)::text", (name.as_string(connection),)).fetchone()
+    if not row or row[0] is None:
+        return None
+    return result_schema(connection.execute(sql.SQL("SELECT * FROM {} LIMIT 0").format(name)).description or [])
+
+
+def _open(table: FilesTable | StreamTable) -> pa.RecordBatchReader:
+    if isinstance(table, StreamTable):
+        return table.open()
+    raise StoreError(
+        UNSUPPORTED_TABLE.problem(
+            f"PostgreSQL does not read files ({table.path})",
+            mend="give the source a `store` of type duckdb_delta, or load the files and name the `table`",
+        )
+    )
+
+
+def _not_published(table: TableName) -> Problem:
+    return NOT_PUBLISHED.problem(f"{table} holds no rows yet", mend=f"materialize {table.name} first")

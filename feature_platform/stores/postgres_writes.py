@@ -1,0 +1,238 @@
+"""Every staged and live write of a PostgreSQL warehouse, in one table: ``<prefix>_meta.writes``.
+
+The rows of a write lie in a table of their own. What is live for a feature view is what this table says; publishing
+is a change of its rows in one transaction, and needs no lock on any table that somebody reads. So a reader never waits
+for a publication, and a long read never holds one up. Swapping or attaching tables would lock readers out meanwhile,
+and wait for every reader before.
+
+A write is ``staged``, then ``live``, then ``superseded`` until its table could be dropped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+
+from feature_platform.errors import StoreError
+from feature_platform.stores.codes import LAYOUT_CHANGE, SCHEMA_CHANGE, STAGED_ROWS_GONE
+from feature_platform.stores.postgres_query import short
+from feature_platform.stores.protocols import Partition, Publication, StagedWrite, TableName
+from feature_platform.types import Column, DataType, TableSchema
+
+_COLUMNS: Final = sql.SQL(
+    "token, table_schema, table_name, partition, relation_schema, relation_name, columns, rows, properties, state, "
+    "version, published_at"
+)
+_DROP_WAIT: Final = "200ms"
+
+
+@dataclass(frozen=True)
+class Write:
+    """One row of the table."""
+
+    token: str
+    table: TableName
+    partition: str | None
+    relation: TableName
+    """The physical table."""
+    schema: TableSchema
+    rows: int
+    properties: Mapping[str, str]
+    state: str
+    version: int | None
+    published_at: datetime | None
+
+    def publication(self) -> Publication:
+        assert self.version is not None
+        assert self.published_at is not None
+        return Publication(self.table, self.partition, str(self.version), self.rows, self.published_at, self.properties)
+
+
+class Writes:
+    """The table of one warehouse. Methods take the session, whose transaction is the caller's."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._table = sql.Identifier(f"{prefix}_meta", "writes")
+
+    def prepare(self, connection: psycopg.Connection[Any]) -> None:
+        """Makes what is missing. Sessions that do so at once wait for each other."""
+        schema = sql.Identifier(f"{self._prefix}_meta")
+        with connection.transaction():
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (lock_number(self._prefix, "meta"),))
+            connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema))
+            connection.execute(sql.SQL("CREATE SEQUENCE IF NOT EXISTS {}.versions").format(schema))
+            connection.execute(
+                sql.SQL(
+                    "CREATE TABLE IF NOT EXISTS {} (token text PRIMARY KEY, table_schema text NOT NULL, "
+                    "table_name text NOT NULL, partition text, relation_schema text NOT NULL, "
+                    "relation_name text NOT NULL, columns jsonb NOT NULL, rows bigint NOT NULL, "
+                    "properties jsonb NOT NULL, state text NOT NULL, version bigint, published_at timestamp)"
+                ).format(self._table)
+            )
+            connection.execute(
+                sql.SQL("CREATE INDEX IF NOT EXISTS writes_by_table ON {} (table_schema, table_name)").format(
+                    self._table
+                )
+            )
+
+    def relation(self, table: TableName, token: str) -> TableName:
+        """The physical table of a write: readable, unique, at most 63 bytes."""
+        room = 63 - len(token) - 2
+        beginning = table.name.encode()[:room].decode(errors="ignore")
+        return TableName(short(f"{self._prefix}_{table.schema}"), f"{beginning}__{token}")
+
+    def live(self, connection: psycopg.Connection[Any], tables: Sequence[TableName]) -> dict[TableName, list[Write]]:
+        """The live writes of each table that has any, all as of one moment, ordered by partition."""
+        rows = connection.execute(
+            sql.SQL(
+                "SELECT {} FROM {} WHERE state = 'live' AND (table_schema, table_name) IN "
+                "(SELECT * FROM unnest(%s::text[], %s::text[])) ORDER BY partition NULLS FIRST"
+            ).format(_COLUMNS, self._table),
+            ([table.schema for table in tables], [table.name for table in tables]),
+        )
+        found: dict[TableName, list[Write]] = {}
+        for row in rows:
+            write = _write(row)
+            found.setdefault(write.table, []).append(write)
+        return found
+
+    def add(self, connection: psycopg.Connection[Any], staged: StagedWrite, relation: TableName) -> None:
+        """Records a staged write."""
+        connection.execute(
+            sql.SQL(
+                "INSERT INTO {} VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb, %s, %s::jsonb, 'staged', NULL, NULL)"
+            ).format(self._table),
+            (
+                staged.token,
+                staged.target.schema,
+                staged.target.name,
+                _key(staged.partition),
+                relation.schema,
+                relation.name,
+                json.dumps([[column.name, str(column.type)] for column in staged.schema.columns]),
+                staged.rows,
+                json.dumps(dict(staged.properties)),
+            ),
+        )
+
+    def publish(self, connection: psycopg.Connection[Any], staged: StagedWrite) -> Write:
+        """Makes a write live in place of its partition's (or the table's) old one. The caller holds the table's lock.
+
+        Raises:
+            StoreError: the staged rows are gone, or the table's live partitions could not be read with them.
+        """
+        write = self._one(connection, staged)
+        if write.state == "live":
+            return write
+        live = self.live(connection, [staged.target]).get(staged.target, [])
+        _check_fits(live, write)
+        key = _key(staged.partition)
+        old = [each.token for each in live if key is None or each.partition == key]
+        connection.execute(
+            sql.SQL("UPDATE {} SET state = 'superseded' WHERE token = ANY(%s)").format(self._table), (old,)
+        )
+        row = connection.execute(
+            sql.SQL(
+                "UPDATE {} SET state = 'live', version = nextval({}), "
+                "published_at = timezone('UTC', clock_timestamp()) WHERE token = %s RETURNING {}"
+            ).format(self._table, sql.Literal(f'"{self._prefix}_meta".versions'), _COLUMNS),
+            (staged.token,),
+        ).fetchone()
+        assert row is not None  # read above, in this transaction
+        return _write(row)
+
+    def remove(self, connection: psycopg.Connection[Any], write: Write) -> bool:
+        """Drops a write's table and forgets it; False when somebody still reads it. Outside of a transaction."""
+        try:
+            with connection.transaction():
+                connection.execute("SELECT set_config('lock_timeout', %s, true)", (_DROP_WAIT,))
+                connection.execute(
+                    sql.SQL("DROP TABLE IF EXISTS {}").format(
+                        sql.Identifier(write.relation.schema, write.relation.name)
+                    )
+                )
+                connection.execute(sql.SQL("DELETE FROM {} WHERE token = %s").format(self._table), (write.token,))
+        except psycopg.errors.LockNotAvailable:
+            return False
+        return True
+
+    def staged(self, connection: psycopg.Connection[Any], token: str) -> Write | None:
+        """The write of ``token`` while it is staged."""
+        return next(iter(self._select(connection, "token = %s AND state = 'staged'", (token,))), None)
+
+    def not_live(self, connection: psycopg.Connection[Any], table: TableName) -> list[Write]:
+        """Staged and superseded writes of a table."""
+        return self._select(
+            connection, "state <> 'live' AND table_schema = %s AND table_name = %s", (table.schema, table.name)
+        )
+
+    def _one(self, connection: psycopg.Connection[Any], staged: StagedWrite) -> Write:
+        found = self._select(connection, "token = %s AND state <> 'superseded'", (staged.token,))
+        if not found:
+            raise StoreError(
+                STAGED_ROWS_GONE.problem(
+                    f"the rows staged for {staged.target} were removed", mend="stage the rows again"
+                )
+            )
+        return found[0]
+
+    def _select(self, connection: psycopg.Connection[Any], where: str, values: tuple[Any, ...]) -> list[Write]:
+        query = sql.SQL("SELECT {} FROM {} WHERE ").format(_COLUMNS, self._table) + sql.SQL(where)
+        return [_write(row) for row in connection.execute(query, values)]
+
+
+def lock_number(*parts: str) -> int:
+    """The number of an advisory lock: 63 bits of a digest."""
+    return int.from_bytes(sha256("\0".join(parts).encode()).digest()[:8], "big") >> 1
+
+
+def _write(row: Sequence[Any]) -> Write:
+    columns = tuple(Column(name, DataType.parse(kind)) for name, kind in row[6])
+    return Write(
+        token=row[0],
+        table=TableName(row[1], row[2]),
+        partition=row[3],
+        relation=TableName(row[4], row[5]),
+        schema=TableSchema(columns),
+        rows=row[7],
+        properties=row[8],
+        state=row[9],
+        version=row[10],
+        published_at=row[11],
+    )
+
+
+def _check_fits(live: Sequence[Write], new: Write) -> None:
+    if new.partition is None:
+        return
+    others = [write for write in live if write.partition != new.partition]
+    if any(write.partition is None for write in others):
+        raise StoreError(
+            LAYOUT_CHANGE.problem(
+                f"{new.table} was published as a whole; partition '{new.partition}' cannot be put beside that",
+                mend="give the partitioned view a new name",
+            )
+        )
+    kinds = {column.name: column.type for column in new.schema.columns}
+    newest = max(others, key=lambda write: write.version or 0, default=None)
+    changed = [c.name for c in newest.schema.columns if kinds.get(c.name) != c.type] if newest else []
+    if changed:
+        raise StoreError(
+            SCHEMA_CHANGE.problem(
+                f"partition '{new.partition}' removes or retypes {', '.join(changed)} of {new.table}, "
+                "which its other partitions still have",
+                mend="give the changed view a new name",
+            )
+        )
+
+
+def _key(partition: Partition | None) -> str | None:
+    return partition.key if partition else None
