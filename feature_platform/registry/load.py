@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from feature_platform.errors import Problem, RegistryError, SpecError
-from feature_platform.registry import cache as kept
+from feature_platform.registry import file_cache
 from feature_platform.registry.graph import Registry
 from feature_platform.registry.link import assemble, examine
 from feature_platform.registry.references import SqlReads, tables_read
@@ -24,7 +24,7 @@ def load_registry(root: Path, *, domains: Collection[str] | None = None, cache: 
         RegistryError: every document is valid alone, but they do not fit together.
     """
     files, problems = find_files(root)
-    reading = _Reading(kept.read_pack(cache) if cache else {}, problems)
+    reading = _Reading(file_cache.read_pack(cache) if cache else {}, problems)
     for file in files:
         reading.take(file)
     if cache:
@@ -56,15 +56,15 @@ class _Reading:
             self.problems.append(content)
             self.unusable.append(Unusable(None, None))
             return
-        key = kept.entry_key(file.shown, content)
+        key = file_cache.entry_key(file.shown, content)
         packed = self.packed.get(key)
-        entry = kept.unpack(packed) if packed is not None else None
+        entry = file_cache.unpack(packed) if packed is not None else None
         if entry is None or packed is None:
             report = parse(content, file.shown)
             self.problems.extend(report.problems)
             self.unusable.extend(report.unusable)
-            entry = kept.Entry(report.documents, _sql_of(report.documents))
-            packed = None if report.problems else kept.pack(entry)
+            entry = file_cache.Entry(report.documents, _sql_of(report.documents))
+            packed = None if report.problems else file_cache.pack(entry)
         self.documents.extend(entry.documents)
         self._sql.update(entry.sql_reads)
         if packed is not None:
@@ -75,7 +75,7 @@ class _Reading:
         if self._repacked.keys() != self.packed.keys() or any(
             self._repacked[key] is not packed for key, packed in self.packed.items()
         ):
-            kept.write_pack(folder, self._repacked)
+            file_cache.write_pack(folder, self._repacked)
 
     def sql_reads(self, sql: str) -> SqlReads:
         """What ``sql`` reads, as it was found when its file was read."""

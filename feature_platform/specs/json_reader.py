@@ -127,7 +127,7 @@ class _JsonReader:
             return self._number(token)
         value: str = json.loads(token.text)
         if "\\u" in token.text and any(letter == "\0" or "\ud800" <= letter <= "\udfff" for letter in value):
-            self._builder.report(
+            self._builder.report_value(
                 CHARACTER,
                 "text with a NUL character or half of a surrogate pair",
                 "Remove the escape.",
@@ -142,7 +142,9 @@ class _JsonReader:
         if whole and len(token.text) <= _MAX_DIGITS:
             return int(token.text)
         if whole or not math.isfinite(float(token.text)):
-            self._builder.report(NUMBER, "a number out of range", "Write a smaller number.", token.line, token.column)
+            self._builder.report_value(
+                NUMBER, "a number out of range", "Write a smaller number.", token.line, token.column
+            )
             return None
         return float(token.text)
 

@@ -28,6 +28,8 @@ class RawDocument:
     value: Any = None
     fields: dict[Path, int] = field(default_factory=dict)
     keys: dict[Path, int] = field(default_factory=dict)
+    doubtful: set[Path] = field(default_factory=set)
+    """Values that could not be read as written: something stands in their place."""
     sound: bool = True
     """Whether reading found nothing wrong in it. If not, it is validated all the same, for its other problems."""
 
@@ -87,6 +89,12 @@ class RawBuilder:
         self.problems.append(code.problem(what, mend=mend, where=Location(self.file, line, column)))
         if self.documents:
             self.documents[-1].sound = False
+
+    def report_value(self, code: Code, what: str, mend: str, line: int, column: int) -> None:
+        """Records a problem of the value (or field name) that comes next."""
+        self.report(code, what, mend, line, column)
+        if not self.expects_key and (path := self._value_path()) is not None:
+            self.documents[-1].doubtful.add(path)
 
     def start_document(self, line: int, column: int) -> None:
         self.documents.append(RawDocument(self.file, line, column))
@@ -185,16 +193,16 @@ class RawBuilder:
         if marked is not None:
             value, size = marked
         elif name in self._anchors:
-            self.report(ALIAS, f"`*{name}` contains itself", "Write the value out.", line, column)
+            self.report_value(ALIAS, f"`*{name}` contains itself", "Write the value out.", line, column)
         else:
-            self.report(ALIAS, f"no `&{name}` before `*{name}`", "Mark the value with `&` first.", line, column)
+            self.report_value(ALIAS, f"no `&{name}` before `*{name}`", "Mark the value with `&` first.", line, column)
         within = self._expanded <= MAX_EXPANSION
         self._count += size
         self._expanded += size
         if self._expanded > MAX_EXPANSION:
             value = None
             if within:
-                self.report(
+                self.report_value(
                     ALIAS,
                     f"the aliases of this document stand for more than {MAX_EXPANSION} values",
                     "Write out what is needed.",

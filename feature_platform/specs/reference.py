@@ -123,9 +123,13 @@ def _kind_section(kind: str, model: type[BaseModel], example: str) -> Iterator[s
 def _table(model: type[BaseModel]) -> Iterator[str]:
     yield "| field | type | default | |"
     yield "|---|---|---|---|"
-    for name, field in sorted(model.model_fields.items(), key=lambda item: item[0] not in ("kind", "type")):
+    for name, field in sorted(model.model_fields.items(), key=lambda item: not _tells_kind(item[1])):
         cells = (f"`{name}`", _type_words(field.annotation, field.metadata), _default(field), field.description or "")
         yield "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _tells_kind(field: FieldInfo) -> bool:
+    return field.is_required() and get_origin(field.annotation) is Literal and len(get_args(field.annotation)) == 1
 
 
 def _parts(model: type[BaseModel]) -> list[type[BaseModel]]:
@@ -173,7 +177,8 @@ def _type_words(annotation: Any, metadata: Any = ()) -> str:
         inner = [item for part in arguments[1:] for item in (part.metadata if isinstance(part, FieldInfo) else (part,))]
         return _type_words(arguments[0], inner)
     if origin in (Union, types.UnionType):
-        choices = dict.fromkeys(_type_words(choice) for choice in arguments if choice is not type(None))
+        ordered = sorted(arguments, key=_is_list)
+        choices = dict.fromkeys(_type_words(choice) for choice in ordered if choice is not type(None))
         return "a number" if set(choices) == {"a whole number", "a number"} else " or ".join(choices)
     if origin is Literal:
         return ", ".join(f"`{choice}`" for choice in arguments)
@@ -185,6 +190,11 @@ def _type_words(annotation: Any, metadata: Any = ()) -> str:
         title = _part_title(annotation)
         return f"[{title}](#{title.replace(' ', '-')})"
     return _SCALARS[annotation]
+
+
+def _is_list(annotation: Any) -> bool:
+    origin: Any = get_origin(annotation)
+    return origin is tuple
 
 
 _SCALARS: Final[dict[Any, str]] = {

@@ -36,7 +36,8 @@ def validate(raw: RawDocument) -> tuple[AnySpec | None, list[Problem]]:
     try:
         return model.model_validate(fields), []
     except ValidationError as error:
-        return None, list(_problems(error, model, fields, origin))
+        problems = _problems(error, model, fields, origin)
+        return None, [problem for path, problem in problems if not _doubtful(path, raw)]
 
 
 def _not_a_mapping(raw: RawDocument) -> list[Problem]:
@@ -75,7 +76,14 @@ class _Place:
     value: Any
 
 
-def _problems(error: ValidationError, model: type[AnySpec], fields: Any, origin: Origin) -> Iterator[Problem]:
+def _doubtful(path: Path, raw: RawDocument) -> bool:
+    """Whether reading has reported what is wrong here; what stands there now is not the author's."""
+    return any(path and path[: len(other)] == other[: len(path)] for other in raw.doubtful)
+
+
+def _problems(
+    error: ValidationError, model: type[AnySpec], fields: Any, origin: Origin
+) -> Iterator[tuple[Path, Problem]]:
     located = [
         (details, _place(fields, details["loc"], details["type"])) for details in error.errors(include_url=False)
     ]
@@ -90,10 +98,12 @@ def _problems(error: ValidationError, model: type[AnySpec], fields: Any, origin:
                 if (word := TYPE_WORDS[details["type"]]) not in words:
                     words.append(word)
             continue
-        yield _problem(explain(details, model, place.path, place.value), place, origin)
+        if details["type"] == "too_short" and place.value:
+            continue  # pydantic counts entries that are wrong in themselves as absent
+        yield place.path, _problem(explain(details, model, place.path, place.value), place, origin)
     for path, words in expected.items():
         value = _value_at(fields, path)
-        yield _problem(wrong_type(path, words, value), _Place(path, None, False, value), origin)
+        yield path, _problem(wrong_type(path, words, value), _Place(path, None, False, value), origin)
 
 
 def _problem(fault: Fault, place: _Place, origin: Origin) -> Problem:

@@ -112,7 +112,7 @@ class _YamlReader:
         except StopReadingError:
             return False
         except yaml.YAMLError as error:
-            self._builder.problems.append(_syntax_problem(error, self._builder))
+            self._builder.problems.append(self._syntax_problem(error))
             return False
         finally:
             parser.dispose()
@@ -147,7 +147,7 @@ class _YamlReader:
         if event.tag is not None:
             self._refuse_tag(event)
         if style == '"' and "\0" in text:
-            builder.report(CHARACTER, "text with a NUL character", "Remove the `\\0`.", line, column)
+            builder.report_value(CHARACTER, "text with a NUL character", "Remove the `\\0`.", line, column)
             text = ""
         if builder.expects_key:
             if style:
@@ -186,7 +186,7 @@ class _YamlReader:
 
     def _number(self, text: str, line: int, column: int) -> object:
         if text.lstrip("+-").isdigit() or not math.isfinite(float(text)):
-            self._builder.report(
+            self._builder.report_value(
                 NUMBER, "a number out of range", "Write a smaller number, or quote it if it is text.", line, column
             )
             return None
@@ -204,10 +204,30 @@ class _YamlReader:
         indent = _leading_spaces(written) - _leading_spaces(content)
         return first + 1, indent + 1
 
+    def _syntax_problem(self, error: yaml.YAMLError) -> Problem:
+        """The parser's complaint in the author's words."""
+        mark, begun = getattr(error, "problem_mark", None), getattr(error, "context_mark", None)
+        mark = mark or begun
+        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
+        if self._builder.documents:
+            self._builder.documents[-1].sound = False
+        where = Location(self._builder.file, line, column)
+        said = str(getattr(error, "problem", None) or error)
+        if "tab character" in said or (mark and self._text[mark.index : mark.index + 1] == "\t"):
+            return TAB.problem("a tab where only spaces may stand", mend="Indent with spaces.", where=where)
+        since = f", begun on line {begun.line + 1}" if begun and begun.line + 1 < line else ""
+        for pattern, what, mend in _EXPLAINED:
+            if pattern in said:
+                return SYNTAX.problem(what + since, mend=mend, where=where)
+        context = getattr(error, "context", None)
+        what = f"{context}: {said}" if context else said
+        mend = "Mend the text here or on the line before."
+        return SYNTAX.problem(f"not readable as YAML ({what}){since}", mend=mend, where=where)
+
     def _refuse_tag(self, event: Any) -> None:
         if event.tag is not None:
             mark = event.start_mark
-            self._builder.report(
+            self._builder.report_value(
                 TAG,
                 f"the tag `{event.tag[:60]}` is not allowed",
                 "Remove it; quote a value that is meant as text.",
@@ -222,23 +242,3 @@ def _leading_spaces(row: str) -> int:
 
 def _word(value: object) -> str:
     return "boolean" if isinstance(value, bool) else "number"
-
-
-def _syntax_problem(error: yaml.YAMLError, builder: RawBuilder) -> Problem:
-    """The parser's complaint in the author's words."""
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-    said = str(getattr(error, "problem", None) or error)
-    if builder.documents:
-        builder.documents[-1].sound = False
-    where = Location(builder.file, line, column)
-    if "\\t" in said or "tab character" in said:
-        return TAB.problem("a tab where only spaces may stand", mend="Indent with spaces.", where=where)
-    for pattern, what, mend in _EXPLAINED:
-        if pattern in said:
-            return SYNTAX.problem(what, mend=mend, where=where)
-    context = getattr(error, "context", None)
-    what = f"{context}: {said}" if context else said
-    return SYNTAX.problem(
-        f"not readable as YAML ({what})", mend="Mend the text here or on the line before.", where=where
-    )
