@@ -31,9 +31,16 @@ class OwnedBatches:
         try:
             with self._reported():
                 return next(self._batches)
-        except BaseException:
+        except StopIteration:
             self._resources.close()
+            raise
+        except BaseException as error:
+            self._give_up(error)
             raise
 
     def __del__(self) -> None:
-        self._resources.close()
+        self._give_up(GeneratorExit())
+
+    def _give_up(self, error: BaseException) -> None:
+        """Lets resources know that rows are left: a server is told to stop sending instead of being read to the end."""
+        self._resources.__exit__(type(error), error, error.__traceback__)

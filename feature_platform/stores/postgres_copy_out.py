@@ -7,6 +7,7 @@ is an empty field, the empty string a quoted one. Arrays travel as JSON.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Final
 
@@ -73,12 +74,50 @@ def result_schema(description: list[psycopg.Column]) -> TableSchema:
     return TableSchema(tuple(columns))
 
 
-def copy_out(copy: psycopg.Copy, schema: TableSchema) -> Iterator[pa.RecordBatch]:
+class CopySource:
+    """A file for Arrow over the blocks of a ``COPY``.
+
+    Arrow reads ahead in a thread of its own: ``stop`` waits for that before the session is used for anything else.
+    """
+
+    closed = False
+
+    def __init__(self, copy: psycopg.Copy) -> None:
+        self._copy = copy
+        self._left = b""
+        self._stopped = False
+        self._reading = threading.Lock()
+
+    def is_empty(self) -> bool:
+        self._left = bytes(self._copy.read())
+        return not self._left
+
+    def read(self, size: int) -> bytes:
+        parts = [self._left]
+        length = len(self._left)
+        with self._reading:
+            while length < size and not self._stopped and (block := self._copy.read()):
+                parts.append(bytes(block))
+                length += len(block)
+        whole = b"".join(parts)
+        self._left = whole[size:]
+        return whole[:size]
+
+    def stop(self) -> None:
+        """Ends reading, now."""
+        self._stopped = True
+        with self._reading:
+            pass
+
+    def close(self) -> None:
+        """Arrow asks for it; the cursor's owner ends the ``COPY``."""
+
+
+def copy_out(source: CopySource, schema: TableSchema) -> Iterator[pa.RecordBatch]:
     """The batches of a CSV ``COPY`` whose array columns are JSON; about 4 MB of text each."""
     import pyarrow as pa
     from pyarrow import csv
 
-    source = _Source(copy)
     if source.is_empty():
         return
     texts = {column.name: pa.string() for column in schema.columns if column.type.kind == "array"}
@@ -114,33 +153,6 @@ def _scalar(oid: int, column: psycopg.Column) -> DataType | None:
             return None
         return DataType("decimal", (modifier - 4) >> 16, (modifier - 4) & 0x7FF)
     return DataType.parse(_TYPES[oid]) if oid in _TYPES else None
-
-
-class _Source:
-    """A file for Arrow over the blocks of a ``COPY``."""
-
-    closed = False
-
-    def __init__(self, copy: psycopg.Copy) -> None:
-        self._copy = copy
-        self._left = b""
-
-    def is_empty(self) -> bool:
-        self._left = bytes(self._copy.read())
-        return not self._left
-
-    def read(self, size: int) -> bytes:
-        parts = [self._left]
-        length = len(self._left)
-        while length < size and (block := self._copy.read()):
-            parts.append(bytes(block))
-            length += len(block)
-        whole = b"".join(parts)
-        self._left = whole[size:]
-        return whole[:size]
-
-    def close(self) -> None:
-        """Arrow asks for it; the cursor's owner ends the ``COPY``."""
 
 
 def _with_arrays(batch: pa.RecordBatch, schema: TableSchema) -> pa.RecordBatch:

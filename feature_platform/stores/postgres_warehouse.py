@@ -24,7 +24,7 @@ from feature_platform.stores.columns import by_name, check_columns, stream_schem
 from feature_platform.stores.owned_batches import OwnedBatches
 from feature_platform.stores.postgres_connection import connect, open_pool, reported
 from feature_platform.stores.postgres_copy_in import copy_in
-from feature_platform.stores.postgres_copy_out import copy_out, result_schema
+from feature_platform.stores.postgres_copy_out import CopySource, copy_out, result_schema
 from feature_platform.stores.postgres_query import DriverQuery, driver_query, short
 from feature_platform.stores.postgres_writes import Write, Writes, lock_number
 from feature_platform.stores.protocols import (
@@ -132,7 +132,9 @@ class PostgresWarehouse:
             schema = _described(connection, ready)
             cursor = stack.enter_context(connection.cursor())
             copy = stack.enter_context(cursor.copy(_copy_statement(connection, ready, schema)))
-            batches = OwnedBatches(copy_out(copy, schema), stack.pop_all(), reported)
+            source = CopySource(copy)
+            stack.callback(source.stop)
+            batches = OwnedBatches(copy_out(source, schema), stack.pop_all(), reported)
         return pa.RecordBatchReader.from_batches(schema.arrow(), batches)
 
     def stage(
