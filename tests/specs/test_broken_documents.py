@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - one case per line reads as a table
 """Every way in which a document can be wrong: the code, and the very line and column that the author is pointed at.
 
 In a case's text the sign ‸ stands before the character that the problem has to name; it is not part of the document.
