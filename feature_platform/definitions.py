@@ -1,7 +1,7 @@
 """The code location: definitions of the project that the environment names.
 
-``FP_PROJECT`` is the folder with ``platform.yaml`` (default: ``feature_defs`` beside this package), ``FP_PROFILE`` one of its
-profiles, ``FP_DOMAINS`` a comma-separated list of domains for a location that has only some.
+``FP_PROJECT`` is the folder with ``platform.yaml`` (default: ``feature_defs`` beside this package), ``FP_PROFILE`` one
+of its profiles, ``FP_DOMAINS`` a comma-separated list of domains for a location that has only some.
 """
 
 from __future__ import annotations

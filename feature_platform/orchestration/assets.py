@@ -17,7 +17,7 @@ import dagster as dg
 from feature_platform.errors import FeaturePlatformError, StoreError
 from feature_platform.orchestration import checks
 from feature_platform.orchestration.io_managers import publication_metadata, publish_all
-from feature_platform.orchestration.keys import ViewAsset
+from feature_platform.orchestration.keys import Path, ViewAsset
 from feature_platform.orchestration.materialization import (
     Audited,
     Request,
@@ -41,8 +41,6 @@ if TYPE_CHECKING:
 AS_OF_TAG: Final = "fp/as_of"
 """Run tag: the moment that the run stands for (ISO, UTC). Without it, now."""
 
-REQUIRED_RESOURCES: Final = frozenset({PROJECT, PROGRESS})
-
 RETRIES: Final = dg.RetryPolicy(max_retries=2, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
 
 TRANSIENT: Final = frozenset(
@@ -64,6 +62,21 @@ Events = Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any] | dg.AssetMate
 
 def materialize_view(context: dg.AssetExecutionContext, asset: ViewAsset) -> Events:
     """Stages and audits every partition of the run; hands what passed to the IO manager."""
+    yield from _observed(context, _materialize_view(context, asset), asset.name)
+
+
+def copy_online(context: dg.AssetExecutionContext, asset: ViewAsset) -> Events:
+    """Loads the newest row per entity beside the live snapshot; hands it to the IO manager."""
+    yield from _observed(context, _copy_online(context, asset), asset.name)
+
+
+def verify_service(context: dg.AssetExecutionContext, name: str, path: Path) -> Events:
+    """Confirms that every view that the service serves is published by today's definition, everywhere it is kept."""
+    yield from _observed(context, _verify_service(context, name, path), "/".join(path))
+    _tell(context, "/".join(path), "published")
+
+
+def _materialize_view(context: dg.AssetExecutionContext, asset: ViewAsset) -> Events:
     project: Project = getattr(context.resources, PROJECT)
     key = dg.AssetKey(asset.path)
     with _explained():
@@ -81,19 +94,18 @@ def materialize_view(context: dg.AssetExecutionContext, asset: ViewAsset) -> Eve
         if partition := audited.staged.request.partition:
             rows = {PARTITION_ROW_COUNT: audited.staged.write.rows}
             context.add_asset_metadata(rows, asset_key=key, partition_key=partition.key)
-    _tell(context, asset, "publish")
+    _tell(context, asset.name, "publish")
     yield dg.MaterializeResult(asset_key=key, value=passed)
 
 
-def copy_online(context: dg.AssetExecutionContext, asset: ViewAsset) -> Events:
-    """Loads the newest row per entity beside the live snapshot; hands it to the IO manager."""
+def _copy_online(context: dg.AssetExecutionContext, asset: ViewAsset) -> Events:
     project: Project = getattr(context.resources, PROJECT)
     key = dg.AssetKey(asset.path)
     as_of = _as_of_tag(context) or utc_now()
     with _explained():
-        _tell(context, asset, "stage")
+        _tell(context, asset.name, "stage")
         staged = stage_copy(project, copy_of(project, asset.view, asset.store, as_of), run_id=context.run_id)
-    _tell(context, asset, "audit")
+    _tell(context, asset.name, "audit")
     result = checks.copy_result(key, staged)
     yield result
     if not staged.complete:
@@ -101,12 +113,11 @@ def copy_online(context: dg.AssetExecutionContext, asset: ViewAsset) -> Events:
         raise dg.Failure(
             f"'{asset.view}' was not published to '{asset.store}'\n{result.description}", allow_retries=False
         )
-    _tell(context, asset, "publish")
+    _tell(context, asset.name, "publish")
     yield dg.MaterializeResult(asset_key=key, value=staged)
 
 
-def verify_service(context: dg.AssetExecutionContext, name: str, path: Sequence[str]) -> Events:
-    """Confirms that every view that the service serves is published by today's definition, everywhere it is kept."""
+def _verify_service(context: dg.AssetExecutionContext, name: str, path: Path) -> Events:
     project: Project = getattr(context.resources, PROJECT)
     key = dg.AssetKey(path)
     with _explained():
@@ -133,9 +144,9 @@ def _audited(context: dg.AssetExecutionContext, asset: ViewAsset, requests: Sequ
     try:
         for each in requests:
             partition = each.partition.key if each.partition else None
-            _tell(context, asset, "stage", partition)
+            _tell(context, asset.name, "stage", partition)
             staged.append(stage(project, each, run_id=context.run_id))
-            _tell(context, asset, "audit", partition)
+            _tell(context, asset.name, "audit", partition)
             audits.append(audit(project, staged[-1]))
     except BaseException:
         for left in staged:
@@ -176,8 +187,16 @@ def _as_of_tag(context: dg.AssetExecutionContext) -> datetime | None:
     return datetime.fromisoformat(text) if text else None
 
 
-def _tell(context: dg.AssetExecutionContext, asset: ViewAsset, step: Step, partition: str | None = None) -> None:
-    getattr(context.resources, PROGRESS)(Progress(asset.name, step, partition))
+def _observed(context: dg.AssetExecutionContext, events: Events, asset: str) -> Events:
+    try:
+        yield from events
+    except Exception:
+        _tell(context, asset, "failed")
+        raise
+
+
+def _tell(context: dg.AssetExecutionContext, asset: str, step: Step, partition: str | None = None) -> None:
+    getattr(context.resources, PROGRESS)(Progress(asset, step, partition))
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """Dagster's instance of a project: where runs, events and check results are kept.
 
-Each project has one, in ``dagster/`` of its state folder, set up by ``dagster.yaml``: the one beside the project if there is
-one, else the platform's.
+Each project has one, in ``dagster/`` of its state folder, set up by ``dagster.yaml``: the one beside the project if
+there is one, else the platform's.
 """
 
 from __future__ import annotations

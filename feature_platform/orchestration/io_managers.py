@@ -14,7 +14,7 @@ import dagster as dg
 from feature_platform.orchestration.materialization import Audited, discard, publish, table_of
 from feature_platform.orchestration.metadata import ROW_COUNT
 from feature_platform.orchestration.online import StagedCopy, discard_copy, publish_copy
-from feature_platform.orchestration.resources import PROJECT
+from feature_platform.orchestration.resources import PROGRESS, PROJECT, REQUIRED, Listener, Progress
 from feature_platform.project.online import online_table
 from feature_platform.stores.protocols import OnlineTable, Publication, Query, TableName
 
@@ -65,20 +65,22 @@ class ServedTable:
 class WarehouseIOManager(dg.IOManager):
     """Publishes audited rows to a warehouse: DuckDB over Delta, or PostgreSQL."""
 
-    def __init__(self, project: Project, store: str) -> None:
+    def __init__(self, project: Project, store: str, hear: Listener) -> None:
         self._project = project
         self._store = store
+        self._hear = hear
 
     def handle_output(self, context: dg.OutputContext, obj: Sequence[Audited]) -> None:
         """One atomic publication per partition. What is not live when one fails is discarded; the step may try
         again."""
         publications = publish_all(self._project, obj)
-        context.add_output_metadata(self.metadata(publications))
+        context.add_output_metadata(self._metadata(publications))
+        self._hear(Progress(context.asset_key.to_user_string(), "published"))
 
     def load_input(self, context: dg.InputContext) -> PublishedTable:
         return PublishedTable(self._project, _view_of(context), self._store)
 
-    def metadata(self, publications: Sequence[Publication]) -> dict[str, Any]:
+    def _metadata(self, publications: Sequence[Publication]) -> dict[str, Any]:
         """What is shown of a materialization besides its rows."""
         table = publications[-1].table
         total = sum(each.rows for each in self._project.warehouse(self._store).publications(table))
@@ -88,9 +90,10 @@ class WarehouseIOManager(dg.IOManager):
 class OnlineIOManager(dg.IOManager):
     """Directs an online store's readers to a loaded snapshot: Redis, or PostgreSQL."""
 
-    def __init__(self, project: Project, store: str) -> None:
+    def __init__(self, project: Project, store: str, hear: Listener) -> None:
         self._project = project
         self._store = store
+        self._hear = hear
 
     def handle_output(self, context: dg.OutputContext, obj: StagedCopy) -> None:
         try:
@@ -99,6 +102,7 @@ class OnlineIOManager(dg.IOManager):
             discard_copy(self._project, obj)
             raise
         context.add_output_metadata({ROW_COUNT: publication.rows, **publication_metadata(publication)})
+        self._hear(Progress(context.asset_key.to_user_string(), "published"))
 
     def load_input(self, context: dg.InputContext) -> ServedTable:
         table = online_table(self._project.compiled.views[_view_of(context)])
@@ -126,9 +130,9 @@ def publication_metadata(publication: Publication) -> dict[str, Any]:
 def warehouse_io(store: str) -> dg.IOManagerDefinition:
     """The IO manager of a warehouse, on the run's project."""
 
-    @dg.io_manager(required_resource_keys={PROJECT}, description=f"Publishes to the warehouse '{store}'.")
+    @dg.io_manager(required_resource_keys=set(REQUIRED), description=f"Publishes to the warehouse '{store}'.")
     def manager(context: dg.InitResourceContext) -> dg.IOManager:
-        return WarehouseIOManager(getattr(context.resources, PROJECT), store)
+        return WarehouseIOManager(getattr(context.resources, PROJECT), store, getattr(context.resources, PROGRESS))
 
     return manager
 
@@ -136,9 +140,9 @@ def warehouse_io(store: str) -> dg.IOManagerDefinition:
 def online_io(store: str) -> dg.IOManagerDefinition:
     """The IO manager of an online store, on the run's project."""
 
-    @dg.io_manager(required_resource_keys={PROJECT}, description=f"Publishes to the online store '{store}'.")
+    @dg.io_manager(required_resource_keys=set(REQUIRED), description=f"Publishes to the online store '{store}'.")
     def manager(context: dg.InitResourceContext) -> dg.IOManager:
-        return OnlineIOManager(getattr(context.resources, PROJECT), store)
+        return OnlineIOManager(getattr(context.resources, PROJECT), store, getattr(context.resources, PROGRESS))
 
     return manager
 

@@ -13,13 +13,15 @@ if TYPE_CHECKING:
 
 PROJECT: Final = "project"
 PROGRESS: Final = "progress"
+REQUIRED: Final = frozenset({PROJECT, PROGRESS})
+"""Keys of the resources that every op and IO manager of the platform needs."""
 
-Step = Literal["stage", "audit", "publish", "done"]
+Step = Literal["stage", "audit", "publish", "published", "failed"]
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """An asset has come to a step; ``done`` means that its op is over, well or not."""
+    """An asset has come to a step of its materialization; the last two end it."""
 
     asset: str
     step: Step

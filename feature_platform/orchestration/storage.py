@@ -1,8 +1,9 @@
 """Dagster's own storage: SQLite under ``DAGSTER_HOME``, or PostgreSQL where ``FP_DAGSTER_POSTGRES_URL`` says so.
 
-YAML knows no conditions, and a laptop and a server should read the same ``dagster.yaml``; so that names this class, which
-gives the one or the other. The interface of storage classes is not public in Dagster, hence the private imports; they have
-been stable since 1.0, and a deployment that minds can name ``dagster_postgres`` in a ``dagster.yaml`` of its own.
+YAML knows no conditions, and a laptop and a server should read the same ``dagster.yaml``; so that names this class,
+which gives the one or the other. The interface of storage classes is not public in Dagster, hence the private imports;
+they have been stable since 1.0, and a deployment that minds can name ``dagster_postgres`` in a ``dagster.yaml`` of its
+own.
 """
 
 from __future__ import annotations
@@ -28,9 +29,8 @@ class StorageByEnv(DagsterStorage, ConfigurableClass):
         return {"base_dir": Field(StringSource, description="Folder of the SQLite files.")}
 
     @classmethod
-    def from_config_value(  # type: ignore[override] - gives another class's storage, which is its purpose
-        cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]
-    ) -> DagsterStorage:
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Any:
+        """A ``DagsterStorage``, though not this one."""
         url = os.environ.get(POSTGRES_VARIABLE)
         if not url:
             return DagsterSqliteStorage(str(Path(config_value["base_dir"]).absolute()), inst_data)

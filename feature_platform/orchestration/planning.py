@@ -1,0 +1,155 @@
+"""Which assets have to be rebuilt, for which partitions, in which runs. Decides; looks at stores only through what it
+is given.
+
+A Dagster run has one range of partitions, so the work is cut into batches: each has one range (or none), and comes
+after the batches that it needs.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from feature_platform.errors import Problem
+from feature_platform.orchestration.codes import PARTITION_INCOMPLETE, PARTITION_MISFIT
+from feature_platform.orchestration.keys import Path, ViewAsset
+from feature_platform.orchestration.partitions import (
+    LENGTH,
+    Interval,
+    Unit,
+    latest_complete,
+    partition_at,
+    partitions_within,
+)
+from feature_platform.stores.protocols import Partition
+
+Span = tuple[str, str]
+"""First and last partition key."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """An asset that was selected, in topological order among its like."""
+
+    path: Path
+    needs: frozenset[Path]
+    """Assets that have to be built before it, if they are built at all."""
+    asset: ViewAsset | None
+    """None for a service."""
+    unit: Unit | None = None
+    partitions: tuple[Partition, ...] = ()
+    """Of a partitioned asset: those that are asked for."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One asset in one batch."""
+
+    path: Path
+    span: Span | None
+    needs: frozenset[Path]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Assets of one Dagster run."""
+
+    span: Span | None
+    tasks: tuple[Task, ...]
+
+
+IsCurrent = Callable[[Candidate, Partition | None], bool]
+
+
+def requested_partitions(  # noqa: PLR0913 - one question about one view
+    view: str, unit: Unit, start: datetime, lookback: int, *, interval: Interval | None, as_of: datetime
+) -> tuple[Partition, ...] | Problem:
+    """The partitions to look at: those of ``interval``, else the newest complete one and ``lookback`` before it."""
+    newest = latest_complete(unit, as_of)
+    if interval is None:
+        first = max(newest.start - lookback * LENGTH[unit], start)
+        return tuple(partitions_within(Interval(first, newest.end), unit))
+    wanted = tuple(partitions_within(interval, unit))
+    if not wanted:
+        return PARTITION_MISFIT.problem(
+            f"view '{view}' is partitioned by {unit}, and no whole {unit} lies in what is asked for",
+            mend=f"name a {unit}, such as {newest.key}",
+        )
+    if wanted[0].start < start:
+        return PARTITION_MISFIT.problem(
+            f"view '{view}' has no partition {wanted[0].key}; its first one is {partition_at(start, unit).key}",
+            mend="begin later, or set `materialization.start` of the view to an earlier time",
+        )
+    if wanted[-1].end > as_of:
+        return PARTITION_INCOMPLETE.problem(
+            f"partition {wanted[-1].key} of view '{view}' is not over at {as_of:%Y-%m-%d %H:%M} UTC",
+            mend=f"end the range at {newest.key}",
+        )
+    return wanted
+
+
+def stale_tasks(candidates: Sequence[Candidate], is_current: IsCurrent, *, force: bool) -> list[Task]:
+    """What has to be built: what is not current, and everything behind something that is built."""
+    built: set[Path] = set()
+    tasks: list[Task] = []
+    for candidate in candidates:
+        behind = force or not built.isdisjoint(candidate.needs)
+        found = [
+            Task(candidate.path, span, candidate.needs) for span in _stale_spans(candidate, is_current, behind=behind)
+        ]
+        if found:
+            built.add(candidate.path)
+            tasks.extend(found)
+    return tasks
+
+
+def batches(tasks: Sequence[Task]) -> list[Batch]:
+    """Cuts tasks, given in topological order, into as few runs as a greedy choice finds."""
+    left = list(tasks)
+    cut: list[Batch] = []
+    while left:
+        spans = list(dict.fromkeys(task.span for task in left))
+        choices = [(span, _takeable(left, span)) for span in spans]
+        span, taken = max(choices, key=lambda choice: len(choice[1]))
+        cut.append(Batch(span, tuple(taken)))
+        done = set(taken)
+        left = [task for task in left if task not in done]
+    return cut
+
+
+def _stale_spans(candidate: Candidate, is_current: IsCurrent, *, behind: bool) -> Iterator[Span | None]:
+    if candidate.unit is None:
+        if behind or not is_current(candidate, None):
+            yield None
+        return
+    stale = [each for each in candidate.partitions if behind or not is_current(candidate, each)]
+    yield from _runs_of(stale)
+
+
+def _runs_of(partitions: Sequence[Partition]) -> Iterator[Span]:
+    """Neighbouring partitions as ranges."""
+    first: Partition | None = None
+    last: Partition | None = None
+    for each in partitions:
+        if first is None or last is None or each.start != last.end:
+            if first and last:
+                yield first.key, last.key
+            first = each
+        last = each
+    if first and last:
+        yield first.key, last.key
+
+
+def _takeable(left: Sequence[Task], span: Span | None) -> list[Task]:
+    """Tasks that one run with ``span`` can do: everything that they need is done, or done in the same run before
+    them."""
+    pending = Counter(task.path for task in left)
+    taken: list[Task] = []
+    for task in left:
+        if task.span not in (span, None) or any(pending[path] for path in task.needs):
+            continue
+        taken.append(task)
+        pending[task.path] -= 1
+    return taken

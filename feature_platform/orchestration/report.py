@@ -1,0 +1,99 @@
+"""What a materialization did, as plain values for people and machines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Literal
+
+from feature_platform.orchestration.resources import Step
+
+Status = Literal["published", "up_to_date", "failed", "blocked"]
+"""``blocked``: not tried, because something that it needs failed."""
+
+_WORST_FIRST: Final[tuple[Status, ...]] = ("failed", "blocked", "published", "up_to_date")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """One check of one asset. Metadata hold counts and shapes, never values."""
+
+    name: str
+    passed: bool
+    blocking: bool
+    description: str
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class AssetReport:
+    """One asset of a selection."""
+
+    asset: str
+    """As in Dagster's UI: ``warehouse/payments/card_spend``."""
+    view: str | None
+    """None for a service."""
+    store: str | None
+    status: Status
+    partitions: tuple[str, ...] = ()
+    """Those that were published."""
+    rows: int | None = None
+    """Rows that this run published; of an asset that was up to date, the rows that are live."""
+    seconds: float = 0.0
+    checks: tuple[CheckReport, ...] = ()
+    reason: str = ""
+    """Why it failed, or what blocks it. Whole lines, without values of personal columns."""
+    run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """A whole materialization."""
+
+    assets: tuple[AssetReport, ...]
+    run_ids: tuple[str, ...]
+    seconds: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything that was selected is published and current."""
+        return all(asset.status in ("published", "up_to_date") for asset in self.assets)
+
+    def of(self, status: Status) -> tuple[AssetReport, ...]:
+        """The assets with a status."""
+        return tuple(asset for asset in self.assets if asset.status == status)
+
+
+@dataclass(frozen=True, slots=True)
+class RunEvent:
+    """Progress, as it happens: ``asset`` has come to ``step``; ``done`` of ``total`` assets are over."""
+
+    asset: str
+    step: Step
+    partition: str | None
+    done: int
+    total: int
+
+
+OnEvent = Callable[[RunEvent], None]
+
+
+def merged(reports: Iterable[AssetReport]) -> list[AssetReport]:
+    """One report per asset: a view whose partitions were built in several runs has several."""
+    by_asset: dict[str, AssetReport] = {}
+    for report in reports:
+        before = by_asset.get(report.asset)
+        by_asset[report.asset] = report if before is None else _both(before, report)
+    return list(by_asset.values())
+
+
+def _both(one: AssetReport, other: AssetReport) -> AssetReport:
+    worst = min((one, other), key=lambda report: _WORST_FIRST.index(report.status))
+    rows = [report.rows for report in (one, other) if report.rows is not None]
+    return replace(
+        worst,
+        partitions=one.partitions + other.partitions,
+        rows=sum(rows) if rows else None,
+        seconds=one.seconds + other.seconds,
+        checks=one.checks + other.checks,
+    )

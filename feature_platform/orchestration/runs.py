@@ -1,0 +1,287 @@
+"""Materializes a selection through real Dagster runs, in this process, against the project's persistent instance.
+
+What is up to date is skipped before any run begins, so it costs a look at its publication and nothing else.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from feature_platform.errors import Problem, StoreError, UsageError
+from feature_platform.orchestration.keys import Path, ViewAsset, assets_of, service_path, table_path
+from feature_platform.orchestration.materialization import table_of, table_version, tick, up_to_date
+from feature_platform.orchestration.online import copy_up_to_date
+from feature_platform.orchestration.partitions import Interval, parse_interval, utc_now
+from feature_platform.orchestration.planning import Batch, Candidate, Task, batches, requested_partitions, stale_tasks
+from feature_platform.orchestration.report import (
+    AssetReport,
+    OnEvent,
+    RunEvent,
+    RunReport,
+    Status,
+    merged,
+)
+from feature_platform.orchestration.selection import Selected, select
+from feature_platform.orchestration.services import tables_behind
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from feature_platform.compiler.plan import CompiledView
+    from feature_platform.orchestration.execution import Outcome, Runner
+    from feature_platform.orchestration.resources import Listener, Progress
+    from feature_platform.project.project import Project
+    from feature_platform.registry.graph import TableRef
+    from feature_platform.stores.protocols import Partition
+
+
+def materialize(  # noqa: PLR0913 - independent options, by keyword
+    project: Project,
+    selection: Sequence[str] | None = None,
+    *,
+    partition: str | None = None,
+    as_of: datetime | None = None,
+    force: bool = False,
+    on_event: OnEvent | None = None,
+) -> RunReport:
+    """Publishes what is missing or stale of a selection, and reports on every asset of it.
+
+    Args:
+        project: opened; stays open.
+        selection: names, ``name+``, ``+name``, ``domain:<name>``; None: everything.
+        partition: a day, an hour, or ``FIRST..LAST``; None: of partitioned views the newest complete partition, and
+        those
+            before it that the view's ``lookback`` covers.
+        as_of: the moment that the run stands for, naive UTC; None: now.
+        force: rebuilds what is up to date, too.
+        on_event: hears of every step of every asset.
+
+    Raises:
+        UsageError: the selection or the partition makes no sense; all problems together.
+    """
+    began = time.monotonic()
+    request = _Request(
+        project,
+        select(project.registry, selection),
+        parse_interval(partition) if partition else None,
+        as_of,
+        utc_now(),
+    )
+    candidates = request.candidates()
+    from feature_platform.orchestration.instance import close_dead_runs, instance
+
+    with instance(project) as opened:
+        close_dead_runs(project, opened)
+        tasks = stale_tasks(candidates, _Currency(request, opened).of, force=force)
+        reports = list(_run(project, opened, batches(tasks), as_of, on_event))
+    reports = merged([*reports, *_skipped(project, candidates, {task.path for task in tasks})])
+    order = {candidate.path: index for index, candidate in enumerate(candidates)}
+    reports.sort(key=lambda report: order[tuple(report.asset.split("/"))])
+    runs = dict.fromkeys(report.run_id for report in reports if report.run_id)
+    return RunReport(tuple(reports), tuple(runs), time.monotonic() - began)
+
+
+@dataclass(frozen=True)
+class _Request:
+    """What was asked for, understood."""
+
+    project: Project
+    selected: Selected
+    interval: Interval | None
+    as_of: datetime | None
+    now: datetime
+
+    @property
+    def moment(self) -> datetime:
+        return self.as_of or self.now
+
+    def candidates(self) -> list[Candidate]:
+        """Every asset of the selection, in topological order.
+
+        Raises:
+            UsageError: partitions that some view does not have.
+        """
+        found: list[Candidate] = []
+        problems: list[Problem] = []
+        for view in self.selected.views:
+            partitions = self._partitions(view)
+            if isinstance(partitions, Problem):
+                problems.append(partitions)
+            else:
+                found.extend(self._of_view(view, partitions))
+        if problems:
+            raise UsageError(problems)
+        return found + [self._of_service(name) for name in self.selected.services]
+
+    def _of_view(self, view: str, partitions: tuple[Partition, ...]) -> Iterator[Candidate]:
+        registry = self.project.registry
+        offline: Path | None = None
+        for asset in assets_of(registry.views[view]):
+            if asset.role == "offline":
+                offline = asset.path
+                reads = [table_path(registry, ref) for ref in registry.views[view].reads]
+                unit = self.project.compiled.views[view].partitioned
+                yield Candidate(asset.path, frozenset(reads), asset, unit, partitions)
+            else:
+                assert offline is not None, "history comes first"
+                yield Candidate(asset.path, frozenset({offline}), asset)
+
+    def _of_service(self, name: str) -> Candidate:
+        views = [view for view, _ in self.project.compiled.services[name].features]
+        tables = tables_behind(self.project.registry, views)
+        return Candidate(service_path(name), frozenset(asset.path for asset in tables), None)
+
+    def _partitions(self, view: str) -> tuple[Partition, ...] | Problem:
+        from feature_platform.orchestration.asset_specs import first_partition, lookback_partitions
+
+        unit = self.project.compiled.views[view].partitioned
+        if unit is None:
+            return ()
+        linked = self.project.registry.views[view]
+        return requested_partitions(
+            view,
+            unit,
+            first_partition(linked, unit),
+            lookback_partitions(linked, unit),
+            interval=self.interval,
+            as_of=self.moment,
+        )
+
+
+@dataclass(frozen=True)
+class _Currency:
+    """Whether an asset is up to date. Looks up each input's version once."""
+
+    request: _Request
+    instance: dg.DagsterInstance
+    _versions: dict[TableRef, str] = field(default_factory=dict)
+
+    def of(self, candidate: Candidate, partition: Partition | None) -> bool:
+        """An asset whose store can't answer is not up to date: the attempt to build it will say why."""
+        try:
+            if candidate.asset is None:
+                return self._service(candidate.path)
+            return self._table(candidate.asset, partition)
+        except StoreError:
+            return False
+
+    def _table(self, asset: ViewAsset, partition: Partition | None) -> bool:
+        project, request = self.request.project, self.request
+        if asset.role == "online":
+            return copy_up_to_date(project, asset.view, asset.store, request.moment)
+        as_of = request.as_of or tick(project.registry.views[asset.view].spec, request.now)
+        return up_to_date(project, asset.view, partition, as_of=as_of, versions=self._of_inputs)
+
+    def _service(self, path: Path) -> bool:
+        from dagster import AssetKey
+
+        event = self.instance.get_latest_materialization_event(AssetKey(path))
+        seen = (
+            event.asset_materialization.metadata.get("fingerprint") if event and event.asset_materialization else None
+        )
+        return seen is not None and seen.value == self.request.project.compiled.services[path[-1]].fingerprint
+
+    def _of_inputs(self, view: CompiledView) -> dict[str, str]:
+        for ref in view.reads:
+            if ref not in self._versions:
+                self._versions[ref] = table_version(self.request.project, ref)
+        return {str(ref): self._versions[ref] for ref in view.reads}
+
+
+def _run(
+    project: Project,
+    opened: dg.DagsterInstance,
+    planned: Sequence[Batch],
+    as_of: datetime | None,
+    on_event: OnEvent | None,
+) -> Iterator[AssetReport]:
+    """Runs batch after batch. What needs a failed asset is not tried."""
+    if not planned:
+        return
+    total = len({task.path for batch in planned for task in batch.tasks})
+    runner = _runner(project, opened, _Counter(total, on_event).hear)
+    stopped: dict[Path, str] = {}
+    for batch in planned:
+        tasks: list[Task] = []
+        for task in batch.tasks:
+            if blocker := _blocker(task, stopped):
+                stopped[task.path] = blocker
+                yield _report(task, "blocked", reason=f"needs {blocker}")
+            else:
+                tasks.append(task)
+        outcomes = runner.run(Batch(batch.span, tuple(tasks)), as_of=as_of) if tasks else {}
+        for task in tasks:
+            yield _judged(task, outcomes[task.path], stopped)
+
+
+def _runner(project: Project, opened: dg.DagsterInstance, hear: Listener) -> Runner:
+    from feature_platform.orchestration.execution import Runner
+    from feature_platform.orchestration.factory import definitions_of
+    from feature_platform.orchestration.resources import PROGRESS, PROJECT, lent_project, listener
+
+    resources = {PROJECT: lent_project(project), PROGRESS: listener(hear)}
+    return Runner(project, definitions_of(project, resources=resources), opened)
+
+
+def _judged(task: Task, outcome: Outcome, stopped: dict[Path, str]) -> AssetReport:
+    name = "/".join(task.path)
+    if outcome.materialized:
+        return _report(task, "published", outcome)
+    if outcome.failure is not None:
+        stopped[task.path] = name
+        return _report(task, "failed", outcome, reason=outcome.failure)
+    blocker = _blocker(task, stopped) or "an asset that failed"
+    stopped[task.path] = blocker
+    return _report(task, "blocked", reason=f"needs {blocker}")
+
+
+def _blocker(task: Task, stopped: dict[Path, str]) -> str | None:
+    """The asset that failed, and that ``task`` needs, directly or not."""
+    return next((stopped[path] for path in sorted(task.needs) if path in stopped), None)
+
+
+def _skipped(project: Project, candidates: Sequence[Candidate], built: set[Path]) -> Iterator[AssetReport]:
+    for candidate in candidates:
+        if candidate.path not in built:
+            name, asset = "/".join(candidate.path), candidate.asset
+            rows = _live_rows(project, asset) if asset else None
+            view, store = (asset.view, asset.store) if asset else (None, None)
+            yield AssetReport(name, view, store, "up_to_date", rows=rows)
+
+
+def _live_rows(project: Project, asset: ViewAsset) -> int:
+    if asset.role == "online":
+        live = project.online_store(asset.store).publication(asset.view)
+        return live.rows if live else 0
+    return sum(each.rows for each in project.warehouse(asset.store).publications(table_of(asset.view)))
+
+
+def _report(task: Task, status: Status, outcome: Outcome | None = None, *, reason: str = "") -> AssetReport:
+    is_table = task.path[0] != "services"
+    view, store = (task.path[2], task.path[0]) if is_table else (None, None)
+    name = "/".join(task.path)
+    if outcome is None:
+        return AssetReport(name, view, store, status, reason=reason)
+    rows = outcome.rows if is_table and (outcome.materialized or outcome.partitions) else None
+    return AssetReport(
+        name, view, store, status, outcome.partitions, rows, outcome.seconds, outcome.checks, reason, outcome.run_id
+    )
+
+
+@dataclass
+class _Counter:
+    """Counts assets that are over, and tells whoever asked."""
+
+    total: int
+    on_event: OnEvent | None
+    over: set[str] = field(default_factory=set)
+
+    def hear(self, progress: Progress) -> None:
+        if progress.step in ("published", "failed"):
+            self.over.add(progress.asset)
+        if self.on_event:
+            self.on_event(RunEvent(progress.asset, progress.step, progress.partition, len(self.over), self.total))
