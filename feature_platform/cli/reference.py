@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +58,10 @@ def _metavar(argument: Any) -> str:
 
 
 def _help(parameter: Any) -> str:
-    choices = getattr(parameter.type, "choices", None)
-    known = f" One of {', '.join(f'`{choice}`' for choice in choices)}." if choices else ""
-    shown = parameter.show_default is not False and parameter.default not in (None, False)
-    default = f" Default: `{parameter.default}`." if shown else ""
-    return f"{parameter.help}{known}{default}"
+    default = parameter.default
+    choices = f" One of {', '.join(f'`{each}`' for each in type(default))}." if isinstance(default, StrEnum) else ""
+    shown = parameter.show_default is not False and default not in (None, False)
+    return f"{parameter.help}{choices}{f' Default: `{default}`.' if shown else ''}"
 
 
 if __name__ == "__main__":

@@ -1,0 +1,133 @@
+"""``fp materialize``: publishes what is missing or stale, through real Dagster runs in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from feature_platform.cli.codes import BAD_VALUE
+from feature_platform.cli.options import JsonOption, ProfileOption, ProjectOption
+from feature_platform.cli.screen import Screen, standard_error
+from feature_platform.cli.session import FOUND_PROBLEMS, opened
+from feature_platform.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from feature_platform.orchestration.report import AssetReport, RunEvent, RunReport
+
+
+def materialize(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
+    selection: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Views and services: `name`, `name+` with what depends on it, `+name` with what it needs, "
+            "`domain:name`. Default: everything.",
+            show_default=False,
+        ),
+    ] = None,
+    partition: Annotated[
+        str | None,
+        typer.Option(help="A day, an hour, or FIRST..LAST. Default: the newest complete one.", show_default=False),
+    ] = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", help="The moment (UTC) that the run stands for. Default: now.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Rebuild what is up to date, too.")] = False,
+    project: ProjectOption = None,
+    profile: ProfileOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Compute, check and publish what is missing or stale."""
+    screen = Screen(json)
+    with opened(screen, project, profile) as found:
+        from feature_platform.orchestration.runs import materialize as run
+
+        moment = _moment(as_of) if as_of is not None else None
+        with progress(screen) as on_event:
+            report = run(found, selection or None, partition=partition, as_of=moment, force=force, on_event=on_event)
+        screen.show(_as_dict(report), lambda: for_people(report))
+    if not report.ok:
+        raise typer.Exit(FOUND_PROBLEMS)
+
+
+@contextmanager
+def progress(screen: Screen) -> Iterator[Callable[[RunEvent], None] | None]:
+    """A bar over the assets of a run; nothing without a terminal."""
+    console = standard_error()
+    if screen.machine or not console.is_terminal:
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.description}"))
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("looking at what is there", total=None)
+
+        def hear(event: RunEvent) -> None:
+            where = f"{event.step} {event.asset}{f' {event.partition}' if event.partition else ''}"
+            bar.update(task, total=event.total, completed=event.done, description=where)
+
+        yield hear
+
+
+def for_people(report: RunReport) -> Iterator[RenderableType]:
+    """One line per asset, failed checks below it, and a sum."""
+    from rich.table import Table
+    from rich.text import Text
+
+    styles = {"published": "green", "up_to_date": "dim", "failed": "bold red", "blocked": "yellow"}
+    table = Table("asset", "status", "rows", "checks", "time", box=None, pad_edge=False, header_style="bold")
+    table.columns[2].justify = table.columns[4].justify = "right"
+    for asset in report.assets:
+        rows = "" if asset.rows is None else f"{asset.rows:,}"
+        status = Text(asset.status.replace("_", " "), style=styles[asset.status])
+        table.add_row(asset.asset, status, rows, _checks(asset), f"{asset.seconds:.1f} s" if asset.seconds else "")
+    yield table
+    for asset in report.of("failed"):
+        yield Text(f"{asset.asset}: ", style="bold red").append(asset.reason, style="default")
+        for check in asset.checks:
+            if not check.passed:
+                facts = ", ".join(f"{name}={value}" for name, value in check.metadata.items())
+                yield Text(f"  {check.name}: {check.description}", style="red").append(f" ({facts})", style="dim")
+    counts = ", ".join(
+        f"{len(report.of(status))} {status.replace('_', ' ')}"
+        for status in styles
+        if report.of(status)  # type: ignore[arg-type]
+    )
+    yield f"{counts or 'nothing to do'} in {report.seconds:.1f} s"
+
+
+def _checks(asset: AssetReport) -> str:
+    if not asset.checks:
+        return ""
+    passed = sum(check.passed for check in asset.checks)
+    return f"{passed}/{len(asset.checks)} passed"
+
+
+def _as_dict(report: RunReport) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {
+        "ok": report.ok,
+        "seconds": round(report.seconds, 3),
+        "run_ids": list(report.run_ids),
+        "assets": [asdict(asset) for asset in report.assets],
+    }
+
+
+def _moment(text: str) -> datetime:
+    from feature_platform.sdk.values import parse_text
+    from feature_platform.types import TIMESTAMP
+
+    try:
+        moment: datetime | None = parse_text(text, TIMESTAMP)
+    except ValueError:
+        moment = None
+    if moment is None:
+        raise UsageError(BAD_VALUE.problem(f"'{text}' is no moment", mend="write 2026-07-01 or 2026-07-01T06:00 (UTC)"))
+    return moment
