@@ -1,0 +1,108 @@
+"""Microsoft Presidio as one voice among others: asked about distinct hits that our own validators do not confirm.
+
+Runs with its pattern recognisers alone: no language model, no download, no network. It is heavy (two seconds to import, 500 to 1,000
+texts per second), so it is imported when the first hit needs it and never on the compile path. A pattern that runs into its time limit is
+skipped by Presidio with a log line; here that is an error, because what was not looked at is not known to be clean.
+
+Not asked: card numbers and IP addresses. For those it says yes to one random number in ten and to version strings.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from functools import cache
+from threading import Lock
+from typing import Any, Final
+
+from feature_platform.errors import GovernanceError
+from feature_platform.governance.codes import DETECTION_FAILED
+from feature_platform.governance.detection.finding import Finding, shape
+
+ENTITIES: Final[Mapping[str, tuple[str, ...]]] = {
+    "email": ("EMAIL_ADDRESS",),
+    "iban": ("IBAN_CODE",),
+    "phone": ("PHONE_NUMBER",),
+    "national_id": ("US_SSN", "US_ITIN"),
+    "device_id": ("MAC_ADDRESS",),
+}
+"""Classes that Presidio is asked about, and what it calls them."""
+
+_CERTAIN: Final = 0.5
+"""Below it are guesses: any ten digits are a telephone number with 0.4."""
+_SHARE: Final = 0.5
+_TIMEOUT_SECONDS: Final = "1"
+_LOCK: Final = Lock()
+
+
+def ask(classification: str, texts: Sequence[str], rows: int) -> Finding | None:
+    """Presidio's finding for distinct texts that looked like ``classification``; None if it does not confirm half of them.
+
+    Raises:
+        GovernanceError: FP-GOV-020, Presidio is not installed, failed, or ran out of time.
+    """
+    entities = ENTITIES.get(classification)
+    if entities is None or not texts:
+        return None
+    try:
+        with _LOCK, _NoTimeouts() as watch:
+            confirmed = [text for text in texts if _certain(_analyzer(), text, entities)]
+            watch.check()
+    except ImportError:
+        raise _failure("Presidio is not installed", "install feature-platform[detection]") from None
+    except GovernanceError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever breaks inside a recogniser must close the gate
+        raise _failure(f"Presidio failed with {type(error).__name__}", "see its log; run the gate again") from None
+    if not confirmed or len(confirmed) / len(texts) < _SHARE:
+        return None
+    return Finding(classification, 0.8, "presidio", rows, len(confirmed) / len(texts), shape(confirmed[0]))
+
+
+def _certain(analyzer: Any, text: str, entities: tuple[str, ...]) -> bool:
+    results = analyzer.analyze(text, language="en", entities=list(entities), score_threshold=_CERTAIN)
+    return bool(results)
+
+
+@cache
+def _analyzer() -> Any:
+    os.environ.setdefault("REGEX_TIMEOUT_SECONDS", _TIMEOUT_SECONDS)  # read when Presidio is imported
+    import tldextract
+
+    # Its default extractor fetches the public suffix list from the network on first use.
+    tldextract.tldextract.TLD_EXTRACTOR = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
+
+    from presidio_analyzer import AnalyzerEngine
+    from presidio_analyzer.nlp_engine import NoOpNlpEngine
+
+    engine = NoOpNlpEngine(models=[{"lang_code": "en", "model_name": "no_op"}])
+    return AnalyzerEngine(nlp_engine=engine)
+
+
+class _NoTimeouts(logging.Handler):
+    """Notices that Presidio logged a pattern as timed out."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._timeouts = 0
+        self._logger = logging.getLogger("presidio-analyzer")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if "timed out" in str(record.msg).lower() or "timeout" in str(record.msg).lower():
+            self._timeouts += 1
+
+    def check(self) -> None:
+        if self._timeouts:
+            raise _failure("a Presidio pattern ran out of time", "shorten the texts, or declare the column's class")
+
+    def __enter__(self) -> _NoTimeouts:
+        self._logger.addHandler(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._logger.removeHandler(self)
+
+
+def _failure(what: str, mend: str) -> GovernanceError:
+    return GovernanceError(DETECTION_FAILED.problem(what, mend=mend))

@@ -1,0 +1,147 @@
+"""Whether a hit of a pattern really is what it looks like. Checksums where there are some, plausibility elsewhere.
+
+Texts are normalised first (full-width characters, percent-encoding), since people paste from anywhere.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Mapping
+from functools import cache
+from ipaddress import AddressValueError, IPv4Address, IPv6Address
+from typing import Any, Final
+from urllib.parse import unquote
+
+from feature_platform.governance.detection.patterns import CARD, PATTERNS
+from feature_platform.governance.transforms.cards import luhn
+from feature_platform.governance.transforms.contact import CALLING_CODES
+from feature_platform.governance.transforms.national_ids import CZECH
+
+_MAILBOX: Final = re.compile(r"[^\s@<>\"',;:()\[\]]{1,64}@([^\s@<>\"',;:()\[\]/]+\.[^\W\d_]{2,24})(?![\w-])")
+_ENDINGS: Final = "css csv gif gz html ico jpeg jpg js json log md pdf png py sql svg tar tgz txt webp xml yaml yml zip"
+_FILE_ENDINGS: Final = frozenset(_ENDINGS.split())
+_IBAN: Final = re.compile(r"(?<![0-9A-Z])([A-Z]{2}[0-9]{2}(?:[ -]?[0-9A-Z]){11,30})")
+_IBAN_LENGTHS: Final = """
+    AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BI27 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DJ27 DK18 DO28 EE20 EG29 ES24
+    FI18 FK18 FO18 FR27 GB22 GE22 GI23 GL18 GR27 GT28 HN28 HR21 HU28 IE22 IL23 IQ23 IS26 IT27 JO30 KW30 KZ20 LB28 LC32
+    LI21 LT20 LU20 LV21 LY25 MC27 MD24 ME22 MK19 MN20 MR27 MT31 MU30 NI28 NL18 NO15 OM23 PK24 PL28 PS29 PT25 QA29 RO24
+    RS22 RU33 SA24 SC31 SD18 SE24 SI19 SK24 SM27 SO23 ST25 SV28 TL23 TN24 TR26 UA29 VA22 VG24 XK20 YE30
+"""
+"""ISO 13616 registry: country and length."""
+IBAN_LENGTHS: Final = {entry[:2]: int(entry[2:]) for entry in _IBAN_LENGTHS.split()}
+_PHONE: Final = re.compile(r"(?<![0-9A-Za-z])\+[1-9][0-9 ().-]{6,18}[0-9]")
+_V4: Final = re.compile(r"(?<![0-9A-Za-z.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9A-Za-z]|\.[0-9])")
+_V6: Final = re.compile(r"(?<![0-9A-Za-z:])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![0-9A-Za-z:])")
+_SSN: Final = re.compile(r"(?<![0-9A-Za-z-])([0-9]{3})-([0-9]{2})-([0-9]{4})(?![0-9A-Za-z-])")
+_BIRTH_NUMBER: Final = re.compile(r"(?<![0-9A-Za-z])[0-9]{6}/[0-9]{3,4}(?![0-9A-Za-z])")
+_MAC: Final = re.compile(PATTERNS["device_id"])
+_CARD: Final = re.compile(CARD)
+
+
+def is_valid(classification: str, text: str) -> bool:
+    """Whether ``text`` holds a valid value of the class; False for classes without a validator."""
+    validator = _VALIDATORS.get(classification)
+    return validator is not None and validator(normalised(text))
+
+
+def normalised(text: str) -> str:
+    """With full-width characters made plain and percent-encoding undone."""
+    return unicodedata.normalize("NFKC", unquote(text) if "%" in text else text)
+
+
+def _email(text: str) -> bool:
+    domains = (match[1] for match in _MAILBOX.finditer(text))
+    return any(domain.rsplit(".", 1)[1].lower() not in _FILE_ENDINGS for domain in domains)
+
+
+def _card(text: str) -> bool:
+    return any(luhn(re.sub("[ -]", "", match[1])) for match in _CARD.finditer(text))
+
+
+def _iban(text: str) -> bool:
+    return any(_mod_97(match[1]) for match in _IBAN.finditer(text.upper()))
+
+
+def _mod_97(candidate: str) -> bool:
+    length = IBAN_LENGTHS.get(candidate[:2])
+    compact = re.sub("[ -]", "", candidate)
+    grouped = len(compact) != len(candidate)
+    if length is None or len(compact) < length or (len(compact) > length and not grouped):
+        return False
+    moved = compact[4:length] + compact[:4]
+    return int("".join(str(int(character, 36)) for character in moved)) % 97 == 1
+
+
+def _phone(text: str) -> bool:
+    return any(_is_phone(match[0]) for match in _PHONE.finditer(text))
+
+
+def _is_phone(candidate: str) -> bool:
+    numbers = _phonenumbers()
+    if numbers is None:
+        digits = re.sub("[^0-9]", "", candidate)
+        return 8 <= len(digits) <= 15 and any(digits.startswith(code) for group in CALLING_CODES for code in group)
+    try:
+        return bool(numbers.is_valid_number(numbers.parse(candidate)))
+    except numbers.NumberParseException:
+        return False
+
+
+@cache
+def _phonenumbers() -> Any:
+    try:
+        import phonenumbers
+    except ImportError:
+        return None
+    return phonenumbers
+
+
+def _ip(text: str) -> bool:
+    """An address, not a version number: one with a part of three digits, or IPv6."""
+    if any(_is_v4(match[0]) for match in _V4.finditer(text)):
+        return True
+    return any(_is_v6(match[0]) for match in _V6.finditer(text))
+
+
+def _is_v4(candidate: str) -> bool:
+    try:
+        parts = IPv4Address(candidate).packed
+    except AddressValueError:
+        return False
+    return parts[0] > 0 and max(parts) >= 100
+
+
+def _is_v6(candidate: str) -> bool:
+    try:
+        return int(IPv6Address(candidate)) > 0xFFFF
+    except AddressValueError:
+        return False
+
+
+def _ssn(text: str) -> bool:
+    """By the rules of the US Social Security Administration: no area 000, 666, 9xx, no zero group or serial."""
+    return any(
+        area not in ("000", "666") and area[0] != "9" and group != "00" and serial != "0000"
+        for area, group, serial in _SSN.findall(text)
+    )
+
+
+def _birth_number(text: str) -> bool:
+    return any(CZECH.day_python(match[0]) is not None for match in _BIRTH_NUMBER.finditer(text))
+
+
+def _device(text: str) -> bool:
+    return any(len(set(re.findall("[0-9A-Fa-f]", match[0]))) > 1 for match in _MAC.finditer(text))
+
+
+_VALIDATORS: Final[Mapping[str, Callable[[str], bool]]] = {
+    "email": _email,
+    "payment_card": _card,
+    "iban": _iban,
+    "phone": _phone,
+    "ip_address": _ip,
+    "national_id": _ssn,
+    "birth_number": _birth_number,
+    "device_id": _device,
+}
