@@ -6,6 +6,7 @@ external table without a word.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -187,7 +188,9 @@ def lookback_partitions(view: LinkedView, unit: Unit) -> int:
 
 
 _IO_MANAGER_KEY: Final = "dagster/io_manager_key"
-_SAME_TIME: Final = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", dg.BetaWarning)  # the parameter is marked beta
+    _SAME_TIME: Final = dg.TimeWindowPartitionMapping(allow_nonexistent_upstream_partitions=True)
 _SHORTEST_FRESHNESS: Final = timedelta(minutes=1)  # Dagster's own limit
 
 

@@ -7,8 +7,7 @@ This runs whenever a code location loads, in every run worker too. It reads the 
 objects; it opens no store.
 """
 
-from __future__ import annotations
-
+# No `from __future__ import annotations` here: Dagster wants the annotation of an op's context as an object, not as text.
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -52,7 +51,7 @@ def build_definitions(
 
 
 def definitions_of(
-    project: Project,
+    project: "Project",
     *,
     domains: Sequence[str] | None = None,
     resources: Mapping[str, Any] | None = None,
@@ -67,13 +66,13 @@ def definitions_of(
     )
 
 
-def _specs(project: Project) -> Specs:
+def _specs(project: "Project") -> Specs:
     return Specs(project, Checkout.of(project.root))
 
 
 @dataclass(frozen=True)
 class _Factory:
-    project: Project
+    project: "Project"
     domains: frozenset[str] | None
     specs: Specs
     _op_names: set[str] = field(default_factory=set)
@@ -127,20 +126,20 @@ class _Factory:
         from feature_platform.monitoring.gate import check_names
 
         def compute(context: dg.AssetExecutionContext) -> Events:
-            return materialize_view(context, asset)
+            yield from materialize_view(context, asset)
 
         names = check_names(self.project.compiled.views[asset.view], view.spec)
         return self._asset(spec, names, compute, pool=asset.store)
 
     def _online(self, asset: ViewAsset, spec: dg.AssetSpec) -> dg.AssetsDefinition:
         def compute(context: dg.AssetExecutionContext) -> Events:
-            return copy_online(context, asset)
+            yield from copy_online(context, asset)
 
         return self._asset(spec, [ROWS_ARRIVED], compute, pool=asset.store)
 
     def _of_service(self, name: str, spec: dg.AssetSpec) -> dg.AssetsDefinition:
         def compute(context: dg.AssetExecutionContext) -> Events:
-            return verify_service(context, name, service_path(name))
+            yield from verify_service(context, name, service_path(name))
 
         return self._asset(spec, [checks.FEATURES_PUBLISHED], compute)
 

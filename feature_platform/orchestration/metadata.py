@@ -64,14 +64,13 @@ class Checkout:
 
     def references(self, where: Location) -> dg.CodeReferencesMetadataValue:
         """The link to the line where a document begins."""
-        if self.url:
-            url = f"{self.url}/{where.file}#L{where.line}"
-            link: Any = dg.UrlCodeReference(url=url, label=str(where))
-        else:
-            path = str(self.root / where.file)
-            link = dg.LocalFileCodeReference(file_path=path, line_number=where.line, label=str(where))
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", dg.BetaWarning)  # marked beta since 1.8; only the UI reads it
+            warnings.simplefilter("ignore", dg.BetaWarning)  # code references are marked beta since 1.8
+            if self.url:
+                link: Any = dg.UrlCodeReference(url=f"{self.url}/{where.file}#L{where.line}", label=str(where))
+            else:
+                path = str(self.root / where.file)
+                link = dg.LocalFileCodeReference(file_path=path, line_number=where.line, label=str(where))
             return dg.CodeReferencesMetadataValue(code_references=[link])
 
 
