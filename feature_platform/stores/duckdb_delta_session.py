@@ -8,15 +8,17 @@ that holds even if a statement should get past the compiler's guard.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from feature_platform.errors import Problem, StoreError
 from feature_platform.stores.codes import (
     FILES_UNREADABLE,
+    NOT_PUBLISHED,
     OUT_OF_MEMORY,
     QUERY_ENGINE,
     QUERY_FAILED,
@@ -29,6 +31,9 @@ from feature_platform.stores.quoting import identifier, literal
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
+
+
+_TABLE_FUNCTIONS: Final = frozenset({"range", "generate_series", "unnest"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +121,7 @@ def checked(connection: duckdb.DuckDBPyConnection, query: Query) -> dict[str, An
     """The parameters that ``query`` asks for.
 
     Raises:
-        StoreError: it is not one SELECT for DuckDB, or lacks a parameter.
+        StoreError: it is not one SELECT for DuckDB, reads a table that it is not bound to, or lacks a parameter.
     """
     if query.engine != "duckdb":
         raise StoreError(
@@ -130,6 +135,7 @@ def checked(connection: duckdb.DuckDBPyConnection, query: Query) -> dict[str, An
                 "the text is not exactly one SELECT", mend="write one SELECT, without others beside it"
             )
         )
+    _check_reads(connection, query)
     wanted = statements[0].named_parameters
     if missing := sorted(wanted - set(query.parameters)):
         raise StoreError(
@@ -138,6 +144,40 @@ def checked(connection: duckdb.DuckDBPyConnection, query: Query) -> dict[str, An
             )
         )
     return {name: query.parameters[name] for name in wanted}
+
+
+def _check_reads(connection: duckdb.DuckDBPyConnection, query: Query) -> None:
+    """Compares the tables in DuckDB's own parse of the text with those that the query is bound to.
+
+    A session also holds tables that are nobody's to read, such as the keys of tokens.
+    """
+    row = connection.execute("SELECT json_serialize_sql($sql::VARCHAR)", {"sql": query.sql}).fetchone()
+    assert row is not None  # a SELECT without FROM has one row
+    common: set[str] = set()
+    tables: set[TableName] = set()
+    functions: set[str] = set()
+    pending: list[Any] = [json.loads(row[0])]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, list):
+            pending += node
+        elif isinstance(node, dict):
+            pending += node.values()
+            common.update(entry["key"] for entry in node.get("cte_map", {}).get("map", ()))
+            if node.get("type") == "BASE_TABLE":
+                schema = ".".join(part for part in (node["catalog_name"], node["schema_name"]) if part)
+                tables.add(TableName(schema, node["table_name"]))
+            elif node.get("type") == "TABLE_FUNCTION":
+                functions.add(node["function"]["function_name"].lower())
+    unknown = {str(table) for table in tables - set(query.tables) if table.schema or table.name not in common}
+    unknown |= {f"{name}()" for name in functions - _TABLE_FUNCTIONS}
+    if unknown:
+        raise StoreError(
+            NOT_PUBLISHED.problem(
+                f"the query reads {', '.join(sorted(unknown))}, which it is not bound to",
+                mend="read only tables that the project declares",
+            )
+        )
 
 
 @contextmanager

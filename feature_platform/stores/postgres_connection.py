@@ -1,10 +1,11 @@
-"""Sessions with a PostgreSQL server: how they are set up, pooled, and how their errors become ``StoreError``."""
+"""Sessions with a PostgreSQL server: how they are set up and kept, and how their errors become ``StoreError``."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import psycopg
 
@@ -18,43 +19,83 @@ from feature_platform.stores.codes import (
 )
 from feature_platform.stores.protocols import SessionSetup
 
-if TYPE_CHECKING:
-    from psycopg_pool import ConnectionPool
-
 APPLICATION_NAME: Final = "feature_platform"
 _CONNECT_SECONDS: Final = 10
-_MAXIMUM_SESSIONS: Final = 16
-_IDLE_SECONDS: Final = 60.0
+_KEPT_SESSIONS: Final = 4
 _MAY_HOLD_NO_VALUES: Final = ("42", "0A", "3F")
 """SQLSTATE classes whose messages name objects and syntax, never rows: access and syntax, unsupported, schemas."""
 
 
-def open_pool(url: str, *, statement_timeout_seconds: int, setups: Sequence[SessionSetup]) -> ConnectionPool[Any]:
-    """Sessions on demand, in autocommit, UTC, ISO dates; idle ones are closed after a minute."""
-    from psycopg_pool import ConnectionPool
+class Sessions:
+    """Sessions on demand, set up alike, in autocommit. Those given back are used again; a few are kept."""
 
-    def configure(connection: psycopg.Connection[Any]) -> None:
-        prepare_session(connection, statement_timeout_seconds)
-        for setup in setups:
-            setup.postgres(connection)
+    def __init__(self, url: str, *, statement_timeout_seconds: int, setups: Sequence[SessionSetup]) -> None:
+        self._url = url
+        self._statement_timeout_seconds = statement_timeout_seconds
+        self._setups = tuple(setups)
+        self._idle: list[psycopg.Connection[Any]] = []
+        self._lock = threading.Lock()
+        self._closed = False
 
-    return ConnectionPool(
-        url,
-        min_size=0,
-        max_size=_MAXIMUM_SESSIONS,
-        max_idle=_IDLE_SECONDS,
-        timeout=_CONNECT_SECONDS,
-        reconnect_timeout=_CONNECT_SECONDS,
-        kwargs={"autocommit": True, "application_name": APPLICATION_NAME, "connect_timeout": _CONNECT_SECONDS},
-        configure=configure,
-        check=ConnectionPool.check_connection,
-        name="feature_platform",
-        open=False,
-    )
+    @contextmanager
+    def session(self) -> Iterator[psycopg.Connection[Any]]:
+        """A session of one's own until the end of the block.
+
+        Raises:
+            StoreError: the server can't be reached, or refuses something in the block.
+        """
+        with reported():
+            connection = self._take()
+            try:
+                yield connection
+            finally:
+                self._give_back(connection)
+
+    def close(self) -> None:
+        """Ends the sessions; those in use end when they are given back."""
+        with self._lock:
+            self._closed = True
+            while self._idle:
+                self._idle.pop().close()
+
+    def _take(self) -> psycopg.Connection[Any]:
+        while (connection := self._pop_idle()) is not None:
+            try:
+                connection.execute("SELECT 1")
+            except psycopg.OperationalError:  # the server was restarted meanwhile
+                connection.close()
+            else:
+                return connection
+        return self._open()
+
+    def _open(self) -> psycopg.Connection[Any]:
+        connection = connect(self._url)
+        try:
+            connection.execute(
+                "SELECT set_config('statement_timeout', %s, false)", (f"{self._statement_timeout_seconds}s",)
+            )
+            for setup in self._setups:
+                setup.postgres(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _pop_idle(self) -> psycopg.Connection[Any] | None:
+        with self._lock:
+            return self._idle.pop() if self._idle else None
+
+    def _give_back(self, connection: psycopg.Connection[Any]) -> None:
+        usable = not connection.closed and connection.info.transaction_status == psycopg.pq.TransactionStatus.IDLE
+        with self._lock:
+            if usable and not self._closed and len(self._idle) < _KEPT_SESSIONS:
+                self._idle.append(connection)
+                return
+        connection.close()
 
 
 def connect(url: str) -> psycopg.Connection[Any]:
-    """One session outside of the pool, in autocommit.
+    """A session in autocommit, prepared so that values keep their exact texts.
 
     Raises:
         StoreError: the server can't be reached.
@@ -63,11 +104,11 @@ def connect(url: str) -> psycopg.Connection[Any]:
         connection = psycopg.connect(
             url, autocommit=True, application_name=APPLICATION_NAME, connect_timeout=_CONNECT_SECONDS
         )
-        prepare_session(connection, 0)
+        _prepare(connection)
         return connection
 
 
-def prepare_session(connection: psycopg.Connection[Any], statement_timeout_seconds: int) -> None:
+def _prepare(connection: psycopg.Connection[Any]) -> None:
     """What every value's way depends on, whatever the server's or the user's defaults are."""
     for name, value in (
         ("timezone", "UTC"),
@@ -77,7 +118,6 @@ def prepare_session(connection: psycopg.Connection[Any], statement_timeout_secon
         ("client_encoding", "UTF8"),
         ("standard_conforming_strings", "on"),
         ("search_path", "public"),
-        ("statement_timeout", f"{statement_timeout_seconds}s"),
         ("idle_in_transaction_session_timeout", "0"),
     ):
         connection.execute("SELECT set_config(%s, %s, false)", (name, value))
@@ -86,12 +126,8 @@ def prepare_session(connection: psycopg.Connection[Any], statement_timeout_secon
 @contextmanager
 def reported() -> Iterator[None]:
     """Turns psycopg's errors into ``StoreError``. Messages are passed on only where they cannot hold values of rows."""
-    from psycopg_pool import PoolTimeout
-
     try:
         yield
-    except PoolTimeout:
-        raise StoreError(_unreachable()) from None
     except psycopg.Error as error:
         raise StoreError(_problem(error)) from None
 

@@ -22,7 +22,7 @@ from feature_platform.errors import Problem, StoreError
 from feature_platform.stores.codes import NOT_PUBLISHED, UNSUPPORTED_TABLE
 from feature_platform.stores.columns import by_name, check_columns, stream_schema
 from feature_platform.stores.owned_batches import OwnedBatches
-from feature_platform.stores.postgres_connection import connect, open_pool, reported
+from feature_platform.stores.postgres_connection import Sessions, connect, reported
 from feature_platform.stores.postgres_copy_in import copy_in
 from feature_platform.stores.postgres_copy_out import CopySource, copy_out, result_schema
 from feature_platform.stores.postgres_query import DriverQuery, driver_query, short
@@ -79,7 +79,7 @@ class PostgresWarehouse:
         self._url = url
         self._prefix = schema_prefix
         self._writes = Writes(schema_prefix)
-        self._pool = open_pool(url, statement_timeout_seconds=statement_timeout_seconds, setups=setups)
+        self._sessions = Sessions(url, statement_timeout_seconds=statement_timeout_seconds, setups=setups)
         self._lock = threading.Lock()
         self._ready = False
         self._schemas: set[str] = set()
@@ -125,7 +125,6 @@ class PostgresWarehouse:
 
         with ExitStack() as stack:
             connection = stack.enter_context(self._session())
-            stack.enter_context(reported())
             stack.enter_context(connection.transaction(force_rollback=True))
             ready = self._bound(connection, query)
             connection.execute("SET TRANSACTION READ ONLY")
@@ -157,7 +156,7 @@ class PostgresWarehouse:
         self._make_schema(target.schema)
         self._begin_attempt(token)
         try:
-            with self._session() as connection, reported(), connection.transaction():
+            with self._session() as connection, connection.transaction():
                 _create(connection, target, schema)
                 rows = self._fill(connection, target, schema, relation)
                 staged = StagedWrite(self.name, token, table, schema, partition, rows, reading, dict(properties or {}))
@@ -173,7 +172,7 @@ class PostgresWarehouse:
         Raises:
             StoreError: the staged rows are gone, another process publishes for too long, or the partition does not fit.
         """
-        with self._session() as connection, reported():
+        with self._session() as connection:
             with connection.transaction():
                 self._lock_table(connection, staged.target)
                 live = self._writes.publish(connection, staged)
@@ -183,7 +182,7 @@ class PostgresWarehouse:
 
     def discard(self, staged: StagedWrite) -> None:
         """Removes staged rows, unless they were published."""
-        with self._session() as connection, reported():
+        with self._session() as connection:
             if write := self._writes.staged(connection, staged.token):
                 self._writes.remove(connection, write)
         self._end_attempt(staged.token)
@@ -194,7 +193,7 @@ class PostgresWarehouse:
 
     def sweep(self, table: TableName) -> int:
         """Drops staged rows of sessions that ended, and superseded rows that nobody reads."""
-        with self._session() as connection, reported():
+        with self._session() as connection:
             return self._remove_unneeded(connection, table)
 
     def close(self) -> None:
@@ -203,19 +202,16 @@ class PostgresWarehouse:
             if self._attempts:
                 self._attempts.close()
                 self._attempts = None
-        self._pool.close()
+        self._sessions.close()
 
     @contextmanager
     def _session(self) -> Iterator[Connection]:
-        with reported():
+        with self._sessions.session() as connection:
             with self._lock:
-                self._pool.open()
-            with self._pool.connection() as connection:
-                with self._lock:
-                    if not self._ready:
-                        self._writes.prepare(connection)
-                        self._ready = True
-                yield connection
+                if not self._ready:
+                    self._writes.prepare(connection)
+                    self._ready = True
+            yield connection
 
     def _bound(self, connection: Connection, query: Query) -> DriverQuery:
         """``query`` over physical tables that stay until the transaction ends, and over temporary ones for streams."""
