@@ -75,6 +75,7 @@ class PostgresOnlineStore:
             configure=_configure,
         )
         self._reader = SnapshotReader(self._schema, self._connection)
+        self._schema_exists = False
         self._holders: dict[str, Connection] = {}
         self._lock = threading.Lock()
 
@@ -90,8 +91,9 @@ class PostgresOnlineStore:
         version = token_hex(8)
         with self._store_errors("load a snapshot"):
             key_encoder(table)
+            holder = self._hold(version)
             try:
-                holder = self._hold(version, table)
+                self._begin(holder, version, table)
                 count = self._load(holder, version, table, rows)
             except BaseException:
                 with contextlib.suppress(psycopg.Error, StoreError):
@@ -174,25 +176,33 @@ class PostgresOnlineStore:
             holder.close()
         self._pool.close()
 
-    def _hold(self, version: str, table: OnlineTable) -> Connection:
-        """Opens the session whose lock says that the writer of ``version`` lives, and makes the empty table."""
+    def _hold(self, version: str) -> Connection:
+        """Opens the session whose lock says that the writer of ``version`` lives."""
         holder: Connection = psycopg.connect(self._url, autocommit=True, connect_timeout=int(_CONNECT_SECONDS))
         with self._lock:
             self._holders[version] = holder
+        return holder
+
+    def _begin(self, holder: Connection, version: str, table: OnlineTable) -> None:
+        """Makes the empty table and what the schema needs."""
         holder.execute("SELECT pg_advisory_lock(%s)", [advisory_key(version)])
-        with holder.transaction():
-            holder.execute(LOCK_VIEW, view_key(self._schema.name, ""))
-            for statement in self._schema.create():
-                holder.execute(statement)
+        if not self._schema_exists:
+            with holder.transaction():
+                holder.execute(LOCK_VIEW, view_key(self._schema.name, ""))
+                for statement in self._schema.create():
+                    holder.execute(statement)
+            self._schema_exists = True
         with holder.transaction():
             holder.execute(self._schema.put_version(), [version, table.view, "loading", None])
             holder.execute(self._schema.create_snapshot(version, table))
-        return holder
 
     def _load(self, holder: Connection, version: str, table: OnlineTable, rows: StreamSource) -> int:
         count, newest = _copy(self._url, self._schema.name, version, table, rows)
         try:
-            holder.execute(self._schema.add_key(version, table))
+            with holder.transaction():
+                holder.execute(self._schema.add_key(version, table))
+                holder.execute(self._schema.analyze(version))
+                holder.execute(self._schema.put_version(), [version, table.view, "staged", newest])
         except psycopg.errors.UniqueViolation:
             raise StoreError(
                 ONLINE_DUPLICATE_KEY.problem(
@@ -200,8 +210,6 @@ class PostgresOnlineStore:
                     mend="Make the view give one row per entity, e.g. the newest.",
                 )
             ) from None  # the driver's text quotes the key
-        holder.execute(self._schema.analyze(version))
-        holder.execute(self._schema.put_version(), [version, table.view, "staged", newest])
         return count
 
     def _flip(self, staged: StagedOnline) -> str | None:

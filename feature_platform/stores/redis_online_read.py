@@ -60,7 +60,7 @@ class SnapshotReader:
             StoreError: what is live has another fingerprint, or it changed during every attempt.
         """
         rows: list[list[bytes | None]] = [[None] * len(lookup.fields) for lookup in lookups]
-        pending = [number for number, lookup in enumerate(lookups) if any(lookup.fields)]
+        pending = [number for number, lookup in enumerate(lookups) if any(field is not None for field in lookup.fields)]
         for _ in range(ATTEMPTS):
             live = self._live_versions([lookups[number] for number in pending])
             plans = {

@@ -1,0 +1,474 @@
+"""What every online store promises, held against Redis and PostgreSQL alike."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from online_cases import NOON, Kind, numbered, online_table, postgres_kind, publish, redis_kind, stream
+
+from feature_platform.errors import StoreError
+from feature_platform.stores.postgres_online import PostgresOnlineStore
+from feature_platform.stores.protocols import OnlineRow, OnlineStore
+from feature_platform.stores.redis_online import RedisOnlineStore
+
+_SCALARS: dict[str, st.SearchStrategy[Any]] = {
+    "boolean": st.booleans(),
+    "int": st.integers(-(2**31), 2**31 - 1),
+    "bigint": st.integers(-(2**63), 2**63 - 1),
+    "double": st.floats(allow_nan=False),
+    "decimal(18,2)": st.decimals(-(10**16) + 1, 10**16 - 1, places=2),
+    "decimal(38,9)": st.integers(-(10**38) + 1, 10**38 - 1).map(lambda n: Decimal((int(n < 0), _digits(n), -9))),
+    "string": st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20),
+    "date": st.dates(),
+    "timestamp": st.datetimes().map(lambda moment: moment.replace(fold=0)),
+}
+_WIDE = {
+    **{f"f{place}": kind for place, kind in enumerate(_SCALARS)},
+    **{f"a{place}": f"array<{kind}>" for place, kind in enumerate(_SCALARS)},
+}
+
+
+def _digits(number: int) -> tuple[int, ...]:
+    return tuple(map(int, str(abs(number))))
+
+
+def _values(kind: str) -> st.SearchStrategy[Any]:
+    if kind.startswith("array<"):
+        return st.none() | st.lists(st.none() | _SCALARS[kind[6:-1]], max_size=4)
+    return st.none() | _SCALARS[kind]
+
+
+@pytest.fixture(params=["redis", "postgres"])
+def kind(request: pytest.FixtureRequest) -> Kind:
+    """The store under test; its server starts when the first test asks."""
+    if request.param == "redis":
+        return redis_kind(request.getfixturevalue("redis_url"))
+    return postgres_kind(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def store(kind: Kind) -> Iterator[OnlineStore]:
+    with contextlib.closing(kind.open()) as opened:
+        yield opened
+
+
+def _exactly(row: Mapping[str, Any]) -> dict[str, str]:
+    """Texts that tell -0.0 from 0.0, 1.0 from 1.00 and True from 1."""
+    return {name: repr(row[name]) for name in _WIDE}
+
+
+def _amounts(rows: list[OnlineRow | None]) -> list[Any]:
+    return [None if row is None else row.values["amount"] for row in rows]
+
+
+def test_both_stores_keep_the_protocol(kind: Kind, store: OnlineStore) -> None:
+    assert isinstance(store, OnlineStore)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.lists(st.fixed_dictionaries({name: _values(kind) for name, kind in _WIDE.items()}), min_size=1, max_size=4)
+)
+def test_every_type_comes_back_as_it_went_in(store: OnlineStore, rows: list[dict[str, Any]]) -> None:
+    table = online_table(keys="id bigint", features="; ".join(f"{name} {kind}" for name, kind in _WIDE.items()))
+    publish(store, table, [{"id": number, **row} for number, row in enumerate(rows)])
+    found = store.read(table, [(number,) for number in range(len(rows))])
+    assert [_exactly(row.values) for row in found if row] == [_exactly(row) for row in rows]
+
+
+@pytest.mark.parametrize(
+    ("key_type", "key"),
+    [
+        ("bigint", -(2**63)),
+        ("bigint", 2**63 - 1),
+        ("int", -1),
+        ("string", ""),
+        ("string", "tok_payment_card_v1_0123:4,5 ü\r\n$6 \U0001f600"),
+        ("boolean", False),
+        ("date", date(1960, 2, 29)),
+        ("timestamp", datetime.fromisoformat("1969-12-31T23:59:59.999999")),
+    ],
+)
+def test_a_row_is_found_under_its_key_whatever_the_type(store: OnlineStore, key_type: str, key: Any) -> None:
+    table = online_table(keys=f"k {key_type}")
+    publish(store, table, [{"k": key, "amount": 7}])
+    assert _amounts(store.read(table, [(key,)])) == [7]
+
+
+def test_rows_come_in_the_order_of_the_keys_that_were_asked_for(store: OnlineStore) -> None:
+    table = online_table()
+    publish(store, table, [{"card": "a", "amount": 1}, {"card": "b", "amount": 2}, {"card": "c", "amount": 3}])
+    asked = [("c",), ("missing",), ("a",), ("c",), (None,), ("b",)]
+    assert _amounts(store.read(table, asked)) == [3, None, 1, 3, None, 2]
+
+
+def test_a_null_value_an_empty_string_and_a_missing_row_differ(store: OnlineStore) -> None:
+    table = online_table(features="note string")
+    publish(store, table, [{"card": "null", "note": None}, {"card": "empty", "note": ""}])
+    null, empty, missing = store.read(table, [("null",), ("empty",), ("missing",)])
+    assert (null, empty, missing) == (OnlineRow({"note": None}, NOON), OnlineRow({"note": ""}, NOON), None)
+
+
+def test_composite_keys_are_never_taken_for_one_another(store: OnlineStore) -> None:
+    table = online_table(keys="a string, b string")
+    pairs = [
+        ("x:1,", "y"),
+        ("x", "1,:y"),
+        ("x", ""),
+        ("", "x"),
+        ("1:x,", "1:x"),
+        ("x,1:y", ""),
+        ("1", "11"),
+        ("11", "1"),
+    ]
+    publish(store, table, [{"a": a, "b": b, "amount": place} for place, (a, b) in enumerate(pairs)])
+    assert _amounts(store.read(table, pairs)) == list(range(len(pairs)))
+    assert store.read(table, [("x:1,y", ""), ("", "x:1,y")]) == [None, None]
+
+
+def test_a_timestamp_key_with_a_zone_means_the_same_instant(store: OnlineStore) -> None:
+    table = online_table(keys="at timestamp")
+    publish(store, table, [{"at": NOON, "amount": 1}])
+    same = NOON.replace(tzinfo=UTC).astimezone(timezone(timedelta(hours=2)))
+    assert _amounts(store.read(table, [(same,)])) == [1]
+
+
+@pytest.mark.parametrize("key", [("12",), (1.0,), (True,), (1, 2), ()])
+def test_a_key_of_another_type_is_refused_without_showing_it(store: OnlineStore, key: tuple[Any, ...]) -> None:
+    table = online_table(keys="id bigint")
+    with pytest.raises(StoreError, match="FP-STORE-043") as error:
+        store.read(table, [key])
+    assert "12" not in error.value.problems[0].what.replace("'id'", "")
+
+
+def test_an_integer_key_beyond_its_column_finds_nothing(store: OnlineStore) -> None:
+    table = online_table(keys="id int")
+    publish(store, table, [{"id": 1, "amount": 1}])
+    assert store.read(table, [(2**40,), (2**80,)]) == [None, None]
+
+
+def test_a_view_that_was_never_published_has_no_rows(store: OnlineStore) -> None:
+    table = online_table()
+    assert store.read(table, [("a",), ("b",)]) == [None, None]
+    assert store.publication("card_spend") is None
+    assert store.sweep("card_spend") == 0
+
+
+def test_staged_rows_are_seen_only_after_publication(store: OnlineStore) -> None:
+    table = online_table()
+    publish(store, table, [{"card": "a", "amount": 1}])
+    staged = store.stage(table, stream(table, [{"card": "a", "amount": 2}]))
+    assert _amounts(store.read(table, [("a",)])) == [1]
+    store.publish(staged)
+    assert _amounts(store.read(table, [("a",)])) == [2]
+
+
+def test_entities_that_are_not_in_the_new_snapshot_are_gone(kind: Kind, store: OnlineStore) -> None:
+    table = online_table()
+    publish(store, table, [{"card": "old", "amount": 1}, {"card": "both", "amount": 1}])
+    publish(store, table, [{"card": "both", "amount": 2}, {"card": "new", "amount": 2}])
+    assert _amounts(store.read(table, [("old",), ("both",), ("new",)])) == [None, 2, 2]
+    assert kind.leftovers() == set()
+
+
+def test_an_empty_snapshot_replaces_the_rows_that_were_there(kind: Kind, store: OnlineStore) -> None:
+    table = online_table()
+    publish(store, table, [{"card": "a", "amount": 1}])
+    publish(store, table, [])
+    assert store.read(table, [("a",)]) == [None]
+    live = store.publication("card_spend")
+    assert live is not None
+    assert live.rows == 0
+    assert kind.leftovers() == set()
+
+
+def test_a_publication_says_what_is_live(store: OnlineStore) -> None:
+    table = online_table()
+    staged = store.stage(table, stream(table, [{"card": "a", "amount": 1}]), properties={"run": "r1"})
+    live = store.publish(staged)
+    assert (live.version, live.rows, live.partition, live.properties) == (staged.token, 1, None, {"run": "r1"})
+    assert abs(datetime.now(UTC).replace(tzinfo=None) - live.published_at) < timedelta(minutes=1)
+    assert store.publication("card_spend") == live
+
+
+def test_every_row_of_a_snapshot_of_several_buckets_is_found(kind: Kind, store: OnlineStore) -> None:
+    table = online_table()
+    for count in (40_000, 300):
+        staged = store.stage(table, numbered(table, count, count))
+        assert staged.rows == count
+        store.publish(staged)
+        assert _amounts(store.read(table, [(str(number),) for number in range(count)])) == [count] * count
+    assert kind.leftovers() == set()
+
+
+def test_several_views_are_read_at_once(store: OnlineStore) -> None:
+    spend, risk, unborn = online_table(), online_table("risk", keys="id bigint"), online_table("unborn")
+    publish(store, spend, [{"card": "a", "amount": 1}])
+    publish(store, risk, [{"id": 5, "amount": 9}])
+    asked = [(spend, [("a",), ("b",)]), (unborn, [("a",)]), (risk, [(5,)]), (spend, [("a",)]), (risk, [])]
+    for _ in range(2):  # the first time the live versions are not known yet
+        assert [_amounts(rows) for rows in store.read_many(asked)] == [[1, None], [None], [9], [1], []]
+
+
+def test_a_view_that_was_replaced_by_another_process_is_read_anew(kind: Kind, store: OnlineStore) -> None:
+    spend, risk = online_table(), online_table("risk")
+    asked = [(spend, [("a",)]), (risk, [("a",)])]
+    with contextlib.closing(kind.open()) as other:
+        for value in (1, 2):
+            publish(other, spend, [{"card": "a", "amount": value}])
+            publish(other, risk, [{"card": "a", "amount": -value}])
+            assert [_amounts(rows) for rows in store.read_many(asked)] == [[value], [-value]]
+
+
+def test_a_reader_with_another_schema_is_refused(store: OnlineStore) -> None:
+    old, new = online_table(features="amount bigint"), online_table(features="amount double")
+    publish(store, old, [{"card": "a", "amount": 1}])
+    with pytest.raises(StoreError, match="FP-STORE-040"):
+        store.read(new, [("a",)])
+    assert _amounts(store.read(old, [("a",)])) == [1]
+    publish(store, new, [{"card": "a", "amount": 1.5}])
+    assert _amounts(store.read(new, [("a",)])) == [1.5]
+    with pytest.raises(StoreError, match="FP-STORE-040"):
+        store.read(old, [("a",)])
+
+
+@pytest.mark.parametrize(
+    ("rows", "code"),
+    [
+        ([{"card": "secret-a", "amount": 1}, {"card": "secret-a", "amount": 2}], "FP-STORE-041"),
+        ([{"card": "secret-a", "amount": 1}, {"card": None, "amount": 2}], "FP-STORE-042"),
+    ],
+)
+def test_a_snapshot_with_unusable_keys_is_refused(
+    kind: Kind, store: OnlineStore, rows: list[dict[str, Any]], code: str
+) -> None:
+    table = online_table()
+    publish(store, table, [{"card": "a", "amount": 7}])
+    with pytest.raises(StoreError, match=code) as error:
+        store.stage(table, stream(table, rows))
+    assert "secret" not in str(error.value)
+    assert _amounts(store.read(table, [("a",)])) == [7]
+    assert kind.leftovers() == set()
+
+
+def test_rows_of_other_columns_are_refused_all_at_once(kind: Kind, store: OnlineStore) -> None:
+    promised, found = online_table(features="amount bigint, n int"), online_table(features="amount double, m int")
+    with pytest.raises(StoreError) as error:
+        store.stage(promised, stream(found, [{"card": "a", "amount": 1.0, "m": 1}]))
+    assert [problem.code for problem in error.value.problems] == ["FP-STORE-001"] * 3
+    assert kind.leftovers() == set()
+
+
+@pytest.mark.parametrize("key_type", ["double", "decimal(18,2)", "array<int>"])
+def test_a_key_whose_equality_is_not_the_same_everywhere_is_refused(store: OnlineStore, key_type: str) -> None:
+    table = online_table(keys=f"k {key_type}")
+    with pytest.raises(StoreError, match="FP-STORE-043"):
+        store.stage(table, stream(table, []))
+
+
+def test_an_error_of_the_source_is_passed_on_and_nothing_stays(kind: Kind, store: OnlineStore) -> None:
+    table = online_table()
+
+    def fail(start: int) -> None:
+        if start == 45_000:
+            raise RuntimeError("the source broke")
+
+    with pytest.raises(RuntimeError, match="the source broke"):
+        store.stage(table, numbered(table, 60_000, 1, between=fail))
+    assert kind.leftovers() == set()
+
+
+def test_discarding_removes_what_was_staged_and_may_be_repeated(kind: Kind, store: OnlineStore) -> None:
+    table = online_table()
+    staged = store.stage(table, stream(table, [{"card": "a", "amount": 1}]))
+    store.discard(staged)
+    store.discard(staged)
+    assert kind.leftovers() == set()
+    with pytest.raises(StoreError, match="FP-STORE-005"):
+        store.publish(staged)
+
+
+def test_publishing_and_then_discarding_again_changes_nothing(store: OnlineStore) -> None:
+    table = online_table()
+    staged = store.stage(table, stream(table, [{"card": "a", "amount": 1}]))
+    first = store.publish(staged)
+    assert store.publish(staged) == first
+    store.discard(staged)
+    assert _amounts(store.read(table, [("a",)])) == [1]
+
+
+def test_two_snapshots_of_one_view_may_be_written_and_published_at_once(kind: Kind, store: OnlineStore) -> None:
+    table = online_table()
+    with contextlib.closing(kind.open()) as other, ThreadPoolExecutor(2) as pool:
+        writers = {1: store, 2: other}
+        staged = dict(pool.map(lambda n: (n, writers[n].stage(table, numbered(table, 20_000, n))), writers))
+        versions = set(pool.map(lambda n: writers[n].publish(staged[n]).version, writers))
+    live = store.publication("card_spend")
+    assert live is not None
+    assert live.version in versions
+    winner = next(number for number, item in staged.items() if item.token == live.version)
+    assert set(_amounts(store.read(table, [(str(n),) for n in range(20_000)]))) == {winner}
+    assert kind.leftovers() == set()
+
+
+def test_a_sweep_leaves_a_living_writers_snapshot_alone(kind: Kind, store: OnlineStore) -> None:
+    table = online_table()
+    with contextlib.closing(kind.open()) as writer:
+        staged = writer.stage(table, stream(table, [{"card": "a", "amount": 1}]))
+        assert store.sweep("card_spend") == 0
+        writer.publish(staged)
+    assert _amounts(store.read(table, [("a",)])) == [1]
+
+
+def test_a_sweep_removes_what_a_closed_store_had_staged(kind: Kind, store: OnlineStore) -> None:
+    table = online_table()
+    with contextlib.closing(kind.open()) as writer:
+        writer.stage(table, stream(table, [{"card": "a", "amount": 1}]))
+    assert store.sweep("card_spend") == 1
+    assert kind.leftovers() == set()
+
+
+@pytest.mark.parametrize("phase", ["load", "stage"])
+def test_a_writer_killed_before_publication_changes_nothing(kind: Kind, store: OnlineStore, phase: str) -> None:
+    table = online_table()
+    publish(store, table, [{"card": "0", "amount": 1}])
+    with _writer(kind, phase) as process:
+        process.kill()
+    assert kind.leftovers() != set()
+    assert store.sweep("card_spend") == 1
+    assert kind.leftovers() == set()
+    assert _amounts(store.read(table, [("0",), ("1",)])) == [1, None]
+
+
+def test_a_writer_killed_while_it_publishes_leaves_one_whole_snapshot(kind: Kind, store: OnlineStore) -> None:
+    table = online_table()
+    publish(store, table, [{"card": "0", "amount": 1}])
+    with _writer(kind, "publish") as process, _held_back(kind):
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=0.5)
+        process.kill()
+        process.wait()
+    store.sweep("card_spend")
+    assert kind.leftovers() == set()
+    assert _amounts(store.read(table, [("0",), ("1",)])) in ([1, None], [2, 2])
+
+
+def test_readers_never_see_a_mixture_while_snapshots_are_replaced(kind: Kind, store: OnlineStore) -> None:
+    spend, risk = online_table(), online_table("risk")
+    for table in (spend, risk):
+        store.publish(store.stage(table, numbered(table, 50, 0)))
+    stop = threading.Event()
+    asked = [(str(number),) for number in range(50)]
+
+    def read() -> list[set[Any]]:
+        seen = []
+        with contextlib.closing(kind.open()) as reader:
+            while not stop.is_set():
+                seen += [set(_amounts(rows)) for rows in reader.read_many([(spend, asked), (risk, asked)])]
+        return seen
+
+    with ThreadPoolExecutor(2) as pool:
+        reads = [pool.submit(read) for _ in range(2)]
+        for value in range(1, 51):
+            table = (spend, risk)[value % 2]
+            store.publish(store.stage(table, numbered(table, 50, value)))
+        stop.set()
+    seen = [values for result in reads for values in result.result()]
+    assert len(seen) > 50
+    assert [values for values in seen if len(values) != 1 or None in values] == []
+
+
+def test_a_reader_survives_the_end_of_its_connections(kind: Kind, store: OnlineStore) -> None:
+    table = online_table()
+    publish(store, table, [{"card": "a", "amount": 1}])
+    assert _amounts(store.read(table, [("a",)])) == [1]
+    kind.cut_connections()
+    assert _amounts(store.read(table, [("a",)])) == [1]
+
+
+def test_a_connection_lost_in_the_middle_of_a_load_leaves_the_live_rows(kind: Kind, store: OnlineStore) -> None:
+    table = online_table()
+    publish(store, table, [{"card": "0", "amount": 1}])
+
+    def cut(start: int) -> None:
+        if start == 45_000:
+            kind.cut_connections()
+
+    with pytest.raises(StoreError, match="FP-STORE-030"):
+        store.stage(table, numbered(table, 200_000, 2, between=cut))
+    assert _amounts(store.read(table, [("0",)])) == [1]
+    store.sweep("card_spend")
+    assert kind.leftovers() == set()
+
+
+def test_a_server_that_is_not_there_is_an_error_without_its_address() -> None:
+    table = online_table()
+    stores: list[OnlineStore] = [
+        RedisOnlineStore("online", "redis://user:secret@localhost:1/0", key_prefix="t"),
+        PostgresOnlineStore("online", "postgresql://user:secret@localhost:1/none", schema_prefix="t"),
+    ]
+    for store in stores:
+        with contextlib.closing(store), pytest.raises(StoreError, match="FP-STORE-030") as error:
+            store.stage(table, stream(table, []))
+        assert "secret" not in str(error.value)
+        assert "localhost" not in str(error.value)
+
+
+@contextlib.contextmanager
+def _writer(kind: Kind, phase: str) -> Iterator[subprocess.Popen[str]]:
+    """A process that writes 60,000 rows of value 2 and has reached ``phase``; it publishes when told to by a line."""
+    command = [
+        sys.executable,
+        str(Path(__file__).with_name("online_writer.py")),
+        kind.name,
+        kind.url,
+        kind.prefix,
+        phase,
+    ]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().strip() == phase
+            yield process
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def _held_back(kind: Kind) -> Iterator[None]:
+    """The server does not finish a publication as long as this lasts."""
+    if kind.name == "redis":
+        with redis.Redis.from_url(kind.url) as client:
+            client.client_pause(60_000, all=False)
+            yield
+            client.client_unpause()
+        return
+    # A long read of the live table keeps it from being dropped.
+    with psycopg.connect(kind.url) as connection:
+        schema = psycopg.sql.Identifier(f"{kind.prefix}online")
+        (version,) = connection.execute(
+            psycopg.sql.SQL("SELECT version FROM {}.publications").format(schema)
+        ).fetchone()
+        snapshot = psycopg.sql.Identifier(f"{kind.prefix}online", f"snapshot_{version}")
+        connection.execute(psycopg.sql.SQL("SELECT count(*) FROM {}").format(snapshot))
+        yield
