@@ -1,7 +1,8 @@
 """The Berka features computed in the slowest, plainest way: csv rows, Decimal, loops. No SQL and no platform code.
 
-An event counts for a query day ``q`` and a window of ``w`` days iff ``q - w <= day < q``: the head is open, because on the day itself
-nobody knows which bookings came before the decision. A profile row counts from its own day on, that day included.
+An event counts for a query day ``q`` and a window of ``w`` days iff ``q - w <= day < q``: the head is open, because on
+the day itself nobody knows which bookings came before the decision. A profile row counts from its own day on, that day
+included.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ class Berka:
         """View ``account_activity``."""
         bookings = self._bookings[account]
 
-        def within(days: int | None, keep: Callable[[Booking], bool] = lambda booking: True) -> list[Booking]:
+        def within(days: int | None, keep: Callable[[Booking], bool] = lambda _: True) -> list[Booking]:
             first = date.min if days is None else day - timedelta(days=days)
             return [booking for booking in bookings if first <= booking.day < day and keep(booking)]
 
@@ -78,10 +79,10 @@ class Berka:
         for text, days in (("30d", 30), ("90d", 90), ("365d", 365), ("all", None)):
             found[f"bookings_{text}"] = len(within(days))
         for text, days in (("30d", 30), ("90d", 90), ("365d", 365)):
-            credits = within(days, lambda booking: booking.type == "PRIJEM")
-            debits = within(days, lambda booking: booking.type in ("VYDAJ", "VYBER"))
-            found[f"credits_{text}"] = sum((booking.amount for booking in credits), Decimal(0))
-            found[f"debits_{text}"] = sum((booking.amount for booking in debits), Decimal(0))
+            received = within(days, lambda booking: booking.type == "PRIJEM")
+            paid = within(days, lambda booking: booking.type in ("VYDAJ", "VYBER"))
+            found[f"credits_{text}"] = sum((booking.amount for booking in received), Decimal(0))
+            found[f"debits_{text}"] = sum((booking.amount for booking in paid), Decimal(0))
         found["amount_avg_90d"] = _mean([booking.amount for booking in quarter])
         found["balance_min_90d"] = min((booking.balance for booking in quarter), default=None)
         found["balance_min_all"] = min((booking.balance for booking in ever), default=None)
@@ -121,7 +122,7 @@ class Berka:
         month = int(number[2:4])
         woman = month > 50
         born = date(1900 + int(number[:2]), month - 50 if woman else month, int(number[4:6]))
-        age = 1999 - born.year - ((1, 1) < (born.month, born.day))  # whole years on 1 January 1999, where the data ends
+        age = 1999 - born.year - ((born.month, born.day) > (1, 1))  # whole years on 1 January 1999, where the data ends
         values = {"birth_year": born.year, "sex": "F" if woman else "M", "age_1999": age}
         return self._known(account, day, values)
 

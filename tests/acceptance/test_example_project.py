@@ -1,0 +1,195 @@
+"""The example project, end to end on a small demonstration: compiled, materialized, trained on, served, and never
+leaking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from feature_platform.demo.generate import DemoData, generate
+from feature_platform.demo.run import SPINE
+from feature_platform.demo.tables import TABLES, TRANSACTIONS
+from feature_platform.errors import GuardError
+from feature_platform.orchestration.materialization import table_of
+from feature_platform.orchestration.report import RunReport
+from feature_platform.orchestration.runs import materialize
+from feature_platform.project.project import STATE_VARIABLE, Project
+from feature_platform.sdk.client import FeatureStore
+from feature_platform.stores.protocols import Query
+
+ROOT = Path(__file__).parents[2] / "feature_defs"
+PARTITIONS = "2026-06-28..2026-06-30"
+KEYS = ("card_number", "customer_id", "merchant_id", "device_id")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv(STATE_VARIABLE, str(tmp_path_factory.mktemp("example")))
+        with Project.open(ROOT) as opened:
+            yield opened
+
+
+@pytest.fixture(scope="module")
+def data(project: Project) -> DemoData:
+    return generate(project.data, transactions=10_000)
+
+
+@pytest.fixture(scope="module")
+def report(project: Project, data: DemoData) -> RunReport:
+    return materialize(project, partition=PARTITIONS, as_of=data.end)
+
+
+@pytest.fixture(scope="module")
+def store(project: Project, report: RunReport) -> FeatureStore:
+    assert report.ok, [asset.reason for asset in report.of("failed")]
+    return FeatureStore(project, purpose="fraud_detection")
+
+
+@pytest.fixture(scope="module")
+def payments(store: FeatureStore) -> pa.Table:
+    return store.sql(SPINE).to_arrow()
+
+
+def test_it_is_as_large_as_a_real_one(project: Project) -> None:
+    registry, compiled = project.registry, project.compiled
+    assert len(registry.domains) >= 4
+    assert len(registry.sources) >= 6
+    assert len(registry.entities) >= 5
+    assert len(compiled.views) >= 12
+    assert len(compiled.services) >= 3
+    assert {view.form for view in compiled.views.values()} == {"sql", "aggregations", "derived"}
+
+
+def test_sources_declare_exactly_what_the_data_hold(project: Project) -> None:
+    declared = {
+        name: {
+            column: (str(spec.type), None if spec.pii == "none" else spec.pii)
+            for column, spec in source.spec.columns.items()
+        }
+        for name, source in project.registry.sources.items()
+    }
+    assert declared == {
+        table.name: {column.name: (column.type, column.pii) for column in table.columns} for table in TABLES
+    }
+
+
+def test_sources_have_the_times_and_keys_of_the_data(project: Project) -> None:
+    for table in TABLES:
+        source = project.registry.sources[table.name].spec
+        assert (source.event_time, source.available_at, source.key) == (table.event_time, table.available_at, table.key)
+
+
+def test_everything_is_published_and_every_check_passes(report: RunReport) -> None:
+    assert report.ok, [(asset.asset, asset.reason) for asset in report.of("failed")]
+    assert [check for asset in report.assets for check in asset.checks if not check.passed] == []
+
+
+def test_a_second_run_finds_its_work_done(project: Project, data: DemoData, report: RunReport) -> None:
+    again = materialize(project, partition=PARTITIONS, as_of=data.end)
+    assert {asset.status for asset in again.assets} == {"up_to_date"}
+    assert again.run_ids == ()
+
+
+def test_training_rows_keep_number_order_and_columns_of_the_spine(store: FeatureStore, payments: pa.Table) -> None:
+    doubled = pa.concat_tables([payments, payments.slice(3, 1)])
+    rows = store.training_set(doubled, ["fraud_model"]).to_arrow()
+    assert rows.select(payments.column_names).to_pylist() == doubled.to_pylist()
+
+
+def test_windows_equal_a_count_in_plain_python(store: FeatureStore, payments: pa.Table, data: DemoData) -> None:
+    rows = store.training_set(payments, ["card_spend:amount_sum_30d", "card_spend:attempts_1d"]).to_arrow().to_pylist()
+    for row in rows:
+        at = row["event_time"].replace(tzinfo=None)
+        known = payments_of(data, store, row["card_number"], at)
+        day = [event for event in known if at - timedelta(days=1) <= event["event_time"] < at]
+        month = [event for event in known if at - timedelta(days=30) <= event["event_time"] < at]
+        approved = [event["amount"] for event in month if event["status"] == "approved"]
+        assert row["card_spend__attempts_1d"] == len(day)
+        assert row["card_spend__amount_sum_30d"] == sum(approved, Decimal(0))
+
+
+@pytest.mark.parametrize("service", ["fraud_model", "credit_limit_model", "next_offer_model", "merchant_monitoring"])
+def test_online_equals_a_training_row_as_of_the_same_moment(
+    project: Project, store: FeatureStore, payments: pa.Table, data: DemoData, service: str
+) -> None:
+    session = FeatureStore(project, purpose=project.compiled.services[service].purpose)
+    names = list(session.online_inputs(service))
+    spine = payments.select(names).append_column("at", pa.array([data.end] * payments.num_rows))
+    offline = session.training_set(spine, [service], time="at").to_arrow().to_pylist()
+    online = session.online(service, spine.select(names).to_pylist())
+    for row, vector in zip(offline, online, strict=True):
+        assert vector.values == {name: row[name] for name in vector.values}
+
+
+def test_raw_personal_data_are_refused_with_the_rule(store: FeatureStore) -> None:
+    with pytest.raises(GuardError, match=r"policies/privacy\.yaml"):
+        store.sql("SELECT customer_id, name FROM customers")
+
+
+def test_no_published_text_is_a_personal_value(project: Project, store: FeatureStore, data: DemoData) -> None:
+    raw = personal_values(data)
+    for name, view in project.compiled.views.items():
+        if view.materialize is None:
+            continue
+        texts = [column.name for column in view.schema.columns if column.type.kind == "string"]
+        for row in published(project, name, texts):
+            assert raw.isdisjoint(row.values()), f"a personal value in view '{name}'"
+
+
+def test_a_card_number_may_be_given_as_it_is(store: FeatureStore, data: DemoData) -> None:
+    number = next(iter(raw_cards(data)))
+    spine = pa.table({"card_number": [number], "at": [data.end]})
+    rows = store.training_set(spine, ["card_profile:status"], time="at").to_arrow().to_pylist()
+    assert rows[0]["card_number"].startswith("tok_payment_card_v1_")
+    assert rows[0]["card_profile__status"] in {"active", "blocked", "expired"}
+    assert rows[0]["at"] == data.end.replace(tzinfo=UTC)
+
+
+def payments_of(data: DemoData, store: FeatureStore, card: str, at: datetime) -> list[dict[str, Any]]:
+    """What was known at ``at`` of one card's payments: of each the newest version, refunds left out."""
+    columns = ["transaction_id", "event_time", "ingested_at", "card_number", "amount", "status", "is_refund"]
+    newest: dict[int, dict[str, Any]] = {}
+    events = pq.read_table(data.folder / TRANSACTIONS.name, columns=columns).to_pylist()
+    for event in sorted(events, key=lambda event: (event["ingested_at"], event["event_time"])):
+        if event["ingested_at"] <= at:
+            newest[event["transaction_id"]] = event
+    numbers = {event["card_number"] for event in events}
+    number = next(number for number in numbers if store.project.tokens.token("payment_card", number) == card)
+    return [event for event in newest.values() if event["card_number"] == number and not event["is_refund"]]
+
+
+def raw_cards(data: DemoData) -> set[str]:
+    return set(pq.read_table(data.folder / "cards", columns=["card_number"])["card_number"].to_pylist())
+
+
+def personal_values(data: DemoData) -> set[str]:
+    """Every value of every personal text column of the sources."""
+    found: set[str] = set()
+    for table in TABLES:
+        for column in table.columns:
+            if column.pii is not None and column.type == "string":
+                values = pq.read_table(data.folder / table.name, columns=[column.name])[column.name]
+                found |= {value for value in values.unique().to_pylist() if value is not None}
+    return found
+
+
+def published(project: Project, view: str, columns: list[str]) -> Iterator[dict[str, Any]]:
+    """Rows of a view as its offline store holds them."""
+    offline = project.registry.views[view].spec.storage.offline
+    assert offline is not None
+    warehouse, table = project.warehouse(offline), table_of(view)
+    binding = warehouse.binding(table)
+    assert binding is not None
+    listed = ", ".join(f'"{name}"' for name in columns) or "1 AS one"
+    query = Query(f'SELECT {listed} FROM "features"."{view}"', warehouse.engine, tables={table: binding})
+    for batch in warehouse.read(query):
+        yield from batch.to_pylist()
