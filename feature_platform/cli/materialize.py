@@ -18,7 +18,7 @@ from feature_platform.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from feature_platform.orchestration.report import AssetReport, RunEvent, RunReport
+    from feature_platform.orchestration.report import AssetReport, RunEvent, RunReport, Status
 
 
 def materialize(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
@@ -80,7 +80,7 @@ def for_people(report: RunReport) -> Iterator[RenderableType]:
     from rich.table import Table
     from rich.text import Text
 
-    styles = {"published": "green", "up_to_date": "dim", "failed": "bold red", "blocked": "yellow"}
+    styles: dict[Status, str] = {"published": "green", "up_to_date": "dim", "failed": "bold red", "blocked": "yellow"}
     table = Table("asset", "status", "rows", "checks", "time", box=None, pad_edge=False, header_style="bold")
     table.columns[2].justify = table.columns[4].justify = "right"
     for asset in report.assets:
@@ -94,11 +94,7 @@ def for_people(report: RunReport) -> Iterator[RenderableType]:
             if not check.passed:
                 facts = ", ".join(f"{name}={value}" for name, value in check.metadata.items())
                 yield Text(f"  {check.name}: {check.description}", style="red").append(f" ({facts})", style="dim")
-    counts = ", ".join(
-        f"{len(report.of(status))} {status.replace('_', ' ')}"
-        for status in styles
-        if report.of(status)  # type: ignore[arg-type]
-    )
+    counts = ", ".join(f"{len(report.of(status))} {status.replace('_', ' ')}" for status in styles if report.of(status))
     yield f"{counts or 'nothing to do'} in {report.seconds:.1f} s"
 
 

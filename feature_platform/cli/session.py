@@ -55,7 +55,7 @@ def opened(screen: Screen, folder: Path | None, profile: str | None) -> Iterator
 
 @contextmanager
 def connected(
-    screen: Screen, folder: Path | None, profile: str | None, purpose: str | None, role: str
+    screen: Screen, folder: Path | None, profile: str | None, purpose: str, role: str
 ) -> Iterator[FeatureStore]:
     """The same as :func:`opened`, as a session of the SDK."""
     from feature_platform.sdk.client import FeatureStore

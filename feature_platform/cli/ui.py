@@ -61,11 +61,11 @@ def ui(
 
 
 def _port(host: str, wanted: int | None) -> int:
-    if wanted is not None:
-        if not _is_free(host, wanted):
-            raise UsageError(BAD_VALUE.problem(f"port {wanted} is in use", mend="give another one, or none"))
-        return wanted
-    return next(port for port in (*range(USUAL_PORT, USUAL_PORT + 100), 0) if _is_free(host, port))
+    candidates = [wanted] if wanted is not None else list(range(USUAL_PORT, USUAL_PORT + 100))
+    for port in candidates:
+        if _is_free(host, port):
+            return port
+    raise UsageError(BAD_VALUE.problem(f"port {candidates[0]} is in use on {host}", mend="give a free one with --port"))
 
 
 def _is_free(host: str, port: int) -> bool:

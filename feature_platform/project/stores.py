@@ -61,7 +61,7 @@ def open_warehouse(name: str, spec: StoreSpec, context: StoreContext) -> Warehou
                 setups=(context.session,),
             )
         case PostgresStore():
-            from feature_platform.stores.postgres import PostgresWarehouse
+            from feature_platform.stores.postgres_warehouse import PostgresWarehouse
 
             return PostgresWarehouse(
                 name, _postgres_url(spec, context), schema_prefix=spec.schema_prefix, setups=(context.session,)

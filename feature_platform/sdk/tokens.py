@@ -25,7 +25,8 @@ def key_token(keys: TokenKeys, classification: str, value: Any, kind: DataType) 
     if isinstance(value, str) and re.fullmatch(token_pattern(classification), value):
         return value
     try:
-        return keys.token(classification, as_type(value, kind))
+        made: str = keys.token(classification, as_type(value, kind))
+        return made
     except GovernanceError:
         raise ValueError(f"this is no {classification}") from None
 
