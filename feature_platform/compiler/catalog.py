@@ -1,0 +1,92 @@
+"""What a query can see: sources and feature views with typed, classified, labelled columns, and the policies over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from feature_platform.governance.labels import CLEAN, Labels
+from feature_platform.governance.policies import PolicyBook
+from feature_platform.registry.graph import Registry, TableRef
+from feature_platform.compiler.plan import CompiledView
+from feature_platform.types import DataType
+
+
+def nothing_personal(_name: str) -> str | None:
+    """Suspects no column."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogColumn:
+    """A column of a table. Sources classify, views label: never both."""
+
+    name: str
+    type: DataType
+    classification: str | None = None
+    """Of a source's column: what it holds; ``none`` for "looked at, not personal"; None for unclassified."""
+    labels: Labels = CLEAN
+    """Of a view's column: what its values carry."""
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class CatalogTable:
+    """A source, or the published rows of a view."""
+
+    ref: TableRef
+    columns: tuple[CatalogColumn, ...]
+    purposes: tuple[str, ...] | None = None
+    """Of a view: what it may be used for, all that it is built on included. None: no limit."""
+
+    @cached_property
+    def by_name(self) -> Mapping[str, CatalogColumn]:
+        """Columns by lower-case name: engines compare names without regard to case."""
+        return {column.name.lower(): column for column in self.columns}
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """Everything that a query may name. ``tables`` is keyed by lower-case name."""
+
+    tables: Mapping[str, CatalogTable]
+    policies: PolicyBook = field(default_factory=lambda: PolicyBook(()))
+    strict_pii: bool = True
+    suspect: Callable[[str], str | None] = nothing_personal
+    """The classification that a column's name suggests, if it looks personal."""
+
+
+def catalog_of(registry: Registry, compiled: Mapping[str, CompiledView], *, policies: PolicyBook | None = None) -> Catalog:
+    """All sources, and those views of ``compiled`` whose rows are published (derived views have none)."""
+    tables = {name.lower(): source_table(registry, name) for name in registry.sources}
+    for name, view in compiled.items():
+        if view.materialize is not None:
+            tables[name.lower()] = view_table(view, purposes_at_distance(registry, name))
+    book = PolicyBook.of(registry) if policies is None else policies
+    return Catalog(tables, book, registry.platform.strict_pii)
+
+
+def source_table(registry: Registry, name: str) -> CatalogTable:
+    """A source as it was declared."""
+    columns = registry.sources[name].spec.columns.items()
+    return CatalogTable(
+        TableRef("source", name),
+        tuple(CatalogColumn(column, spec.type, spec.pii, description=spec.description) for column, spec in columns),
+    )
+
+
+def view_table(view: CompiledView, purposes: tuple[str, ...] | None = None) -> CatalogTable:
+    """The published rows of a view: keys, ``event_time``, ``available_at``, features, with their labels."""
+    assert view.materialize is not None, f"{view.name} has no published rows"
+    columns = tuple(
+        CatalogColumn(column.name, column.type, labels=column.labels, description=column.description)
+        for column in view.materialize.columns
+    )
+    return CatalogTable(TableRef("view", view.name), columns, purposes)
+
+
+def purposes_at_distance(registry: Registry, view: str) -> tuple[str, ...]:
+    """Purposes that a view and everything it is built on may be used for."""
+    upstream = [set(registry.views[name].purposes) for name in registry.upstream(view)]
+    return tuple(name for name in registry.views[view].purposes if all(name in purposes for purposes in upstream))

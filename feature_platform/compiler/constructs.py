@@ -1,0 +1,259 @@
+"""The closed list of constructs: which nodes a query may be made of, and with which parts.
+
+Whatever is not listed here, or in the function catalogue, is refused: opaque commands, dialect specialities whose meaning differs between
+engines, and anything that a later version of the parser may come to understand.
+
+>>> from feature_platform.compiler.parse import Places, parse_query
+>>> report = Report(Places(None, None))
+>>> check_constructs(parse_query("SELECT a FROM t WHERE a ILIKE 'x'").tree, report)
+>>> report.problems[0].code
+'FP-SQL-003'
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlglot import exp
+
+from feature_platform.compiler.codes import ARGUMENTS, CONSTRUCT, UNKNOWN_FUNCTION
+from feature_platform.compiler.functions.catalogue import FUNCTION_NODES, call_of, function_named, known_names, written_name
+from feature_platform.compiler.functions.refused import refusal_of
+from feature_platform.compiler.report import Report
+from feature_platform.errors import did_you_mean
+from feature_platform.governance.transforms import TRANSFORMS
+
+_BINARY: Final = frozenset({"this", "expression"})
+
+ALLOWED: Final[dict[type[exp.Expr], frozenset[str]]] = {
+    exp.Select: frozenset(
+        "expressions distinct from_ joins where group having qualify order limit offset with_".split()
+    ),
+    exp.Union: frozenset("this expression distinct with_ order limit offset".split()),
+    exp.Except: frozenset("this expression distinct with_ order limit offset".split()),
+    exp.Intersect: frozenset("this expression distinct with_ order limit offset".split()),
+    exp.Subquery: frozenset({"this", "alias"}),
+    exp.With: frozenset({"expressions"}),
+    exp.CTE: frozenset({"this", "alias"}),
+    exp.TableAlias: frozenset({"this", "columns"}),
+    exp.From: frozenset({"this"}),
+    exp.Table: frozenset({"this", "alias"}),
+    exp.Join: frozenset({"this", "side", "kind", "on", "using"}),
+    exp.Where: frozenset({"this"}),
+    exp.Group: frozenset({"expressions", "all"}),
+    exp.Having: frozenset({"this"}),
+    exp.Qualify: frozenset({"this"}),
+    exp.Order: frozenset({"this", "expressions"}),
+    exp.Ordered: frozenset({"this", "desc", "nulls_first"}),
+    exp.Limit: frozenset({"expression"}),
+    exp.Offset: frozenset({"expression"}),
+    exp.Distinct: frozenset({"expressions"}),
+    exp.Star: frozenset({"except_", "replace"}),
+    exp.Alias: frozenset({"this", "alias"}),
+    exp.Column: frozenset({"this", "table"}),
+    exp.Identifier: frozenset({"this", "quoted"}),
+    exp.Literal: frozenset({"this", "is_string"}),
+    exp.Boolean: frozenset({"this"}),
+    exp.Null: frozenset(),
+    exp.Paren: frozenset({"this"}),
+    exp.And: _BINARY,
+    exp.Or: _BINARY,
+    exp.Not: frozenset({"this"}),
+    exp.EQ: _BINARY,
+    exp.NEQ: _BINARY,
+    exp.LT: _BINARY,
+    exp.LTE: _BINARY,
+    exp.GT: _BINARY,
+    exp.GTE: _BINARY,
+    exp.NullSafeEQ: _BINARY,
+    exp.NullSafeNEQ: _BINARY,
+    exp.Is: _BINARY,
+    exp.Between: frozenset({"this", "low", "high"}),
+    exp.In: frozenset({"this", "expressions", "query"}),
+    exp.Like: _BINARY | {"negate"},
+    exp.Escape: _BINARY,
+    exp.Exists: frozenset({"this"}),
+    exp.Case: frozenset({"this", "ifs", "default"}),
+    exp.If: frozenset({"this", "true", "false"}),
+    exp.Add: _BINARY,
+    exp.Sub: _BINARY,
+    exp.Mul: _BINARY,
+    exp.Div: _BINARY | {"typed", "safe"},
+    exp.IntDiv: _BINARY,
+    exp.Neg: frozenset({"this"}),
+    exp.Cast: frozenset({"this", "to"}),
+    exp.TryCast: frozenset({"this", "to", "safe"}),
+    exp.DataType: frozenset({"this", "expressions", "nested"}),
+    exp.DataTypeParam: frozenset({"this"}),
+    exp.Interval: frozenset({"this", "unit"}),
+    exp.Var: frozenset({"this"}),
+    exp.Window: frozenset({"this", "partition_by", "order", "spec", "over"}),
+    exp.WindowSpec: frozenset({"kind", "start", "start_side", "end", "end_side"}),
+    exp.Filter: _BINARY,
+}
+"""Node classes with the parts that they may have."""
+
+_MENDS: Final[dict[type[exp.Expr], tuple[str, str]]] = {
+    exp.ILike: ("ILIKE", "write lower(text) LIKE 'pattern'"),
+    exp.RegexpILike: ("a regular expression without regard to case", "write regexp_matches(lower(text), 'pattern')"),
+    exp.SimilarTo: ("SIMILAR TO", "use regexp_full_match(text, 'pattern')"),
+    exp.Glob: ("GLOB", "use LIKE or regexp_matches"),
+    exp.AtTimeZone: ("AT TIME ZONE", "leave it out: every timestamp is UTC"),
+    exp.Collate: ("COLLATE", "leave it out: texts compare by code point everywhere"),
+    exp.Pivot: ("PIVOT and UNPIVOT", "write one CASE per column"),
+    exp.TableSample: ("TABLESAMPLE", "leave it out: a sample is another one each time"),
+    exp.Lateral: ("LATERAL", "join a subquery, or use a window function"),
+    exp.Unnest: ("UNNEST", "model the elements as rows of a source"),
+    exp.Values: ("VALUES as a table", "use CASE, or declare a source"),
+    exp.Any: ("= ANY", "use IN (SELECT ...)"),
+    exp.All: ("a comparison with ALL", "compare with max or min of the subquery"),
+    exp.Tuple: ("a row value", "compare the columns one by one"),
+    exp.Columns: ("COLUMNS(...)", "name the columns"),
+    exp.PositionalColumn: ("a column by position", "name the column"),
+    exp.Struct: ("a struct", "name the columns one by one"),
+    exp.Lambda: ("a lambda", "use the functions of the catalogue"),
+    exp.Comprehension: ("a list comprehension", "use the functions of the catalogue"),
+    exp.JSONExtract: ("access into JSON", "declare the fields as columns of the source"),
+    exp.JSONExtractScalar: ("access into JSON", "declare the fields as columns of the source"),
+    exp.Dot: ("a field of a struct, or a function of a schema", "declare the field as a column of the source"),
+    exp.Bracket: ("access into an array by position", "use list_contains or array_length"),
+    exp.Placeholder: ("a parameter", "write the value; the platform adds the parameters of a run itself"),
+    exp.Parameter: ("a parameter", "write the value; the platform adds the parameters of a run itself"),
+    exp.IgnoreNulls: ("IGNORE NULLS", "filter the NULLs out in a subquery first"),
+    exp.RespectNulls: ("RESPECT NULLS", "leave it out; it is the default"),
+    exp.WithinGroup: ("WITHIN GROUP", "use quantile_cont(x, share)"),
+    exp.BitwiseAnd: ("bitwise arithmetic", "use numbers and comparisons"),
+    exp.ByteString: ("an escape string", "write a plain text in single quotes"),
+    exp.RawString: ("a text in dollar signs", "write a plain text in single quotes"),
+    exp.HexString: ("a hexadecimal literal", "write a plain text or number"),
+    exp.Rollup: ("ROLLUP", "use UNION ALL of several GROUP BY"),
+    exp.Cube: ("CUBE", "use UNION ALL of several GROUP BY"),
+    exp.GroupingSets: ("GROUPING SETS", "use UNION ALL of several GROUP BY"),
+    exp.Command: ("a command", "write one SELECT"),
+    exp.Into: ("SELECT INTO", "leave it out: the platform stores the rows"),
+    exp.Lock: ("FOR UPDATE", "leave it out"),
+}
+
+_PART_MENDS: Final[dict[tuple[type[exp.Expr], str], tuple[str, str]]] = {
+    (exp.Distinct, "on"): ("DISTINCT ON", "use QUALIFY row_number() OVER (PARTITION BY ... ORDER BY ...) = 1"),
+    (exp.Join, "method"): ("ASOF, NATURAL and POSITIONAL joins", "write JOIN ... ON with the condition spelled out"),
+    (exp.Join, "match_condition"): ("ASOF joins", "write JOIN ... ON with the condition spelled out"),
+    (exp.With, "recursive"): ("WITH RECURSIVE", "leave out RECURSIVE: queries here do not recurse"),
+    (exp.CTE, "materialized"): ("MATERIALIZED", "leave it out: the engine decides"),
+    (exp.Table, "db"): ("a table with a schema", "name the source or view alone"),
+    (exp.Table, "catalog"): ("a table with a schema", "name the source or view alone"),
+    (exp.Table, "joins"): ("a join in parentheses", "write the joins one after the other"),
+    (exp.Table, "sample"): ("TABLESAMPLE", "leave it out: a sample is another one each time"),
+    (exp.Table, "pivots"): ("PIVOT and UNPIVOT", "write one CASE per column"),
+    (exp.Subquery, "pivots"): ("PIVOT and UNPIVOT", "write one CASE per column"),
+    (exp.Subquery, "sample"): ("TABLESAMPLE", "leave it out: a sample is another one each time"),
+    (exp.Select, "sample"): ("USING SAMPLE", "leave it out: a sample is another one each time"),
+    (exp.Select, "windows"): ("a window by name", "write the window inside OVER (...)"),
+    (exp.Select, "laterals"): ("LATERAL", "join a subquery, or use a window function"),
+    (exp.Window, "alias"): ("a window by name", "write the window inside OVER (...)"),
+    (exp.WindowSpec, "exclude"): ("EXCLUDE in a frame", "end the frame at 1 PRECEDING or 1 MICROSECOND PRECEDING"),
+    (exp.Column, "db"): ("a field of a struct", "declare the field as a column of the source"),
+    (exp.Group, "grouping_sets"): ("GROUPING SETS", "use UNION ALL of several GROUP BY"),
+    (exp.Group, "rollup"): ("ROLLUP", "use UNION ALL of several GROUP BY"),
+    (exp.Group, "cube"): ("CUBE", "use UNION ALL of several GROUP BY"),
+    (exp.Union, "by_name"): ("UNION BY NAME", "name the columns in the same order"),
+    (exp.Star, "rename"): ("RENAME in a star", "name the columns with AS"),
+    (exp.Between, "symmetric"): ("BETWEEN SYMMETRIC", "order the bounds with least and greatest"),
+    (exp.In, "unnest"): ("IN UNNEST", "use list_contains(list, x)"),
+    (exp.In, "field"): ("IN with a column", "use list_contains(list, x)"),
+}
+
+
+def check_constructs(tree: exp.Expr, report: Report) -> None:
+    """Notes every node and every part of a node that is not on the list; looks no deeper below such a node."""
+    stack = [tree]
+    while stack:
+        node = stack.pop()
+        if _check_node(node, report):
+            stack.extend(reversed(list(node.iter_expressions())))
+
+
+def _check_node(node: exp.Expr, report: Report) -> bool:
+    kind = type(node)
+    parts = ALLOWED.get(kind)
+    if parts is None:
+        return _check_call(node, report)
+    fine = True
+    for part, value in node.args.items():
+        if part not in parts and value:
+            what, mend = _PART_MENDS.get((kind, part), (f"{kind.__name__.upper()} with {part.strip('_').upper()}", "leave it out"))
+            report.add(CONSTRUCT, node, f"not part of the dialect: {what}", mend)
+            fine = False
+    return fine and _check_traps(node, report)
+
+
+def _check_call(node: exp.Expr, report: Report) -> bool:
+    kind = type(node)
+    if kind in FUNCTION_NODES:
+        if call_of(node) is not None:
+            return True
+        name = written_name(node)
+        function = function_named(name)
+        forms = " or ".join(f"{name}({signature.text})" for signature in function.signatures[:3]) if function else name
+        report.add(ARGUMENTS, node, f"{name} is not called in a form that the dialect has", f"write {forms}")
+        return False
+    if isinstance(node, exp.IgnoreNulls) and isinstance(node.this, exp.AnyValue):
+        node = node.this  # any_value skips NULLs, which the parser spells out
+        kind = type(node)
+    name = written_name(node)
+    if isinstance(node, exp.Anonymous) and (name in TRANSFORMS or call_of(node) is not None):
+        return True
+    refused = refusal_of(node, name)
+    if refused is not None:
+        report.add(refused.code, node, f"{name} is not offered: {refused.why}", refused.mend)
+    elif kind in _MENDS:
+        what, mend = _MENDS[kind]
+        report.add(CONSTRUCT, node, f"not part of the dialect: {what}", mend)
+    elif isinstance(node, exp.Func):
+        report.add(
+            UNKNOWN_FUNCTION,
+            node,
+            f"there is no function '{name}' in the catalogue.{did_you_mean(name, (*known_names(), *TRANSFORMS))}",
+            "use a function of docs/reference/functions.md",
+        )
+    else:
+        report.add(CONSTRUCT, node, f"not part of the dialect: {kind.__name__}", "say it in another way")
+    return False
+
+
+def _check_traps(node: exp.Expr, report: Report) -> bool:
+    """What parses, but as something else than the author or an engine takes it for."""
+    match node:
+        case exp.Alias() if _is_glued_number(node):
+            report.add(CONSTRUCT, node, "a number runs into a name", "put a space or AS between, or write the number in digits")
+            return False
+        case exp.Subquery() if not isinstance(node.this, exp.Query):
+            report.add(CONSTRUCT, node, "not part of the dialect: a join in parentheses", "write the joins one after the other")
+            return False
+        case exp.Table() if not isinstance(node.this, exp.Identifier):
+            return _check_table_function(node, report)
+        case exp.Join() if node.args.get("kind") not in (None, "", "INNER", "OUTER", "CROSS"):
+            kind = node.args["kind"]
+            report.add(CONSTRUCT, node, f"not part of the dialect: {kind} JOIN", "use EXISTS, NOT EXISTS, or JOIN ... ON")
+            return False
+        case exp.Cast() if node.args.get("format"):
+            return False
+    return True
+
+
+def _check_table_function(node: exp.Table, report: Report) -> bool:
+    call = node.this
+    name = written_name(call) if isinstance(call, exp.Expr) else str(call)
+    refused = refusal_of(call, name)
+    why, mend = (refused.why, refused.mend) if refused else ("a query reads sources and views by name", "name a source or view")
+    report.add(UNKNOWN_FUNCTION, node, f"the table function {name} is not offered: {why}", mend)
+    return False
+
+
+def _is_glued_number(node: exp.Alias) -> bool:
+    # The parser reads 0x1F as the number 0 with the name x1F.
+    literal, name = node.this, node.args.get("alias")
+    if not isinstance(literal, exp.Literal) or literal.is_string or not isinstance(name, exp.Identifier):
+        return False
+    end, start = literal.meta_get("end"), name.meta_get("start")
+    return end is not None and start is not None and start == end + 1

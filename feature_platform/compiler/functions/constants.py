@@ -1,0 +1,187 @@
+"""Forms of arguments that have to be constants: checked while compiling, so that no engine meets a value it would take differently."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from sqlglot import exp
+
+from feature_platform.compiler.functions.model import Constant, NotFitting
+
+UNITS: Final = ("microsecond", "millisecond", "second", "minute", "hour", "day", "week", "month", "quarter", "year")
+_MICROSECONDS: Final = {
+    "microsecond": 1,
+    "millisecond": 1_000,
+    "second": 1_000_000,
+    "minute": 60_000_000,
+    "hour": 3_600_000_000,
+    "day": 86_400_000_000,
+    "week": 604_800_000_000,
+}
+_MONTHS: Final = {"month": 1, "quarter": 3, "year": 12}
+
+STRFTIME: Final = {
+    "%Y": "YYYY", "%m": "MM", "%d": "DD", "%H": "HH24", "%M": "MI", "%S": "SS", "%f": "US", "%j": "DDD", "%G": "IYYY", "%V": "IW",
+    "%u": "ID", "%y": "YY",
+}  # fmt: skip
+"""Format codes that mean the same in DuckDB and, in its own letters, in PostgreSQL."""
+
+
+def whole(least: int = -(2**31), most: int = 2**31 - 1, *, but: int | None = None) -> Constant:
+    """A whole number between bounds."""
+
+    def check(argument: exp.Expr) -> exp.Expr:
+        value = whole_value(argument)
+        if value is None or not least <= value <= most or value == but:
+            bounds = f"from {least}" if most == 2**31 - 1 else f"from {least} to {most}"
+            if least == -(2**31):
+                bounds = f"other than {but}" if but is not None else ""
+            raise NotFitting(f"a whole number {bounds} written as a constant".replace("  ", " "))
+        return argument
+
+    return check
+
+
+def fraction(argument: exp.Expr) -> exp.Expr:
+    """A number from 0 to 1."""
+    if isinstance(argument, exp.Literal) and not argument.is_string and 0 <= float(argument.name) <= 1:
+        return argument
+    raise NotFitting("a number from 0 to 1 written as a constant")
+
+
+def power_of_ten(argument: exp.Expr) -> exp.Expr:
+    """A number of digits; gives the power of ten as a double."""
+    return exp.Literal.number(f"1e{whole(0, 15)(argument).name}")
+
+
+def text(argument: exp.Expr) -> exp.Expr:
+    """A text that is not empty."""
+    if isinstance(argument, exp.Literal) and argument.is_string and argument.name:
+        return argument
+    raise NotFitting("a text that is not empty, written as a constant")
+
+
+def one_unit(*units: str) -> Constant:
+    """A unit of time, as text or bare word; gives it as lower-case text."""
+
+    def check(argument: exp.Expr) -> exp.Expr:
+        name = argument.name.lower().removesuffix("s") if argument.name.lower() != "dow" else "dow"
+        if isinstance(argument, exp.Literal | exp.Var | exp.Column) and name in units:
+            return exp.Literal.string(name)
+        raise NotFitting(f"one of {', '.join(units)}")
+
+    return check
+
+
+def strftime(argument: exp.Expr) -> exp.Expr:
+    """A format of known codes and plain punctuation."""
+    if isinstance(argument, exp.Literal) and argument.is_string:
+        rest = re.sub("%[A-Za-z]", lambda found: "" if found[0] in STRFTIME else "%", argument.name)
+        if not re.search('[%"\\\\A-Za-z]', rest):
+            return argument
+    raise NotFitting(f"a constant format of {' '.join(STRFTIME)} and punctuation")
+
+
+def to_char_format(strftime_format: str) -> str:
+    """PostgreSQL's ``to_char`` format for a checked strftime format."""
+    parts = re.split("(%[A-Za-z])", strftime_format)
+    return "".join(STRFTIME.get(part, f'"{part}"' if part else "") for part in parts)
+
+
+_CLASS: Final = r"\[\^?(?:[A-Za-z0-9 _@.,:;/#&=+!?'\"<>~%$*(){}|-]|\\[\\\]\[^.-])+\]"
+_ATOM: Final = rf"(?:{_CLASS}|\\[dws.\\+*?()\[\]{{}}|^$/-]|[^\\\[\]{{}}()*+?|^$.\x00-\x1f]|\.|\^|\$)"
+_TOKEN: Final = re.compile(rf"{_ATOM}|\(\?:|\(|\)|\||[*+?]|\{{\d{{1,3}}(?:,\d{{0,3}})?\}}")
+_SPELLED: Final = {r"\d": "[0-9]", r"\w": "[A-Za-z0-9_]", r"\s": "[ \t\n\r\f\v]"}
+
+
+def regex(argument: exp.Expr) -> exp.Expr:
+    """A regular expression of the part that RE2 and PostgreSQL read alike; gives it with ASCII classes and ``.`` spelled out.
+
+    Literals, ``.``, ``[...]`` of ASCII characters, ``^ $ | ( ) (?: )``, ``* + ? {m,n}``, ``\\d \\w \\s`` and escaped punctuation.
+    """
+    form = "a constant regular expression of literals, [...], . ^ $ | ( ) * + ? {m,n} \\d \\w \\s and escaped punctuation"
+    if not (isinstance(argument, exp.Literal) and argument.is_string and argument.name):
+        raise NotFitting(form)
+    pattern, spelled, position, after_repeat = argument.name, [], 0, True
+    while position < len(pattern):
+        found = _TOKEN.match(pattern, position)
+        if found is None:
+            raise NotFitting(form)
+        token = found[0]
+        repeats = token[0] in "*+?{" and len(token) != 1 or token in "*+?"
+        if repeats and after_repeat:  # lazy and possessive forms, or nothing to repeat
+            raise NotFitting(form)
+        after_repeat = repeats or token in ("(", "(?:", "|", "^")
+        spelled.append(_SPELLED.get(token, "[^\n]" if token == "." else token))
+        position = found.end()
+    result = "".join(spelled)
+    try:
+        re.compile(result)
+    except re.error:
+        raise NotFitting(form) from None
+    return exp.Literal.string(result)
+
+
+def whole_regex(argument: exp.Expr) -> exp.Expr:
+    """The same, anchored at both ends."""
+    return exp.Literal.string(f"^(?:{regex(argument).name})$")
+
+
+def short_interval(argument: exp.Expr) -> exp.Expr:
+    """A positive interval without months."""
+    parts = interval_parts(argument)
+    if parts is None or parts[0] or parts[1] <= 0:
+        raise NotFitting("a positive interval of seconds, minutes, hours, days or weeks, such as INTERVAL 15 MINUTES")
+    return interval(argument)
+
+
+def interval(argument: exp.Expr) -> exp.Expr:
+    """A constant interval of months or of smaller units, not of both; gives it as a number of months or of one smaller unit."""
+    parts = interval_parts(argument)
+    if parts is None or (parts[0] and parts[1]):
+        raise NotFitting("a constant interval in one unit, such as INTERVAL 7 DAYS or INTERVAL '3' MONTH")
+    months, microseconds = parts
+    if months:
+        amount, unit = months, "MONTH"
+    else:
+        unit, size = next(
+            (name, size)
+            for name, size in sorted(_MICROSECONDS.items(), key=lambda item: -item[1])
+            if name != "week" and microseconds % size == 0
+        )
+        amount = microseconds // size
+    return exp.Interval(this=exp.Literal.string(str(amount)), unit=exp.var(unit.upper()))
+
+
+def interval_parts(argument: exp.Expr) -> tuple[int, int] | None:
+    """(months, microseconds) of ``INTERVAL 3 DAYS``, ``INTERVAL '3' DAY`` or ``INTERVAL '3 days'``; None if it is another form."""
+    if not isinstance(argument, exp.Interval) or not isinstance(argument.this, exp.Literal):
+        return None
+    unit = argument.args.get("unit")
+    words = argument.this.name.split() + ([unit.name] if isinstance(unit, exp.Var) else [])
+    if len(words) % 2 or not words:
+        return None
+    months = microseconds = 0
+    for amount, name in zip(words[::2], words[1::2], strict=True):
+        singular = name.lower().removesuffix("s")
+        if not re.fullmatch(r"-?\d{1,9}", amount):
+            return None
+        if singular in _MICROSECONDS:
+            microseconds += int(amount) * _MICROSECONDS[singular]
+        elif singular in _MONTHS:
+            months += int(amount) * _MONTHS[singular]
+        else:
+            return None
+    return months, microseconds
+
+
+def whole_value(argument: exp.Expr) -> int | None:
+    """The value of a whole-number constant, or None."""
+    sign = 1
+    while isinstance(argument, exp.Neg | exp.Paren):
+        sign *= -1 if isinstance(argument, exp.Neg) else 1
+        argument = argument.this
+    if isinstance(argument, exp.Literal) and not argument.is_string and argument.name.isdigit():
+        return sign * int(argument.name)
+    return None

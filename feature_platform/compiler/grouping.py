@@ -1,0 +1,126 @@
+"""GROUP BY → plain expressions, and whether aggregates stand where they may.
+
+``SELECT a, sum(b) FROM t GROUP BY ALL`` and ``GROUP BY 1`` become ``GROUP BY t.a``.
+"""
+
+from __future__ import annotations
+
+from sqlglot import exp
+
+from feature_platform.compiler.codes import GROUPING, UNKNOWN_COLUMN
+from feature_platform.compiler.functions.constants import whole_value
+from feature_platform.compiler.names import Resolution, Resolver
+from feature_platform.compiler.report import Report
+from feature_platform.compiler.scopes import aggregates_in, from_items, is_aggregate, windows_in
+
+
+def resolve_groups(select: exp.Select, resolve: Resolver, state: Resolution) -> None:
+    """Resolves GROUP BY of a select whose projections are resolved."""
+    group = select.args.get("group")
+    if group is None:
+        return
+    projections = select.expressions
+    if group.args.get("all"):
+        keys = [projection.this.copy() for projection in projections if not any(aggregates_in(projection.this))]
+        group.set("all", None)
+        group.set("expressions", keys)
+    else:
+        for key in list(group.expressions):
+            _resolve_key(key, select, resolve, state)
+    keys = [_unwrapped(key) for key in group.expressions]
+    kept = [key for key in keys if not _is_constant(key)]
+    if keys and not kept:
+        state.report.add(GROUPING, group, "grouping by constants alone", "leave out GROUP BY, or group by a column")
+    if kept:
+        group.set("expressions", kept)
+    elif not keys:
+        select.set("group", None)
+
+
+def check_aggregation(select: exp.Select, own: set[str], report: Report) -> None:
+    """Aggregates and windows in their places; beside them only grouped columns. ``own`` are the aliases of the select's tables."""
+    _check_places(select, report)
+    group = select.args.get("group")
+    parts = [*select.expressions, *(select.args[part] for part in ("having", "qualify", "order") if select.args.get(part))]
+    aggregated = group is not None or any(True for part in parts for _ in aggregates_in(part))
+    if not aggregated:
+        if select.args.get("having") is not None:
+            report.add(GROUPING, select.args["having"], "HAVING without aggregation", "use WHERE, or QUALIFY for window functions")
+        return
+    keys = set(group.expressions) if group is not None else set()
+    for part in parts:
+        _check_grouped(part, keys, own, report)
+
+
+def _resolve_key(key: exp.Expr, select: exp.Select, resolve: Resolver, state: Resolution) -> None:
+    ordinal = whole_value(key)
+    if ordinal is None:
+        resolve(key)
+        return
+    if 1 <= ordinal <= len(select.expressions):
+        key.replace(select.expressions[ordinal - 1].this.copy())
+    else:
+        state.report.add(
+            UNKNOWN_COLUMN, key, f"there is no column number {ordinal}", f"the SELECT has {len(select.expressions)} columns"
+        )
+
+
+def _check_places(select: exp.Select, report: Report) -> None:
+    places = [("WHERE", select.args.get("where")), ("GROUP BY", select.args.get("group"))]
+    places += [("ON", join.args.get("on")) for _, join in from_items(select) if join is not None]
+    for name, clause in places:
+        if clause is None:
+            continue
+        for call in aggregates_in(clause):
+            report.add(GROUPING, call, f"an aggregate has no place in {name}", "use HAVING, or aggregate in a CTE first")
+        for call in windows_in(clause):
+            report.add(GROUPING, call, f"a window function has no place in {name}", "use QUALIFY, or compute it in a CTE first")
+    having = select.args.get("having")
+    for call in windows_in(having) if having is not None else ():
+        report.add(GROUPING, call, "a window function has no place in HAVING", "use QUALIFY")
+    for projection in select.expressions:
+        _check_nesting(projection, report)
+
+
+def _check_nesting(node: exp.Expr, report: Report) -> None:
+    for call in aggregates_in(node):
+        if any(True for child in call.iter_expressions() for _ in aggregates_in(child)):
+            report.add(GROUPING, call, "an aggregate inside an aggregate", "aggregate in a CTE first")
+        if any(True for child in call.iter_expressions() for _ in windows_in(child)):
+            report.add(GROUPING, call, "a window function inside an aggregate", "compute it in a CTE first")
+    for window in windows_in(node):
+        if any(True for child in window.iter_expressions() for _ in windows_in(child)):
+            report.add(GROUPING, window, "a window function inside a window function", "compute the inner one in a CTE first")
+
+
+def _check_grouped(node: exp.Expr, keys: set[exp.Expr], own: set[str], report: Report) -> None:
+    if node in keys:
+        return
+    if isinstance(node, exp.Window):
+        inner = node.this.this if isinstance(node.this, exp.Filter) else node.this
+        for child in [*inner.iter_expressions(), *(part for part in node.iter_expressions() if part is not node.this)]:
+            _check_grouped(child, keys, own, report)
+        return
+    if isinstance(node, exp.Filter) or is_aggregate(node):
+        return
+    if isinstance(node, exp.Column):
+        if node.table in own and not node.meta_get("output"):
+            report.add(
+                GROUPING,
+                node,
+                f"'{node.name}' is neither grouped nor aggregated",
+                f"add {node.name} to GROUP BY, or aggregate it, for instance max({node.name})",
+            )
+        return
+    for child in node.iter_expressions():
+        _check_grouped(child, keys, own, report)
+
+
+def _unwrapped(node: exp.Expr) -> exp.Expr:
+    while isinstance(node, exp.Paren):
+        node = node.this
+    return node
+
+
+def _is_constant(node: exp.Expr) -> bool:
+    return not any(isinstance(part, exp.Column | exp.Query) for part in node.walk())

@@ -1,0 +1,82 @@
+"""The only entry for SQL of a user's making: text or tree → a guarded, typed query with lineage, or every reason why not.
+
+Small passes, a module each, tree in and tree out:
+
+1. :mod:`parse`: exactly one query;
+2. :mod:`constructs`: only listed constructs and functions; :mod:`round_trip`: what is written out reads back the same;
+3. :mod:`resolve`: names to declared tables and columns, stars to columns; :mod:`unqualify`: no QUALIFY;
+4. :mod:`scan`: every table becomes a guarded subquery;
+5. :mod:`lineage`: labels, DIRECT and INDIRECT columns, refusal of misused tokens;
+6. :mod:`infer`: types, and the casts that make them exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlglot import exp
+
+from feature_platform.compiler.catalog import Catalog
+from feature_platform.compiler.constructs import check_constructs
+from feature_platform.compiler.infer import infer_types
+from feature_platform.compiler.lineage import settled, trace
+from feature_platform.compiler.parse import Parsed, Places, parse_query
+from feature_platform.compiler.plan import CompiledQuery, OutputColumn
+from feature_platform.compiler.render import render
+from feature_platform.compiler.report import Report
+from feature_platform.compiler.resolve import resolve
+from feature_platform.compiler.round_trip import check_round_trip
+from feature_platform.compiler.scan import guard_scans
+from feature_platform.compiler.unqualify import unqualify
+from feature_platform.errors import Location
+from feature_platform.governance.access import Access
+from feature_platform.registry.graph import TableRef
+from feature_platform.types import ENGINES, Engine
+
+
+@dataclass(frozen=True)
+class GuardedQuery:
+    """A query that reads guarded scans only. ``tree`` is engine-neutral and is not to be changed: copy it first."""
+
+    tree: exp.Query
+    columns: tuple[OutputColumn, ...]
+    reads: tuple[TableRef, ...]
+
+    def sql(self, engine: Engine, *, pretty: bool = False) -> str:
+        """The text for ``engine``."""
+        return render(self.tree, engine, pretty=pretty)
+
+    def compiled(self) -> CompiledQuery:
+        """The query for every engine."""
+        return CompiledQuery({engine: self.sql(engine) for engine in ENGINES}, self.columns, self.reads)
+
+
+def guard(query: str | exp.Query, catalog: Catalog, access: Access, *, where: Location | None = None) -> GuardedQuery:
+    """Guards a query of a user, or one that the platform built from a user's words.
+
+    ``where`` is the place of the text's first character; problems are placed from there on. Of a tree every problem stands at ``where``.
+
+    Raises:
+        GuardError: with all problems of the first pass that found some.
+    """
+    parsed = parse_query(query, where=where) if isinstance(query, str) else Parsed(query.copy(), Places(None, where))
+    report = Report(parsed.places)
+    check_constructs(parsed.tree, report)
+    report.raise_if_any()
+    if isinstance(query, str):
+        check_round_trip(parsed.tree, report)
+        report.raise_if_any()
+    state = resolve(parsed.tree, catalog, report)
+    report.raise_if_any()
+    tree = unqualify(parsed.tree, state)
+    scans = guard_scans(tree, state, access)
+    report.raise_if_any()
+    flows = trace(tree, scans, report)
+    types = infer_types(tree, scans, report)
+    report.raise_if_any()
+    columns = []
+    for name, type_ in types.items():
+        flow = settled(flows.columns[name], flows.path)
+        columns.append(OutputColumn(name, type_, flow.labels, flow.direct, flow.indirect, flow.transforms))
+    reads = sorted({scan.table.ref for scan in scans.values()})
+    return GuardedQuery(tree, tuple(columns), tuple(reads))

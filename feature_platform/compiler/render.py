@@ -1,0 +1,291 @@
+"""A tree → the text of one engine.
+
+First the tree is lowered: every function of the catalogue becomes its template for the engine, every governed call the engine's expression, and what engines
+read differently (division, LIKE, doubles, parameters) is spelled out. What is left means the same everywhere and is written by sqlglot. A construct
+that sqlglot can't say faithfully is an error, never a guess.
+
+Rendering trusts its trees: platform SQL around a guarded tree may use constructs that authors may not. Every name is quoted. Parameters are
+``$name`` for both engines.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from typing import Final
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import ErrorLevel, UnsupportedError
+
+from feature_platform.compiler.calls import SIGNATURE
+from feature_platform.compiler.codes import UNRENDERABLE
+from feature_platform.compiler.functions import constants
+from feature_platform.compiler.functions.catalogue import FUNCTION_NODES, Call, call_of
+from feature_platform.compiler.functions.model import NotFitting, Parameter, Signature
+from feature_platform.errors import CompileError
+from feature_platform.governance.transforms import PREFIX, TRANSFORMS, render_governed
+from feature_platform.types import Engine
+
+
+
+def render(tree: exp.Expr, engine: Engine, *, pretty: bool = False) -> str:
+    """The text of ``tree`` for ``engine``; the tree stays as it is.
+
+    Raises:
+        CompileError: a construct has no faithful form there.
+    """
+    lowered = lower(tree.copy(), engine)
+    try:
+        return lowered.sql(dialect=engine, identify=True, comments=False, pretty=pretty, unsupported_level=ErrorLevel.RAISE)
+    except UnsupportedError as error:
+        raise CompileError(
+            UNRENDERABLE.problem(f"{engine} has no faithful form: {error}", mend="say it in another way")
+        ) from None
+
+
+def parameter(name: str) -> exp.Expr:
+    """A parameter of the rendered SQL, ``$name``."""
+    return exp.Placeholder(this=name)
+
+
+def lower(tree: exp.Expr, engine: Engine) -> exp.Expr:
+    """Rewrites ``tree`` in place to what ``engine`` understands; gives the root."""
+    for node in reversed(list(tree.walk())):
+        rule = _RULES.get(type(node))
+        if rule is not None:
+            new = rule(node, engine)
+        elif type(node) in FUNCTION_NODES:
+            new = _call(node, engine)
+        else:
+            continue
+        if new is not node:
+            new = _fitting(new, node.parent)
+            if node is tree:
+                tree = new
+            else:
+                node.replace(new)
+    return tree
+
+
+def _call(node: exp.Expr, engine: Engine) -> exp.Expr:
+    """A call of the catalogue, unless FILTER or OVER around it takes care of it."""
+    if isinstance(node.parent, exp.Filter | exp.Window) and node.arg_key == "this":
+        return node
+    call = call_of(node)
+    return node if call is None else _from_template(node, call, engine)
+
+
+def _anonymous(node: exp.Expr, engine: Engine) -> exp.Expr:
+    name = str(node.this).lower()
+    if name.startswith(PREFIX) and name.removeprefix(PREFIX) in TRANSFORMS:
+        return render_governed(name, node.expressions, engine)
+    return _call(node, engine)
+
+
+def _over(node: exp.Expr, engine: Engine) -> exp.Expr:
+    """FILTER and OVER belong to the aggregate inside the template: ``CAST(avg(x) FILTER (...) AS double precision)``."""
+    if isinstance(node.parent, exp.Window) and node.arg_key == "this":
+        return node  # FILTER ... OVER: the window does both
+    filtered = node.this if isinstance(node, exp.Window) and isinstance(node.this, exp.Filter) else None
+    called = filtered.this if filtered is not None else node.this
+    call = call_of(called)
+    if call is None:
+        return node
+    expression = _from_template(called, call, engine)
+    holder = exp.Paren(this=expression)  # so that the aggregate has a parent even if it is the root
+    condition = filtered.expression if filtered is not None else node.expression if isinstance(node, exp.Filter) else None
+    if condition is not None:
+        _add_filter(_core(holder), condition.this)
+    if isinstance(node, exp.Window):
+        core = _core(holder)
+        window = exp.Window(**{key: value for key, value in node.args.items() if key != "this"}, this=exp.null())
+        core.replace(window)
+        window.set("this", core)
+    inner: exp.Expr = holder.this
+    inner.pop()
+    return inner
+
+
+def _core(holder: exp.Expr) -> exp.Expr:
+    """The aggregate or window function of a template; with its FILTER if it has one."""
+    for node in holder.walk():
+        if isinstance(node, exp.Filter | exp.WithinGroup | exp.AggFunc) or type(node) in _WINDOW_FUNCTIONS:
+            return node
+    raise AssertionError(f"no aggregate in {holder.sql()}")
+
+
+def _add_filter(core: exp.Expr, condition: exp.Expr) -> None:
+    if isinstance(core, exp.Filter):
+        core.set("expression", exp.Where(this=exp.and_(core.expression.this, condition)))
+        return
+    filtered = exp.Filter(this=exp.null(), expression=exp.Where(this=condition))
+    core.replace(filtered)
+    filtered.set("this", core)
+
+
+def _from_template(node: exp.Expr, call: Call, engine: Engine) -> exp.Expr:
+    signature = _signature(node, call)
+    if signature is None:
+        return node
+    template = _template(signature.templates[engine], engine).copy()
+    given = _by_parameter(signature, call.arguments, engine)
+    holder = exp.Paren(this=template)
+    for place in list(holder.find_all(exp.Column)):
+        _fill(place, given[place.name])
+    if call.distinct or call.order:
+        core = _core(holder)
+        aggregate = core.this if isinstance(core, exp.Filter) else core
+        if call.distinct:
+            aggregate.set("this", exp.Distinct(expressions=[aggregate.this]))
+        if call.order:
+            aggregate.set("this", exp.Order(this=aggregate.this, expressions=list(call.order)))
+    inner: exp.Expr = holder.this
+    inner.pop()
+    return inner
+
+
+def _signature(node: exp.Expr, call: Call) -> Signature | None:
+    """The one that typing chose; in platform SQL, which is not typed, the plain one that takes these arguments."""
+    key = node.meta_get(SIGNATURE)
+    if key is not None:
+        return call.function.signature(key)
+    fitting = [signature for signature in call.function.signatures if _takes(signature, call.arguments)]
+    return next((signature for signature in fitting if not signature.key), fitting[0] if fitting else None)
+
+
+def _takes(signature: Signature, arguments: Sequence[exp.Expr]) -> bool:
+    if not signature.accepts_count(len(arguments)):
+        return False
+    for index, argument in enumerate(arguments):
+        constant = signature.parameter(index).constant
+        if constant is not None:
+            try:
+                constant(argument)
+            except NotFitting:
+                return False
+    return True
+
+
+def _by_parameter(signature: Signature, arguments: Sequence[exp.Expr], engine: Engine) -> Mapping[str, list[exp.Expr]]:
+    given: dict[str, list[exp.Expr]] = {}
+    for index, argument in enumerate(arguments):
+        parameter_ = signature.parameter(index)
+        given.setdefault(parameter_.name, []).append(_constant(parameter_, argument, engine))
+    return given
+
+
+def _constant(parameter_: Parameter, argument: exp.Expr, engine: Engine) -> exp.Expr:
+    if parameter_.constant is constants.strftime and engine == "postgres":
+        return exp.Literal.string(constants.to_char_format(argument.name))
+    return argument
+
+
+def _fill(place: exp.Column, given: list[exp.Expr]) -> None:
+    parent, key = place.parent, place.arg_key
+    assert parent is not None
+    values = [_fitting(value.copy(), parent) for value in given]
+    if len(values) == 1:
+        place.replace(values[0])
+    elif key == "this":
+        parent.set("this", values[0])
+        parent.set("expressions", values[1:])
+    else:
+        siblings = [part for part in parent.args[str(key)] if part is not place]
+        parent.set(str(key), [*siblings, *values])
+
+
+@cache
+def _template(text: str, engine: Engine) -> exp.Expr:
+    select = sqlglot.parse_one(f"SELECT {text}", read=engine)
+    assert isinstance(select, exp.Select)
+    return select.expressions[0].pop()
+
+
+def _filled(text: str, engine: Engine, **given: exp.Expr) -> exp.Expr:
+    holder = exp.Paren(this=_template(text, engine).copy())
+    for place in list(holder.find_all(exp.Column)):
+        _fill(place, [given[place.name]])
+    inner: exp.Expr = holder.this
+    inner.pop()
+    return inner
+
+
+def _fitting(expression: exp.Expr, parent: exp.Expr | None) -> exp.Expr:
+    """In parentheses, where the operator around it could bind its parts."""
+    if isinstance(expression, _OPERATORS) and isinstance(parent, (*_OPERATORS, exp.Bracket, exp.Collate)):
+        return exp.Paren(this=expression)
+    return expression
+
+
+def _division(node: exp.Expr, engine: Engine) -> exp.Expr:
+    divisor = "CAST(b AS DOUBLE PRECISION)" if _is_nonzero(node.expression) else "NULLIF(CAST(b AS DOUBLE PRECISION), 0)"
+    return _filled(f"CAST(a AS DOUBLE PRECISION) / {divisor}", engine, a=node.this, b=node.expression)
+
+
+def _whole_division(node: exp.Expr, engine: Engine) -> exp.Expr:
+    divisor = "b" if _is_nonzero(node.expression) else "NULLIF(b, 0)"
+    sign = "//" if engine == "duckdb" else "/"
+    return _filled(f"a {sign} {divisor}", engine, a=node.this, b=node.expression)
+
+
+def _is_nonzero(node: exp.Expr) -> bool:
+    return isinstance(node, exp.Literal) and not node.is_string and float(node.name) != 0
+
+
+def _like(node: exp.Expr, engine: Engine) -> exp.Expr:
+    negated = bool(node.args.get("negate"))
+    if negated:
+        node.set("negate", None)
+    result: exp.Expr = node
+    if isinstance(node.parent, exp.Escape):
+        return _negate_escape(node.parent) if negated else node
+    if engine == "postgres":  # its backslash escapes unless told otherwise
+        result = exp.Escape(this=node.copy(), expression=exp.Literal.string(""))
+    return exp.Not(this=exp.Paren(this=result if result is not node else node.copy())) if negated else result
+
+
+def _negate_escape(escape: exp.Expr) -> exp.Expr:
+    like = escape.this
+    negation = exp.Not(this=exp.null())
+    escape.replace(negation)
+    negation.set("this", exp.Paren(this=escape))
+    return like
+
+
+def _literal(node: exp.Expr, engine: Engine) -> exp.Expr:
+    assert isinstance(node, exp.Literal)
+    if not node.is_string and engine == "postgres" and "e" in node.name.lower():
+        return exp.Cast(this=exp.Literal.string(node.name), to=exp.DataType.build("DOUBLE PRECISION", dialect="postgres"))
+    return node
+
+
+def _parameter(node: exp.Expr, _engine: Engine) -> exp.Expr:
+    return exp.Var(this=f"${node.name}")
+
+
+def _collation(node: exp.Expr, engine: Engine) -> exp.Expr:
+    if engine == "duckdb" and node.expression.name == "C":
+        return node.this.copy()  # DuckDB compares by code point anyway
+    return node
+
+
+_OPERATORS: Final = (exp.Binary, exp.Not, exp.Neg, exp.Between, exp.In)
+_WINDOW_FUNCTIONS: Final = frozenset(
+    {
+        exp.RowNumber, exp.Rank, exp.DenseRank, exp.PercentRank, exp.CumeDist, exp.Ntile, exp.Lag, exp.Lead, exp.FirstValue,
+        exp.LastValue, exp.NthValue,
+    }
+)  # fmt: skip
+_RULES: Final[dict[type[exp.Expr], Callable[[exp.Expr, Engine], exp.Expr]]] = {
+    exp.Anonymous: _anonymous,
+    exp.Window: _over,
+    exp.Filter: _over,
+    exp.Div: _division,
+    exp.IntDiv: _whole_division,
+    exp.Like: _like,
+    exp.Literal: _literal,
+    exp.Placeholder: _parameter,
+    exp.Parameter: _parameter,
+    exp.Collate: _collation,
+}

@@ -1,0 +1,53 @@
+"""Parser and renderer must agree: a tree, written out and read again, is the same tree.
+
+Where they do not, an engine could understand something else than what was checked. Spellings of one function count as the same: ``if(a, b, c)`` and
+``CASE WHEN a THEN b ELSE c END``, ``stddev`` and ``stddev_samp``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from feature_platform.compiler.codes import ROUND_TRIP
+from feature_platform.compiler.functions.catalogue import call_of
+from feature_platform.compiler.parse import DIALECT
+from feature_platform.compiler.report import Report
+
+
+def check_round_trip(tree: exp.Expr, report: Report) -> None:
+    """Notes a tree that reads differently once it is written out."""
+    try:
+        again: exp.Expr | None = sqlglot.parse_one(tree.sql(DIALECT, comments=False), read=DIALECT)
+    except (SqlglotError, RecursionError):
+        again = None
+    if again is None or (again != tree and not _same(tree, again)):
+        report.add(ROUND_TRIP, tree, "the SQL, written out again, reads differently", "simplify it, or say it in another way")
+
+
+def _same(one: Any, two: Any) -> bool:
+    if isinstance(one, list) and isinstance(two, list):
+        return len(one) == len(two) and all(map(_same, one, two))
+    if not (isinstance(one, exp.Expr) and isinstance(two, exp.Expr)):
+        return bool(one == two) or (not one and not two)
+    one, two = _as_case(one), _as_case(two)
+    first, second = call_of(one), call_of(two)
+    if first is not None and second is not None:
+        return (
+            first.function is second.function
+            and first.distinct == second.distinct
+            and _same(list(first.arguments), list(second.arguments))
+            and _same(list(first.order), list(second.order))
+        )
+    if type(one) is not type(two):
+        return False
+    return all(_same(one.args.get(key), two.args.get(key)) for key in one.args.keys() | two.args.keys())
+
+
+def _as_case(node: exp.Expr) -> exp.Expr:
+    if isinstance(node, exp.If) and not isinstance(node.parent, exp.Case):
+        return exp.Case(ifs=[exp.If(this=node.this, true=node.args.get("true"))], default=node.args.get("false"))
+    return node
