@@ -25,6 +25,7 @@ def check_service(index: Index, service: FeatureService, purposes: Mapping[str, 
     """``purposes``: of every view."""
     origin = index.origin(service)
     refused: set[str] = set()
+    known_purpose = index.platform is not None and service.purpose in index.platform.purposes
     for number, reference in enumerate(service.features):
         where = origin.where("features", number)
         view_name, _, feature = reference.partition(":")
@@ -41,7 +42,7 @@ def check_service(index: Index, service: FeatureService, purposes: Mapping[str, 
                 where=where,
             )
         allowed = purposes.get(view_name)
-        if allowed is not None and service.purpose not in allowed and view_name not in refused:
+        if allowed is not None and known_purpose and service.purpose not in allowed and view_name not in refused:
             refused.add(view_name)
             yield PURPOSE.problem(
                 f"the service is for {service.purpose}, the view '{view_name}' for {', '.join(allowed) or 'nothing'}",

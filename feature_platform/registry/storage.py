@@ -61,10 +61,10 @@ class Stores:
         if lacking := [profile for profile in self._platform.profiles if profile not in types]:
             listed = ", ".join(f"'{profile}'" for profile in lacking)
             yield self._index.unknown_name(f"store in profile {listed} named", name, (), where)
-        for profile, store_type in types.items():
-            if store_type not in wanted:
-                yield STORE_KIND.problem(
-                    f"'{name}' is a {store_type} store in profile '{profile}', which is not for {use}",
-                    mend=f"Use a store of type {' or '.join(sorted(wanted))}.",
-                    where=where,
-                )
+        if unfit := {profile: store_type for profile, store_type in types.items() if store_type not in wanted}:
+            listed = ", ".join(f"{store_type} in profile '{profile}'" for profile, store_type in unfit.items())
+            yield STORE_KIND.problem(
+                f"the store '{name}' is {listed}, which is not for {use}",
+                mend=f"Use a store of type {' or '.join(sorted(wanted))}.",
+                where=where,
+            )

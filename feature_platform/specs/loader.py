@@ -13,7 +13,7 @@ from pathlib import Path
 from feature_platform.errors import Problem, SpecError
 from feature_platform.specs.files import decode, find_files, read_bytes
 from feature_platform.specs.json_reader import read_json
-from feature_platform.specs.models import AnySpec
+from feature_platform.specs.models import KINDS, AnySpec
 from feature_platform.specs.origins import Origin
 from feature_platform.specs.raw import RawDocument
 from feature_platform.specs.validation import validate
@@ -40,6 +40,7 @@ class Unusable:
     """A document that has problems, as far as it could still be identified."""
 
     kind: str | None
+    """One of the known kinds, or None: it may be meant as any."""
     name: str | None
 
 
@@ -100,4 +101,4 @@ def _whole(documents: Sequence[RawDocument], *, complete: bool) -> Sequence[RawD
 def _identify(raw: RawDocument) -> Unusable:
     fields = raw.value if isinstance(raw.value, dict) else {}
     kind, name = fields.get("kind"), fields.get("name")
-    return Unusable(kind if isinstance(kind, str) else None, name if isinstance(name, str) else None)
+    return Unusable(kind if isinstance(kind, str) and kind in KINDS else None, name if isinstance(name, str) else None)
