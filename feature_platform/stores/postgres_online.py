@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final
 
+import adbc_driver_manager
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
@@ -280,15 +281,10 @@ class PostgresOnlineStore:
         """Turns errors of the driver into ours. The server's texts may quote rows: only the state's code is kept."""
         try:
             yield
-        except (psycopg.OperationalError, PoolTimeout) as error:
-            raise StoreError(
-                STORE_UNREACHABLE.problem(
-                    f"online store '{self.name}' could not {action}: {type(error).__name__}",
-                    mend="Check that the server runs and that the profile's address and credentials are right.",
-                )
-            ) from None
         except psycopg.Error as error:
-            raise StoreError(_refused(self.name, action, error.sqlstate)) from None
+            raise StoreError(_problem(self.name, action, error.sqlstate)) from None
+        except adbc_driver_manager.Error as error:
+            raise StoreError(_problem(self.name, action, error.sqlstate)) from None
         except KeyTypeError as error:
             raise StoreError(ONLINE_KEY_TYPE.problem(str(error), mend="Pass keys of the entity's types.")) from None
 
@@ -301,7 +297,6 @@ def _publish_values(staged: StagedOnline, event_time: datetime | None) -> list[A
 
 def _copy(url: str, schema: str, version: str, table: OnlineTable, rows: StreamSource) -> tuple[int, datetime | None]:
     """Streams the rows by binary COPY, over a connection of its own; gives their number and newest event time."""
-    import adbc_driver_manager
     import pyarrow as pa
     from adbc_driver_postgresql import dbapi
 
@@ -327,21 +322,22 @@ def _copy(url: str, schema: str, version: str, table: OnlineTable, rows: StreamS
             reader = pa.RecordBatchReader.from_batches(table.schema.arrow(), chunks())
             cursor.adbc_ingest(snapshot_table(version), reader, mode="append", db_schema_name=schema)
             connection.commit()
-    except adbc_driver_manager.Error as error:
+    except adbc_driver_manager.Error:
         if failures:
             raise failures[0] from None
-        raise StoreError(_refused("PostgreSQL", "load a snapshot", error.sqlstate)) from None
+        raise
     return count, newest
 
 
-def _refused(store: str, action: str, sqlstate: str | None) -> Problem:
-    if sqlstate is None or sqlstate.startswith(("08", "57P")):
+def _problem(store: str, action: str, sqlstate: str | None) -> Problem:
+    """What went wrong by the state's code; drivers give none when there is no server to name one."""
+    if not sqlstate or sqlstate.startswith(("08", "57P")):
         return STORE_UNREACHABLE.problem(
             f"online store '{store}' could not {action}: the connection was lost",
             mend="Check that the server runs and that the profile's address and credentials are right.",
         )
     return ONLINE_REFUSED.problem(
-        f"online store '{store}' could not {action}: SQLSTATE {sqlstate}",
+        f"PostgreSQL refused to {action} in online store '{store}': SQLSTATE {sqlstate}",
         mend="Look the code up in PostgreSQL's list of error codes; check disk space, permissions and values.",
     )
 

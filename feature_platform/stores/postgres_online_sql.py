@@ -109,7 +109,7 @@ class OnlineSchema:
         keys = [table.schema.column(name) for name in table.keys]
         names = [sql.Identifier(f"key_{number}") for number in range(len(keys))]
         arrays = [sql.SQL("%s::") + sql.SQL(_KEY_ARRAYS[column.type.kind]) for column in keys if column]
-        values = [sql.Identifier("s", column.name) for column in table.schema.columns if column.name not in table.keys]
+        values = [_column("s", column.name) for column in table.schema.columns if column.name not in table.keys]
         return sql.SQL(
             "SELECT p.version, f.* FROM {publications} AS p LEFT JOIN LATERAL ("
             "SELECT {values} FROM unnest({arrays}) WITH ORDINALITY AS k ({names}, position) "
@@ -121,7 +121,7 @@ class OnlineSchema:
             names=sql.SQL(", ").join(names),
             snapshot=self._table(snapshot_table(version)),
             match=sql.SQL(" AND ").join(
-                sql.SQL("{} = k.{}").format(sql.Identifier("s", name), short)
+                sql.SQL("{} = k.{}").format(_column("s", name), short)
                 for name, short in zip(table.keys, names, strict=True)
             ),
         )
@@ -147,6 +147,11 @@ def view_key(schema: str, view: str) -> tuple[Any, ...]:
 
 LOCK_VIEW: Final = sql.SQL("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))")
 """Publications of one view wait for each other."""
+
+
+def _column(table: str, name: str) -> sql.Identifier:
+    """A column inside a statement that has parameters, where psycopg takes a single % for the start of one."""
+    return sql.Identifier(table, name.replace("%", "%%"))
 
 
 def _definition(column: Column) -> sql.Composed:

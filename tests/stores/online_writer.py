@@ -5,11 +5,10 @@ from __future__ import annotations
 import sys
 import time
 
-from online_cases import numbered, online_table
-
 from feature_platform.stores.postgres_online import PostgresOnlineStore
 from feature_platform.stores.protocols import OnlineStore
 from feature_platform.stores.redis_online import RedisOnlineStore
+from tests.stores.online_cases import numbered, online_table
 
 
 def main(kind: str, url: str, prefix: str, phase: str) -> None:
