@@ -86,8 +86,8 @@ def _tables(query: exp.Expr) -> Iterator[exp.Table]:
                 alias = cte.alias.lower()
                 open_nodes.append((cte.this, known | {alias} if with_.recursive else known))
                 known |= {alias}
-        named = isinstance(node, exp.Table) and isinstance(node.this, exp.Identifier)  # else it is a table function
-        if named and (node.db or node.name.lower() not in known):
+        named = isinstance(node.this, exp.Identifier)  # a table function has no name of its own
+        if named and isinstance(node, exp.Table) and (node.db or node.name.lower() not in known):
             yield node
         open_nodes.extend((child, known) for child in node.iter_expressions() if child is not with_)
 

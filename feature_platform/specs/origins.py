@@ -23,6 +23,11 @@ def pack(line: int, column: int) -> int:
     return line << _COLUMN_BITS | column
 
 
+def unpack(packed: int) -> tuple[int, int]:
+    """Line and column."""
+    return packed >> _COLUMN_BITS, packed & (1 << _COLUMN_BITS) - 1
+
+
 class Places(Mapping[Path, Location]):
     """A mapping from field to location over packed places."""
 
@@ -33,8 +38,7 @@ class Places(Mapping[Path, Location]):
         self._packed = packed
 
     def __getitem__(self, path: Path) -> Location:
-        packed = self._packed[path]
-        return Location(self._file, packed >> _COLUMN_BITS, packed & (1 << _COLUMN_BITS) - 1)
+        return Location(self._file, *unpack(self._packed[path]))
 
     def __iter__(self) -> Iterator[Path]:
         return iter(self._packed)

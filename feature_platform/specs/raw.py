@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from feature_platform.errors import Code, Location, Problem
 from feature_platform.specs.codes import ALIAS, DUPLICATE_KEY, KEY_NOT_TEXT, MERGE_KEY, TOO_DEEP
-from feature_platform.specs.origins import Origin, Path, Places, pack
+from feature_platform.specs.origins import Origin, Path, Places, pack, unpack
 
 MAX_DEPTH: Final = 20
 MAX_EXPANSION: Final = 10_000
@@ -36,7 +36,10 @@ class RawDocument:
     @property
     def origin(self) -> Origin:
         location = Location(self.file, self.line, self.column)
-        return Origin(location, Places(self.file, self.fields), Places(self.file, self.keys))
+        fields = Places(self.file, self.fields)
+        if isinstance(self.value, dict):
+            location = fields.get((), location)  # the first field, not the `---` above it
+        return Origin(location, fields, Places(self.file, self.keys))
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,7 @@ class RawBuilder:
                 self.report(MERGE_KEY, "`<<` is not supported", "Write the fields out where they belong.", line, column)
                 name = _DROPPED
             elif path in keys:
-                first = keys[path] >> 24
+                first = unpack(keys[path])[0]
                 self.report(
                     DUPLICATE_KEY,
                     f"`{name}` is written twice; the first is on line {first}",
