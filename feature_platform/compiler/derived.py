@@ -1,0 +1,238 @@
+"""Derived features: expressions over one row of other features and of what comes with the request.
+
+An expression goes through the guard like any SQL, as a column of a SELECT over one table that has all features of the view's inputs and
+its request columns. The text that comes out runs at request time on DuckDB and, over the same table, inside every training set: there
+is one definition. A derived feature may read another derived feature; its expression is put in the place of the name, so whoever
+computes it needs stored features and request values only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from sqlglot import exp
+
+from feature_platform.compiler.catalog import Catalog, CatalogColumn, CatalogTable
+from feature_platform.compiler.codes_time import DERIVED_AMBIGUOUS, DERIVED_EXPRESSION, DERIVED_INPUT, DERIVED_REQUEST
+from feature_platform.compiler.guard import GuardedQuery, guard
+from feature_platform.compiler.parse import parse_expression
+from feature_platform.compiler.plan import COMPILER_VERSION, CompiledQuery, CompiledView, Feature, OutputColumn
+from feature_platform.compiler.render import render
+from feature_platform.errors import CompileError, Location, Problem, did_you_mean
+from feature_platform.governance.access import Access
+from feature_platform.registry.fingerprint import digest
+from feature_platform.registry.graph import ColumnRef, LinkedView, Registry, TableRef
+from feature_platform.types import BIGINT, ENGINES, Column, DataType
+
+ROWS: Final = "fp_rows"
+"""The table of inputs, as far as the guard is concerned. Rendered SQL reads ``inputs.rows``."""
+_NUMBER: Final = "fp_row"
+
+
+@dataclass(frozen=True)
+class DerivedPlan:
+    """What the expressions of a derived view read, all the way down."""
+
+    rows: GuardedQuery
+    """``fp_row`` and the features, from :data:`ROWS`."""
+    inputs: tuple[tuple[str, str], ...]
+    """(view, feature) of stored features, sorted."""
+    request: Mapping[str, DataType]
+    """Columns that the caller brings, those of derived inputs included."""
+
+
+def compile_derived(view: LinkedView, registry: Registry, views: Mapping[str, CompiledView], catalog: Catalog) -> CompiledView:
+    """The compiled form of a derived view; ``views`` has those it is built on.
+
+    Raises:
+        CompileError: an expression does not parse, names something unknown or ambiguous, or is not about one row; GuardError: it uses what
+            the function catalogue, the types or a policy do not allow.
+    """
+    plan = plan_derived(view, registry, views, catalog)
+    features = tuple(Feature(column.name, column) for column in _feature_columns(plan, view))
+    query = CompiledQuery(
+        sql={engine: render(_over(plan.rows, exp.table_("rows", db="inputs", quoted=True)), engine) for engine in ENGINES},
+        columns=(OutputColumn(_NUMBER, BIGINT), *(feature.column for feature in features)),
+        reads=(),
+    )
+    shape = [(feature.name, str(feature.column.type), sorted(map(str, feature.column.labels))) for feature in features]
+    upstream = [views[name].fingerprint for name in view.spec.inputs]
+    entity = registry.entity_of(view.spec.name)
+    inherited = {key.name: key for name in view.spec.inputs for key in views[name].keys}
+    return CompiledView(
+        name=view.spec.name,
+        form="derived",
+        entity=view.spec.entity,
+        keys=tuple(inherited.get(key.name, Column(key.name, key.type)) for key in entity.keys),
+        features=features,
+        materialize=None,
+        derive=query,
+        partitioned=None,
+        fingerprint=digest([COMPILER_VERSION, dict(query.sql), shape, upstream]),
+        reads=tuple(TableRef("view", name) for name in sorted(view.spec.inputs)),
+    )
+
+
+def plan_derived(view: LinkedView, registry: Registry, views: Mapping[str, CompiledView], catalog: Catalog) -> DerivedPlan:
+    """Understands a derived view: see :func:`compile_derived`."""
+    table = _InputTable(registry, views)
+    problems: list[Problem] = []
+    expressions: dict[str, tuple[exp.Expr, Location]] = {}
+    for index, feature in enumerate(view.spec.derived):
+        where = view.origin.where("derived", index, "expression")
+        try:
+            expressions[feature.name] = (table.resolved(view, feature.expression, where), where)
+        except CompileError as error:
+            problems += error.problems
+    if problems:
+        raise CompileError(problems)
+    limited = replace(catalog, tables={ROWS: table.catalog_table()})
+    rows = _guarded(expressions, limited, Access(purposes=view.purposes), view.origin.where("derived"))
+    return DerivedPlan(rows, tuple(sorted(table.inputs)), dict(table.request))
+
+
+def rows_over(plan: DerivedPlan, relation: str, features: Sequence[str]) -> exp.Query:
+    """``fp_row`` and ``features`` computed from a relation with the input features and the request columns."""
+    inner = exp.Subquery(this=_over(plan.rows, exp.to_table(relation)), alias=exp.TableAlias(this=exp.to_identifier("d")))
+    names = [_NUMBER, *features]
+    return exp.select(*(exp.column(exp.to_identifier(name, quoted=True), table="d") for name in names)).from_(inner)
+
+
+def input_name(view: str, feature: str) -> str:
+    """The column of an input feature: ``card_spend__amount_sum_1d``."""
+    return f"{view}__{feature}"
+
+
+@dataclass
+class _InputTable:
+    """The table of inputs, as it grows while expressions are resolved."""
+
+    registry: Registry
+    views: Mapping[str, CompiledView]
+    inputs: set[tuple[str, str]] = field(default_factory=set)
+    request: dict[str, DataType] = field(default_factory=dict)
+
+    def resolved(self, view: LinkedView, text: str, where: Location) -> exp.Expr:
+        """The expression with every name replaced by a column of the table, or by another derived feature's expression."""
+        tree = parse_expression(text, where=where)
+        if tree.find(exp.Query, exp.AggFunc, exp.Window):
+            mend = "compute what needs several rows in a view with `sql` or `aggregations`, and read its features here"
+            raise CompileError(
+                DERIVED_EXPRESSION.problem(f"`{text}` looks at more than one row", mend=mend, where=where)
+            )
+        problems: list[Problem] = []
+
+        def replaced(node: exp.Expr) -> exp.Expr:
+            if not isinstance(node, exp.Column):
+                return node
+            try:
+                return self._meaning(view, node, where)
+            except CompileError as error:
+                problems.extend(error.problems)
+                return node
+
+        tree = tree.transform(replaced)
+        if problems:
+            raise CompileError(problems)
+        return exp.paren(tree)
+
+    def catalog_table(self) -> CatalogTable:
+        """What the guard needs to know."""
+        columns = [CatalogColumn(_NUMBER, BIGINT), *(CatalogColumn(name, of) for name, of in self.request.items())]
+        for view, name in sorted(self.inputs):
+            feature = self.views[view].feature(name)
+            assert feature is not None
+            columns.append(CatalogColumn(input_name(view, name), feature.column.type, labels=feature.column.labels))
+        return CatalogTable(TableRef("view", ROWS), tuple(columns))
+
+    def _meaning(self, view: LinkedView, node: exp.Column, where: Location) -> exp.Expr:
+        spec, name = view.spec, node.name
+        sources = [each for each in spec.inputs if not node.table or each == node.table]
+        holding = [each for each in sources if self.views[each].feature(name) is not None]
+        if not node.table and name in spec.request:
+            if holding:
+                what = f"'{name}' is a request column and a feature of '{holding[0]}'"
+                mend = f"write '{holding[0]}.{name}', or give the request column another name"
+                raise CompileError(DERIVED_REQUEST.problem(what, mend=mend, where=where))
+            return self._requested(name, spec.request[name], where)
+        if len(holding) > 1:
+            what = f"'{name}' is a feature of {' and '.join(holding)}"
+            mend = f"write {' or '.join(f'{each}.{name}' for each in holding)}"
+            raise CompileError(DERIVED_AMBIGUOUS.problem(what, mend=mend, where=where))
+        if not holding:
+            known = [*spec.request, *(each.name for source in sources for each in self.views[source].features)]
+            what = f"'{node.sql()}' is no feature of {', '.join(spec.inputs) or 'any input'}, and no request column."
+            raise CompileError(
+                DERIVED_INPUT.problem(what + did_you_mean(name, known), mend="correct the name, or add the view to `inputs`", where=where)
+            )
+        return self._feature(holding[0], name, where)
+
+    def _requested(self, name: str, of: DataType, where: Location) -> exp.Expr:
+        if self.request.setdefault(name, of) != of:
+            what = f"request column '{name}' is {of} here and {self.request[name]} in another derived view that is read"
+            raise CompileError(DERIVED_REQUEST.problem(what, mend="give both the same type", where=where))
+        return _row_column(name)
+
+    def _feature(self, view: str, name: str, where: Location) -> exp.Expr:
+        if self.views[view].form != "derived":
+            self.inputs.add((view, name))
+            return _row_column(input_name(view, name))
+        linked = self.registry.views[view]
+        text = next(each.expression for each in linked.spec.derived if each.name == name)
+        return self.resolved(linked, text, where)
+
+
+def _row_column(name: str) -> exp.Column:
+    return exp.column(exp.to_identifier(name, quoted=True), table=exp.to_identifier(ROWS))
+
+
+def _guarded(
+    expressions: Mapping[str, tuple[exp.Expr, Location]], catalog: Catalog, access: Access, where: Location
+) -> GuardedQuery:
+    def selecting(names: Sequence[str]) -> exp.Select:
+        found = (exp.alias_(expressions[name][0].copy(), exp.to_identifier(name, quoted=True)) for name in names)
+        return exp.select(_row_column(_NUMBER), *found).from_(exp.to_table(ROWS))
+
+    try:
+        return guard(selecting(list(expressions)), catalog, access, where=where)
+    except CompileError as error:
+        # One after the other, so that each problem is told at its own line.
+        problems: list[Problem] = []
+        for name, (_, place) in expressions.items():
+            try:
+                guard(selecting([name]), catalog, access, where=place)
+            except CompileError as own:
+                problems += [problem for problem in own.problems if problem not in problems]
+        raise CompileError(problems or error.problems) from None
+
+
+def _over(rows: GuardedQuery, table: exp.Table) -> exp.Query:
+    """The guarded query, reading ``table`` in the place of :data:`ROWS`."""
+    tree = rows.tree.copy()
+    for each in list(tree.find_all(exp.Table)):
+        if each.name == ROWS:
+            own = table.copy()
+            own.set("alias", each.args.get("alias") or exp.TableAlias(this=exp.to_identifier(ROWS)))
+            each.replace(own)
+    assert isinstance(tree, exp.Query)
+    return tree
+
+
+def _feature_columns(plan: DerivedPlan, view: LinkedView) -> Iterator[OutputColumn]:
+    origins = {input_name(*each): ColumnRef(TableRef("view", each[0]), each[1]) for each in plan.inputs}
+
+    def traced(refs: frozenset[ColumnRef]) -> frozenset[ColumnRef]:
+        return frozenset(origins[ref.column] for ref in refs if ref.column in origins)
+
+    descriptions = {each.name: each.description for each in view.spec.derived}
+    for column in plan.rows.columns:
+        if column.name != _NUMBER:
+            yield replace(
+                column,
+                direct=traced(column.direct),
+                indirect=traced(column.indirect),
+                description=descriptions.get(column.name, ""),
+            )
+

@@ -1,0 +1,233 @@
+"""Training sets: for every row of a spine the features as they were known at the row's time, in one query.
+
+Reads ``"inputs"."spine"``: the caller's rows with a leading bigint ``fp_row``, personal keys as tokens. Gives ``fp_row`` and
+``<view>__<feature>`` for every spine row exactly once, ordered by ``fp_row``; the caller puts its own columns back beside them.
+
+* Aggregations come from the source's events at the row's time, or at the newest tick of the view's schedule (``accuracy: snapshot``).
+* Views in SQL come from their published rows, the newest one known by then.
+* Derived features are computed from those, whether or not the inputs were asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from sqlglot import exp
+
+from feature_platform.compiler.aggregation_lines import AggregationPlan, plan_aggregations
+from feature_platform.compiler.catalog import Catalog, catalog_of
+from feature_platform.compiler.codes_time import SPINE_COLUMN, SPINE_TYPE, UNKNOWN_FEATURE
+from feature_platform.compiler.derived import DerivedPlan, input_name, plan_derived, rows_over
+from feature_platform.compiler.feature_values import filled, quoted
+from feature_platform.compiler.fragments import Relation, cast, column, equal, name, select, with_relations
+from feature_platform.compiler.plan import CompiledProject, CompiledQuery, CompiledView, OutputColumn
+from feature_platform.compiler.point_in_time import newest_row_relations
+from feature_platform.compiler.query_times import SPINE, Points, join_points, point_relations, spine_relations
+from feature_platform.compiler.render import render
+from feature_platform.compiler.windows_at_points import level_relation, window_relations
+from feature_platform.errors import CompileError, Problem, did_you_mean
+from feature_platform.registry.graph import Registry, TableRef
+from feature_platform.types import BIGINT, ENGINES, Column, DataType, Engine, TableSchema
+
+_VALUES = "fp_values"
+
+
+def compile_training_set(
+    registry: Registry,
+    compiled: CompiledProject,
+    features: Sequence[tuple[str, str]],
+    spine: TableSchema,
+    *,
+    time: str,
+    engines: Sequence[Engine] = ENGINES,
+    catalog: Catalog | None = None,
+) -> CompiledQuery:
+    """The query for ``features``, (view, feature) in the order wanted, at the times in the spine's column ``time``.
+
+    ``spine`` has the columns of ``inputs.spine`` (``fp_row`` may be left out of it). Duplicates among ``features`` are given once.
+
+    Raises:
+        CompileError: unknown features, or a spine without the keys, the time or the request columns that they need, or with other types.
+    """
+    wanted = list(dict.fromkeys(features))
+    columns = training_columns(compiled, wanted)
+    request = _Request(registry, compiled, catalog or catalog_of(registry, compiled.views), wanted)
+    request.check(spine, time)
+    return CompiledQuery(
+        sql={engine: render(request.tree(time, engine), engine) for engine in engines},
+        columns=(OutputColumn("fp_row", BIGINT), *columns),
+        reads=request.reads(),
+    )
+
+
+def training_columns(compiled: CompiledProject, features: Sequence[tuple[str, str]]) -> tuple[OutputColumn, ...]:
+    """The columns that a training set has for ``features``: names ``<view>__<feature>``, types, labels, lineage.
+
+    Raises:
+        CompileError: features that do not exist, all of them.
+    """
+    found: list[OutputColumn] = []
+    problems: list[Problem] = []
+    for view, feature in dict.fromkeys(features):
+        known = compiled.views.get(view)
+        has = known.feature(feature) if known else None
+        if has is None:
+            near = did_you_mean(feature, [each.name for each in known.features]) if known else did_you_mean(view, compiled.views)
+            what = f"view '{view}' has no feature '{feature}'." if known else f"there is no view '{view}'."
+            problems.append(UNKNOWN_FEATURE.problem(what + near, mend="ask for a feature that exists"))
+            continue
+        found.append(replace(has.column, name=input_name(view, feature)))
+    if problems:
+        raise CompileError(problems)
+    return tuple(found)
+
+
+@dataclass
+class _Request:
+    """Everything about one training set that does not depend on the engine."""
+
+    registry: Registry
+    compiled: CompiledProject
+    catalog: Catalog
+    wanted: Sequence[tuple[str, str]]
+    aggregations: dict[str, AggregationPlan] = field(default_factory=dict)
+    rows: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """SQL view → features."""
+    derived: dict[str, DerivedPlan] = field(default_factory=dict)
+    schedules: list[str] = field(default_factory=list)
+    request: dict[str, DataType] = field(default_factory=dict)
+    points: dict[tuple[tuple[str, ...], str], Points] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for view in dict.fromkeys(view for view, _ in self.wanted):
+            if self.compiled.views[view].form == "derived":
+                plan = plan_derived(self.registry.views[view], self.registry, self.compiled.views, self.catalog)
+                self.derived[view] = plan
+                self.request |= plan.request
+        for view, names in self._stored().items():
+            if self.compiled.views[view].form == "sql":
+                self.rows[view] = names
+            else:
+                self.aggregations[view] = plan_aggregations(self.registry.views[view], self.registry, self.catalog, names)
+            self._at(view)
+
+    def _stored(self) -> Mapping[str, tuple[str, ...]]:
+        stored = [each for each in self.wanted if each[0] not in self.derived]
+        stored += [each for plan in self.derived.values() for each in plan.inputs]
+        return {view: tuple(dict.fromkeys(name for of, name in stored if of == view)) for view, _ in stored}
+
+    def _at(self, view: str) -> Points:
+        keys = tuple(key.name for key in self.compiled.views[view].keys)
+        moment = "fp_q"
+        plan = self.aggregations.get(view)
+        if plan is not None and plan.snapshot is not None:
+            schedule = plan.view.spec.storage.schedule
+            assert schedule is not None
+            if schedule not in self.schedules:
+                self.schedules.append(schedule)
+            moment = f"fp_q{self.schedules.index(schedule)}"
+        return self.points.setdefault((keys, moment), Points(len(self.points), keys, moment))
+
+    def reads(self) -> tuple[TableRef, ...]:
+        sources = (TableRef("source", plan.source) for plan in self.aggregations.values())
+        return tuple(sorted({*sources, *(TableRef("view", view) for view in self.rows)}))
+
+    def key_columns(self) -> dict[str, DataType]:
+        """Key columns of the spine and their types."""
+        views = (self.compiled.views[view] for view in (*self.aggregations, *self.rows))
+        return {key.name: key.type for view in views for key in view.keys}
+
+    def check(self, spine: TableSchema, time: str) -> None:
+        """Raises CompileError when the spine does not have what is needed."""
+        needed: Iterable[tuple[str, DataType, str]] = (
+            *((key, of, "a key of the entities asked for") for key, of in self.key_columns().items()),
+            *((each, of, "what derived features take from the request") for each, of in self.request.items()),
+        )
+        problems: list[Problem] = []
+        for each, of, why in needed:
+            has = spine.column(each)
+            if has is None:
+                what = f"the spine has no column '{each}', {why}.{did_you_mean(each, spine.names)}"
+                problems.append(SPINE_COLUMN.problem(what, mend="add it to the spine, or rename a column"))
+            elif not _fits(has, of):
+                what = f"the spine's column '{each}' is {has.type}, not {of}"
+                problems.append(SPINE_TYPE.problem(what, mend="convert the column"))
+        at = spine.column(time)
+        if at is None:
+            what = f"the spine has no time column '{time}'.{did_you_mean(time, spine.names)}"
+            problems.append(SPINE_COLUMN.problem(what, mend="say with `time` which column has the query times"))
+        elif not at.type.is_temporal:
+            what = f"the spine's time column '{time}' is {at.type}"
+            problems.append(SPINE_TYPE.problem(what, mend="give a timestamp or a date, in UTC"))
+        if problems:
+            raise CompileError(problems)
+
+    def tree(self, time: str, engine: Engine) -> exp.Select:
+        """The query for one engine."""
+        relations = spine_relations(self.key_columns(), time, self.request, self.schedules, engine)
+        for points in self.points.values():
+            relations += point_relations(points, engine)
+        if self.aggregations:
+            relations.append(level_relation())
+        query = exp.select(column("fp_row", "s")).from_(exp.alias_(exp.to_table(SPINE), "s", table=True))
+        for points in self.points.values():
+            query = join_points(query, points, "s")
+        stored: dict[tuple[str, str], exp.Expr] = {}
+        for number, view in enumerate((*self.aggregations, *self.rows)):
+            prefix, points = f"fp_{number}", self._at(view)
+            relations += self._answers(view, points, prefix, engine)
+            answers = f"{prefix}_answers"
+            query = query.join(
+                exp.to_table(answers), on=equal(["fp_point"], answers, points.name), join_type="left", copy=False
+            )
+            stored |= self._stored_columns(view, answers, engine)
+        if self.derived:
+            query = query.select(*stored.values(), *self._request_columns(engine), copy=False)
+            return self._with_derived(query, relations)
+        query = query.select(*(stored[each] for each in self.wanted), copy=False)
+        return with_relations(query.order_by(column("fp_row", "s"), copy=False), relations)
+
+    def _answers(self, view: str, points: Points, prefix: str, engine: Engine) -> list[Relation]:
+        if view in self.aggregations:
+            return window_relations(self.aggregations[view], points, prefix, engine)
+        spec = self.registry.views[view].spec
+        return newest_row_relations(self.compiled.views[view], spec, self.rows[view], points, prefix, engine)
+
+    def _stored_columns(self, view: str, answers: str, engine: Engine) -> dict[tuple[str, str], exp.Expr]:
+        found: dict[tuple[str, str], exp.Expr] = {}
+        if view in self.aggregations:
+            for planned in self.aggregations[view].features:
+                feature = planned.feature.name
+                found[view, feature] = filled(exp.column(quoted(feature), table=answers), planned, engine)
+        for feature in self.rows.get(view, ()):
+            found[view, feature] = exp.column(quoted(feature), table=answers)
+        return {(of, feature): exp.alias_(each, quoted(input_name(of, feature))) for (of, feature), each in found.items()}
+
+    def _request_columns(self, engine: Engine) -> Iterator[exp.Expr]:
+        for each, of in self.request.items():
+            yield exp.alias_(cast(exp.column(quoted(f"fp_r_{each}"), table="s"), of, engine), quoted(each))
+
+    def _with_derived(self, stored: exp.Select, relations: list[Relation]) -> exp.Select:
+        relations = [*relations, Relation(_VALUES, stored, stored=True)]
+        query: exp.Select = select("SELECT v.fp_row FROM :stored AS v", stored=name(_VALUES))
+        for number, (view, plan) in enumerate(self.derived.items()):
+            features = [feature for of, feature in self.wanted if of == view]
+            relation = f"fp_derived{number}"
+            relations.append(Relation(relation, rows_over(plan, _VALUES, features)))
+            query = query.join(exp.to_table(relation), on=equal(["fp_row"], relation, "v"), join_type="left", copy=False)
+        place = {view: f"fp_derived{number}" for number, view in enumerate(self.derived)}
+        for view, feature in self.wanted:
+            table, own = (place[view], feature) if view in place else ("v", input_name(view, feature))
+            query = query.select(
+                exp.alias_(exp.column(quoted(own), table=table), quoted(input_name(view, feature))), copy=False
+            )
+        return with_relations(query.order_by(column("fp_row", "v"), copy=False), relations)
+
+
+def _fits(has: Column, needed: DataType) -> bool:
+    if needed.is_integer:
+        return has.type.is_integer
+    if needed.is_numeric:
+        return has.type.is_exact or has.type == needed
+    return has.type == needed

@@ -1,0 +1,198 @@
+"""A small project over one physical table of events, declared in every way that matters to time, and engines to run it on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import duckdb
+import psycopg
+
+from feature_platform.registry.graph import Registry
+from feature_platform.registry.load import load_registry
+from feature_platform.types import Column, DataType, Engine, TableSchema
+
+Rows = Sequence[Mapping[str, Any]]
+
+EVENT_COLUMNS: dict[str, str] = {
+    "id": "string",
+    "part": "int",
+    "card": "string",
+    "shop": "bigint",
+    "happened": "timestamp",
+    "day": "date",
+    "told": "timestamp",
+    "amount": "decimal(20,2)",
+    "units": "bigint",
+    "score": "double",
+    "label": "string",
+    "flag": "boolean",
+    "seen_on": "date",
+}
+VARIANTS: dict[str, str] = {
+    "corrected": "event_time: happened\navailable_at: told\nkey: [id, part]",
+    "repeated": "event_time: happened\nkey: [id]",
+    "late": "event_time: happened\navailable_at: told",
+    "plain": "event_time: happened",
+    "daily": "event_time: day\navailable_at: told\nkey: [id]",
+}
+"""Source → what it declares about time."""
+
+WHERE_VIEW = "flag IS NULL OR NOT flag"
+WHERE_LINE = "amount > 0"
+
+_LINES = """
+  - {{function: count, windows: {windows}}}
+  - {{function: count, column: label, windows: {windows}, default: -1}}
+  - {{function: count, name: positive, windows: {windows}, where: "amount > 0"}}
+  - {{function: count_distinct, column: label, windows: {windows}}}
+  - {{function: count_distinct, column: units, windows: {windows}, where: "amount > 0"}}
+  - {{function: sum, column: amount, windows: {windows}}}
+  - {{function: sum, column: units, windows: {windows}, default: 7}}
+  - {{function: sum, column: score, windows: {windows}}}
+  - {{function: avg, column: amount, windows: {windows}, where: "amount > 0", name: positive_mean}}
+  - {{function: avg, column: score, windows: {windows}}}
+  - {{function: min, column: units, windows: {windows}}}
+  - {{function: max, column: label, windows: {windows}}}
+  - {{function: min, column: seen_on, windows: {windows}}}
+  - {{function: max, column: amount, windows: {windows}, where: "amount > 0"}}
+  - {{function: stddev, column: amount, windows: {windows}}}
+  - {{function: variance, column: score, windows: {windows}}}
+  - {{function: time_since_last, windows: {windows}}}
+  - {{function: time_since_last, column: label, windows: {windows}, where: "amount > 0", name: since_label}}
+"""
+_ORDERED = """
+  - {{function: first, column: label, windows: {windows}}}
+  - {{function: last, column: amount, windows: {windows}, default: 0.5}}
+  - {{function: last, column: flag, windows: {windows}, where: "amount > 0"}}
+"""
+PLATFORM = """
+kind: platform
+name: shop
+purposes: {analysis: Looking at things.}
+profiles: {embedded: {stores: {warehouse: {type: duckdb_delta}, postgres: {type: postgres}}}}
+---
+kind: domain
+name: sales
+owner: team:sales
+---
+kind: entity
+name: card_at_shop
+keys: [{name: card, type: string, pii: none}, {name: shop_id, type: bigint}]
+---
+kind: entity
+name: card
+keys: [{name: card, type: string, pii: none}]
+"""
+
+
+def source_yaml(name: str, time: str) -> str:
+    columns = "".join(f"\n  {column}: {{type: \"{of}\", pii: none}}" for column, of in EVENT_COLUMNS.items())
+    return f"kind: source\nname: {name}\ntable: {name}\n{time}\ncolumns:{columns}\n"
+
+
+def view_yaml(name: str, source: str, *, windows: str, ordered: bool, rest: str = "") -> str:
+    lines = (_LINES + (_ORDERED if ordered else "")).format(windows=windows)
+    head = f"kind: feature_view\nname: {name}\nentity: card_at_shop\nsource: {source}\nkeys: {{shop_id: shop}}\n"
+    return f"{head}{rest}\naggregations:{lines}"
+
+
+def project(root: Path, *documents: str) -> Registry:
+    """A linked project of the documents, in one domain, besides :data:`PLATFORM`."""
+    folder = root / "sales"
+    folder.mkdir(parents=True, exist_ok=True)
+    (root / "platform.yaml").write_text(PLATFORM)
+    (folder / "all.yaml").write_text("\n---\n".join(documents))
+    return load_registry(root)
+
+
+def schema_of(columns: Mapping[str, str]) -> TableSchema:
+    return TableSchema(tuple(Column(name, DataType.parse(of)) for name, of in columns.items()))
+
+
+SPINE_COLUMNS = {"fp_row": "bigint", "card": "string", "shop_id": "bigint", "at": "timestamp", "extra": "string"}
+
+
+class Session(Protocol):
+    """Somewhere to put rows and run SQL."""
+
+    engine: Engine
+
+    def put(self, schema: str, table: str, columns: Mapping[str, str], rows: Rows) -> None: ...
+
+    def run(self, sql: str, **parameters: Any) -> list[dict[str, Any]]: ...
+
+
+@dataclass
+class DuckDBSession:
+    connection: duckdb.DuckDBPyConnection
+    engine: Engine = "duckdb"
+
+    def put(self, schema: str, table: str, columns: Mapping[str, str], rows: Rows) -> None:
+        self.connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+        self.connection.execute(_create(schema, table, columns, self.engine))
+        self.connection.execute(f'DELETE FROM "{schema}"."{table}"')
+        if rows:
+            places = ", ".join("?" * len(columns))
+            values = [[row[name] for name in columns] for row in rows]
+            self.connection.executemany(f'INSERT INTO "{schema}"."{table}" VALUES ({places})', values)
+
+    def run(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
+        result = self.connection.execute(sql, parameters or None)
+        names = [column[0] for column in result.description]
+        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+
+
+@dataclass
+class PostgresSession:
+    connection: psycopg.Connection[tuple[Any, ...]]
+    engine: Engine = "postgres"
+
+    def put(self, schema: str, table: str, columns: Mapping[str, str], rows: Rows) -> None:
+        with self.connection.cursor() as cursor:
+            cursor.execute(f'CREATE SCHEMA IF NOT EXISTS "{schema}"')
+            cursor.execute(_create(schema, table, columns, self.engine))
+            cursor.execute(f'DELETE FROM "{schema}"."{table}"')
+            with cursor.copy(f'COPY "{schema}"."{table}" FROM STDIN') as copy:
+                for row in rows:
+                    copy.write_row([row[name] for name in columns])
+        self.connection.commit()
+
+    def run(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
+        driver_sql = re.sub(r"\$([a-z_]+)", r"%(\1)s", sql.replace("%", "%%"))
+        with self.connection.cursor() as cursor:
+            cursor.execute(driver_sql, parameters or None)
+            names = [column.name for column in cursor.description or ()]
+            rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        self.connection.commit()
+        return rows
+
+
+def open_duckdb() -> DuckDBSession:
+    return DuckDBSession(duckdb.connect(config={"threads": 1}))
+
+
+def open_postgres(url: str) -> PostgresSession:
+    return PostgresSession(psycopg.connect(url, options="-c jit=off -c synchronous_commit=off"))
+
+
+def _create(schema: str, table: str, columns: Mapping[str, str], engine: Engine) -> str:
+    listed = ", ".join(f'"{name}" {DataType.parse(of).sql(engine)}' for name, of in columns.items())
+    return f'CREATE TABLE IF NOT EXISTS "{schema}"."{table}" ({listed})'
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def event(**values: Any) -> dict[str, Any]:
+    """An event with every column; those not given are NULL."""
+    row: dict[str, Any] = dict.fromkeys(EVENT_COLUMNS)
+    row |= values
+    if row["day"] is None and isinstance(row["happened"], datetime):
+        row["day"] = date(row["happened"].year, row["happened"].month, row["happened"].day)
+    return row

@@ -1,0 +1,244 @@
+"""Training sets and materializations of aggregations against the plain-Python reference, on both engines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import pytest
+from tests.compiler.event_project import (
+    EVENT_COLUMNS,
+    SPINE_COLUMNS,
+    VARIANTS,
+    WHERE_LINE,
+    WHERE_VIEW,
+    Session,
+    open_duckdb,
+    open_postgres,
+    project,
+    schema_of,
+    source_yaml,
+    view_yaml,
+)
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from tests.compiler.reference_windows import Event, feature, has_row
+
+from feature_platform.compiler.aggregations import compile_aggregations
+from feature_platform.compiler.catalog import catalog_of
+from feature_platform.compiler.plan import CompiledProject, CompiledQuery
+from feature_platform.compiler.training import compile_training_set
+from feature_platform.registry.graph import Registry
+from feature_platform.specs.durations import ALL, Duration
+from feature_platform.specs.models import FeatureView
+
+CONDITIONS = {
+    WHERE_VIEW: lambda event: True if event["flag"] is None else not event["flag"],
+    WHERE_LINE: lambda event: None if event["amount"] is None else event["amount"] > 0,
+}
+WINDOWS = "[1h, 30d, all]"
+MICROSECOND = timedelta(microseconds=1)
+
+
+class Project:
+    """The project of every variant, compiled once."""
+
+    def __init__(self, registry: Registry) -> None:
+        self.registry = registry
+        catalog = catalog_of(registry, {})
+        self.compiled = CompiledProject({name: compile_aggregations(view, registry, catalog) for name, view in registry.views.items()}, {})
+        self.training: dict[str, CompiledQuery] = {}
+        for name, view in self.compiled.views.items():
+            wanted = [(name, each.name) for each in view.features]
+            self.training[name] = compile_training_set(registry, self.compiled, wanted, schema_of(SPINE_COLUMNS), time="at")
+
+    def spec(self, view: str) -> FeatureView:
+        return self.registry.views[view].spec
+
+
+@pytest.fixture(scope="module")
+def variants(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    documents = [source_yaml(name, time) for name, time in VARIANTS.items()]
+    rest = f'where: "{WHERE_VIEW}"\nmaterialization: {{offline: warehouse, schedule: "@daily", start: 2024-01-01}}'
+    documents += [
+        view_yaml(f"of_{name}", name, windows=WINDOWS, ordered="key" in time, rest=rest if name != "plain" else "")
+        for name, time in VARIANTS.items()
+    ]
+    documents.append(view_yaml("bounded", "corrected", windows="[1h, 30d]", ordered=True, rest=rest))
+    return Project(project(tmp_path_factory.mktemp("variants"), *documents))
+
+
+@pytest.fixture(scope="module")
+def sessions(postgres_url: str) -> Iterator[Sequence[Session]]:
+    duck, postgres = open_duckdb(), open_postgres(postgres_url)
+    yield (duck, postgres)
+    duck.connection.close()
+    postgres.connection.close()
+
+
+# Times that lie on, and one microsecond beside, each other's window edges, around a leap day, the epoch and a month's end.
+ANCHORS = [datetime(2024, 2, 29, 12), datetime(1970, 1, 1), datetime(1812, 6, 24, 23, 59, 59, 999_999)]
+STEPS = [timedelta(0), MICROSECOND, -MICROSECOND]
+SPANS = [timedelta(0), timedelta(hours=1), timedelta(days=1), timedelta(days=30), -timedelta(hours=1), timedelta(days=-30)]
+
+
+
+def mostly(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    """Now and then NULL."""
+    return st.integers(0, 9).flatmap(lambda lot: values if lot else st.none())
+
+
+def often(common: Sequence[Any], rare: Sequence[Any]) -> st.SearchStrategy[Any]:
+    """Mostly one of a few values, so that rows meet."""
+    return st.sampled_from([*(list(common) * (4 * len(rare) // len(common) + 1)), *rare])
+
+
+times = st.builds(
+    lambda anchor, one, other, step: anchor + one + other + step,
+    often(ANCHORS[:1], ANCHORS[1:]),
+    st.sampled_from(SPANS),
+    st.sampled_from(SPANS),
+    st.sampled_from(STEPS),
+)
+cards = often(["a", "a|b"], ["", "é\U0001f600", "a\x1fb"])
+shops = often([1], [2, -(2**63)])
+amounts = st.one_of(
+    st.sampled_from([Decimal("0.00"), Decimal("999999999999999999.99"), Decimal("-999999999999999999.99")]),
+    st.decimals(-1000, 1000, places=2),
+)
+labels = st.sampled_from(["", "a", "b", "B", "\uffff", "\U00010000", "z|y", "ä"])
+events = st.builds(
+    dict,
+    id=mostly(st.sampled_from(["1", "1|2", "3", ""])),
+    part=mostly(st.sampled_from([1, 2])),
+    card=mostly(cards),
+    shop=mostly(shops),
+    happened=mostly(times),
+    day=mostly(often([date(2024, 2, 28), date(2024, 2, 29), date(2024, 3, 1)], [date(1969, 12, 31)])),
+    told=mostly(times),
+    amount=mostly(amounts),
+    units=mostly(st.sampled_from([1, 2, 2**63 - 1, -(2**63), 2**53 + 1])),
+    score=mostly(st.sampled_from([0.1, 0.2, 1e9, 1e9 + 0.5, -3.25])),
+    label=mostly(labels),
+    flag=st.none() | st.booleans(),
+    seen_on=mostly(st.sampled_from([date(1999, 12, 31), date(2024, 2, 29)])),
+)
+spine_rows = st.builds(dict, card=mostly(cards), shop_id=mostly(shops), at=mostly(times), extra=labels)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
+    """Events with corrections and exact duplicates. Rows equal in key and both times that differ are refused before, by the source check."""
+    rows = draw(st.lists(events, min_size=draw(st.sampled_from([0, 6, 12])), max_size=16))
+    for index in draw(st.lists(st.integers(0, 40), max_size=4)):
+        if index < len(rows):
+            changed = draw(events)
+            kept = draw(st.sets(st.sampled_from(["card", "shop", "happened", "told", "amount"])))
+            rows.append(changed | {name: rows[index][name] for name in ("id", "part", *kept)})
+    seen: dict[tuple[Any, ...], dict[str, Any]] = {}
+    told = []
+    for row in rows:
+        for time, key in (("happened", ("id", "part")), ("happened", ("id",)), ("day", ("id",))):
+            for available in ("told", "happened"):
+                same = (time, available, key, row[time], row[available], *(row[name] for name in key))
+                row = seen.setdefault(same, row) if None not in same else row
+        told.append(row)
+    return [*told, *(told[index] for index in draw(st.lists(st.integers(0, 40), max_size=3)) if index < len(told))]
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(variant=st.sampled_from(["of_corrected", "of_repeated", "of_late", "of_plain", "of_daily", "bounded"]), rows=histories(), asked=st.lists(spine_rows, min_size=4, max_size=12))
+def test_a_training_set_has_what_the_reference_says(
+    variants: Project, sessions: Sequence[Session], variant: str, rows: list[dict[str, Any]], asked: list[dict[str, Any]]
+) -> None:
+    spec = variants.spec(variant)
+    source = variants.registry.sources[spec.source or ""].spec
+    spine = [{"fp_row": number, **row} for number, row in enumerate([*asked, *asked[:2]])]
+    expected = [
+        {
+            f"{variant}__{name}": value
+            for name, value in reference_row(spec, variants, rows, row["at"], {"card": row["card"], "shop": row["shop_id"]}).items()
+        }
+        for row in spine
+    ]
+    for session in sessions:
+        session.put("sources", source.name, EVENT_COLUMNS, rows)
+        session.put("inputs", "spine", SPINE_COLUMNS, spine)
+        found = session.run(variants.training[variant].sql[session.engine])
+        assert [row.pop("fp_row") for row in found] == [row["fp_row"] for row in spine]
+        assert_same(found, expected, rows, session)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(variant=st.sampled_from(["of_corrected", "of_repeated", "of_late", "of_plain", "of_daily", "bounded"]), rows=histories(), tick=times)
+def test_a_materialization_has_what_a_training_set_has_at_its_tick(
+    variants: Project, sessions: Sequence[Session], variant: str, rows: list[dict[str, Any]], tick: datetime
+) -> None:
+    spec = variants.spec(variant)
+    source = variants.registry.sources[spec.source or ""].spec
+    longest = spec.longest_window or ALL
+    entities = {(row["card"], row["shop"]) for row in rows if row["card"] is not None and row["shop"] is not None}
+    expected = {
+        (card, shop): reference_row(spec, variants, rows, tick, {"card": card, "shop": shop})
+        for card, shop in entities
+        if has_row(rows, source, longest, tick, {"card": card, "shop": shop}, CONDITIONS, spec.where)
+    }
+    query = variants.compiled.views[variant].materialize
+    assert query is not None
+    (parameter,) = query.parameters
+    for session in sessions:
+        session.put("sources", source.name, EVENT_COLUMNS, rows)
+        found = session.run(query.sql[session.engine], **{parameter: tick})
+        assert {(row["event_time"], row["available_at"]) for row in found} <= {(tick, tick)}
+        by_entity = {(row["card"], row["shop_id"]): row for row in found}
+        assert len(by_entity) == len(found)
+        assert by_entity.keys() == expected.keys()
+        values = [{name: row[name] for name in expected[key]} for key, row in by_entity.items()]
+        assert_same(values, [expected[key] for key in by_entity], rows, session)
+
+
+def reference_row(
+    spec: FeatureView, variants: Project, rows: Sequence[Event], q: datetime | None, entity: Mapping[str, Any]
+) -> dict[str, Any]:
+    source = variants.registry.sources[spec.source or ""].spec
+    return {
+        line.feature_name(window): feature(rows, source, line, window, q, entity, CONDITIONS, spec.where)
+        for line in spec.aggregations
+        for window in line.windows
+    }
+
+
+def assert_same(found: Sequence[Event], expected: Sequence[Event], rows: Sequence[Event], session: Session) -> None:
+    scale = max([abs(float(row[name])) for row in rows for name in ("amount", "score") if row[name] is not None], default=0)
+    wrong = [
+        (session.engine, index, name, row[name], value)
+        for index, (row, wanted) in enumerate(zip(found, expected, strict=True))
+        for name, value in wanted.items()
+        if not same(row[name], value, name, scale)
+    ]
+    assert not wrong
+
+
+def same(found: Any, wanted: Any, name: str, scale: float) -> bool:
+    """Exact, but for doubles: relative to the result, or to what the inputs' size leaves of a double's digits."""
+    if found is None or wanted is None or isinstance(wanted, bool | str | date):
+        return bool(found == wanted) and type(found) is not float
+    if not isinstance(found, float):
+        return Fraction(found) == Fraction(wanted)
+    tolerance = scale * 1e-12
+    if "variance" in name:
+        tolerance = scale * scale * 1e-13
+    if "stddev" in name:
+        tolerance = scale * 1e-7
+    return math.isclose(found, float(wanted), rel_tol=1e-12, abs_tol=tolerance)
+
+
+def test_windows_of_the_project_are_what_the_reference_reads(variants: Project) -> None:
+    assert {window for line in variants.spec("bounded").aggregations for window in line.windows} == {
+        Duration.parse("1h"),
+        Duration.parse("30d"),
+    }
