@@ -19,7 +19,7 @@ from math import sqrt
 from typing import Final
 
 from feature_platform.governance.detection.finding import Evidence, Finding, shape
-from feature_platform.governance.detection.validators import is_valid
+from feature_platform.governance.detection.validators import valid_part
 
 _LUHN_CHANCE: Final = 0.1
 _FEW: Final = 20
@@ -61,7 +61,7 @@ def judge(classification: str, hits: Hits) -> Finding | None:
         return None
     if classification == "payment_card":
         return _cards(hits)
-    valid = [text for text in hits.sample if is_valid(classification, text)]
+    valid = [part for text in hits.sample if (part := valid_part(classification, text))]
     share = len(valid) / len(hits.sample)
     if not valid or share < _SHARES[classification]:
         return None
@@ -74,7 +74,7 @@ def _cards(hits: Hits) -> Finding | None:
     """Few numbers: most must pass, and they must not be a chance part of a column of identifiers. Many: far more than
     one in ten must pass.
     """
-    valid = [text for text in hits.sample if is_valid("payment_card", text)]
+    valid = [part for text in hits.sample if (part := valid_part("payment_card", text))]
     passing = max(hits.passing_luhn, len(valid))
     share = passing / hits.distinct
     if hits.distinct <= _FEW:

@@ -68,8 +68,9 @@ _LEXICON: Final[Mapping[Classification, str]] = {
         macaddress; browser fingerprint; serial number of device; hardware id
     """,
     "free_text": """
-        comment; comments; free text; freetext; note; notes; narrative; remark; remarks; memo; message text; message body;
-        complaint text; kommentar; anmerkung; bemerkung; commentaire; comentario; commento; poznamka; uwagi; opmerking
+        comment; comments; free text; freetext; note; notes; narrative; remark; remarks; memo; message text;
+        message body; complaint text; kommentar; anmerkung; bemerkung; commentaire; comentario; commento;
+        poznamka; uwagi; opmerking
     """,
 }
 

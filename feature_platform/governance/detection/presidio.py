@@ -1,8 +1,9 @@
 """Microsoft Presidio as one voice among others: asked about distinct hits that our own validators do not confirm.
 
-Runs with its pattern recognisers alone: no language model, no download, no network. It is heavy (two seconds to import, 500 to 1,000
-texts per second), so it is imported when the first hit needs it and never on the compile path. A pattern that runs into its time limit is
-skipped by Presidio with a log line; here that is an error, because what was not looked at is not known to be clean.
+Runs with its pattern recognisers alone: no language model, no download, no network. It is heavy (two seconds to
+import, 500 to 1,000 texts per second), so it is imported when the first hit needs it and never on the compile path. A
+pattern that runs into its time limit is skipped by Presidio with a log line; here that is an error, because what was
+not looked at is not known to be clean.
 
 Not asked: card numbers and IP addresses. For those it says yes to one random number in ten and to version strings.
 """
@@ -37,7 +38,8 @@ _LOCK: Final = Lock()
 
 
 def ask(classification: str, texts: Sequence[str], rows: int) -> Finding | None:
-    """Presidio's finding for distinct texts that looked like ``classification``; None if it does not confirm half of them.
+    """Presidio's finding for distinct texts that looked like ``classification``; None if it does not confirm half of
+    them.
 
     Raises:
         GovernanceError: FP-GOV-020, Presidio is not installed, failed, or ran out of time.

@@ -39,10 +39,14 @@ _MAC: Final = re.compile(PATTERNS["device_id"])
 _CARD: Final = re.compile(CARD)
 
 
-def is_valid(classification: str, text: str) -> bool:
-    """Whether ``text`` holds a valid value of the class; False for classes without a validator."""
+def valid_part(classification: str, text: str) -> str | None:
+    """The first part of ``text`` that is a valid value of the class; None if there is none, or no validator.
+
+    >>> valid_part("email", "write to jan@example.com, please")
+    'jan@example.com'
+    """
     validator = _VALIDATORS.get(classification)
-    return validator is not None and validator(normalised(text))
+    return validator(normalised(text)) if validator else None
 
 
 def normalised(text: str) -> str:
@@ -50,17 +54,16 @@ def normalised(text: str) -> str:
     return unicodedata.normalize("NFKC", unquote(text) if "%" in text else text)
 
 
-def _email(text: str) -> bool:
-    domains = (match[1] for match in _MAILBOX.finditer(text))
-    return any(domain.rsplit(".", 1)[1].lower() not in _FILE_ENDINGS for domain in domains)
+def _email(text: str) -> str | None:
+    return _first(_MAILBOX, text, lambda match: match[1].rsplit(".", 1)[1].lower() not in _FILE_ENDINGS)
 
 
-def _card(text: str) -> bool:
-    return any(luhn(re.sub("[ -]", "", match[1])) for match in _CARD.finditer(text))
+def _card(text: str) -> str | None:
+    return _first(_CARD, text, lambda match: luhn(re.sub("[ -]", "", match[1])), group=1)
 
 
-def _iban(text: str) -> bool:
-    return any(_mod_97(match[1]) for match in _IBAN.finditer(text.upper()))
+def _iban(text: str) -> str | None:
+    return _first(_IBAN, text.upper(), lambda match: _mod_97(match[1]))
 
 
 def _mod_97(candidate: str) -> bool:
@@ -73,8 +76,8 @@ def _mod_97(candidate: str) -> bool:
     return int("".join(str(int(character, 36)) for character in moved)) % 97 == 1
 
 
-def _phone(text: str) -> bool:
-    return any(_is_phone(match[0]) for match in _PHONE.finditer(text))
+def _phone(text: str) -> str | None:
+    return _first(_PHONE, text, lambda match: _is_phone(match[0]))
 
 
 def _is_phone(candidate: str) -> bool:
@@ -97,11 +100,9 @@ def _phonenumbers() -> Any:
     return phonenumbers
 
 
-def _ip(text: str) -> bool:
+def _ip(text: str) -> str | None:
     """An address, not a version number: one with a part of three digits, or IPv6."""
-    if any(_is_v4(match[0]) for match in _V4.finditer(text)):
-        return True
-    return any(_is_v6(match[0]) for match in _V6.finditer(text))
+    return _first(_V4, text, lambda match: _is_v4(match[0])) or _first(_V6, text, lambda match: _is_v6(match[0]))
 
 
 def _is_v4(candidate: str) -> bool:
@@ -119,23 +120,29 @@ def _is_v6(candidate: str) -> bool:
         return False
 
 
-def _ssn(text: str) -> bool:
+def _ssn(text: str) -> str | None:
+    return _first(_SSN, text, _is_ssn)
+
+
+def _is_ssn(match: re.Match[str]) -> bool:
     """By the rules of the US Social Security Administration: no area 000, 666, 9xx, no zero group or serial."""
-    return any(
-        area not in ("000", "666") and area[0] != "9" and group != "00" and serial != "0000"
-        for area, group, serial in _SSN.findall(text)
-    )
+    area, group, serial = match.groups()
+    return area not in ("000", "666") and area[0] != "9" and group != "00" and serial != "0000"
 
 
-def _birth_number(text: str) -> bool:
-    return any(CZECH.day_python(match[0]) is not None for match in _BIRTH_NUMBER.finditer(text))
+def _birth_number(text: str) -> str | None:
+    return _first(_BIRTH_NUMBER, text, lambda match: CZECH.day_python(match[0]) is not None)
 
 
-def _device(text: str) -> bool:
-    return any(len(set(re.findall("[0-9A-Fa-f]", match[0]))) > 1 for match in _MAC.finditer(text))
+def _device(text: str) -> str | None:
+    return _first(_MAC, text, lambda match: len(set(re.findall("[0-9A-Fa-f]", match[0]))) > 1)
 
 
-_VALIDATORS: Final[Mapping[str, Callable[[str], bool]]] = {
+def _first(pattern: re.Pattern[str], text: str, valid: Callable[[re.Match[str]], bool], group: int = 0) -> str | None:
+    return next((match[group] for match in pattern.finditer(text) if valid(match)), None)
+
+
+_VALIDATORS: Final[Mapping[str, Callable[[str], str | None]]] = {
     "email": _email,
     "payment_card": _card,
     "iban": _iban,

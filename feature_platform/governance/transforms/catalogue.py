@@ -87,18 +87,19 @@ def _catalogue() -> tuple[Transform, ...]:
             "age_years", 1, frozenset({"birth_date"}), _DAYS, INT, "partial",
             "Whole years of age at a moment; NULL before birth and beyond 130.",
             dates.age_years, dates.age_years_python, (_AT,),
-            ("age_years('1984-02-29', DATE '2026-02-28')", "41"),
+            example=("age_years('1984-02-29', DATE '2026-02-28')", "41"),
         ),
         Transform(
             "age_band", 1, frozenset({"birth_date"}), _DAYS, STRING, "partial",
             f"The age at a moment as one of {', '.join(dates.BANDS)}.",
             dates.age_band, dates.age_band_python, (_AT,),
-            ("age_band('1984-02-29', DATE '2026-02-28')", "35-44"),
+            example=("age_band('1984-02-29', DATE '2026-02-28')", "35-44"),
         ),
         Transform(
             "ip_prefix", 1, frozenset({"ip_address"}), _TEXT, STRING, "partial",
             "The /24 of an IPv4 address, the /48 of an IPv6 address; NULL if this is neither.",
-            places.ip_prefix, places.ip_prefix_python, example=("ip_prefix('192.0.2.77')", "192.0.2.0/24"),
+            places.ip_prefix, places.ip_prefix_python, resembles=frozenset({"ip_address"}),
+            example=("ip_prefix('192.0.2.77')", "192.0.2.0/24"),
         ),
         Transform(
             "postcode_prefix", 1, frozenset({"postcode"}), _NUMBER_LIKE, STRING, "partial",

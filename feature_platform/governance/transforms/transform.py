@@ -45,6 +45,8 @@ class Transform:
     reference: Callable[..., Any] | None
     """None only for ``token``, which needs a key: see :class:`~feature_platform.governance.tokens.TokenKeys`."""
     arguments: tuple[Argument, ...] = ()
+    resembles: frozenset[str] = frozenset()
+    """Classifications that detection may see in its results: a network looks like an address."""
     example: tuple[str, str] = ("", "")
     """A call as an author writes it with a made-up value, and its result; for the docs, and tested."""
 

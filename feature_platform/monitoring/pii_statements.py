@@ -1,0 +1,135 @@
+"""The statements of the search for personal data, as trees for either engine. Patterns are constants, columns are
+identifiers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sqlglot import exp
+
+from feature_platform.governance import expressions as sql
+from feature_platform.governance.detection.patterns import CARD, LONG_NUMBER, PATTERNS, SUSPICIOUS
+from feature_platform.governance.transforms.cards import luhn_valid
+from feature_platform.monitoring.staged_table import StagedTable, column, count_where
+from feature_platform.types import BIGINT, STRING, DataType, Engine
+
+SAMPLE: Final = 200
+"""Distinct values per column and class that are judged one by one."""
+_LONG: Final = 1_000_000_000_000
+"""Smaller integers are no card numbers."""
+_FIRST_ROWS: Final = 5_000
+_WORDS: Final = "[A-Za-z]{2}"
+
+
+@dataclass(frozen=True, slots=True)
+class ScannedColumn:
+    """A column that can hold personal data: text, a list of texts, or an integer that may be a card number."""
+
+    name: str
+    type: DataType
+    token_pattern: str = ""
+    """Of a column of tokens: what every value has to match as a whole. Such a column is not searched."""
+
+    def text(self, engine: Engine) -> exp.Expression:
+        """The column's value as one text; of an integer only if it is long enough for a card."""
+        reference = column(self.name)
+        if self.type.kind == "array":
+            return sql.call("array_to_string", reference, sql.text(" "))
+        if self.type.kind == "string":
+            return reference
+        long = exp.GTE(this=reference.copy(), expression=sql.number(_LONG))
+        return sql.when(long, sql.cast(reference, STRING, engine))
+
+
+def noticed(table: StagedTable, columns: Sequence[ScannedColumn]) -> exp.Select:
+    """One row: ``rows_counted``; per column *i* ``not_tokens_i``, or ``suspicious_i`` and ``long_i``."""
+    counts = [exp.Count(this=exp.Star()).as_("rows_counted")]
+    for place, scanned in enumerate(columns):
+        value = scanned.text(table.engine)
+        if scanned.token_pattern:
+            is_token = sql.matches(value, f"^({scanned.token_pattern})$")
+            counts.append(count_where(exp.Not(this=exp.paren(is_token, copy=False))).as_(f"not_tokens_{place}"))
+            continue
+        if not scanned.type.is_exact:
+            counts.append(count_where(sql.matches(value, SUSPICIOUS)).as_(f"suspicious_{place}"))
+        counts.append(count_where(sql.matches(value, LONG_NUMBER)).as_(f"long_{place}"))
+    return exp.select(*counts).from_(table.source)
+
+
+def class_hits(table: StagedTable, scanned: ScannedColumn, classes: Sequence[str]) -> exp.Query:
+    """Rows (classification, value, distinct_values, rows_found, passing_luhn) of one column.
+
+    Per class one row with value NULL that counts all hits, and up to 200 rows with a value each.
+    """
+    value = scanned.text(table.engine)
+    coarse = sql.either(sql.matches(value, SUSPICIOUS), sql.matches(value, LONG_NUMBER))
+    hits = (
+        exp.select(value.as_("value"), exp.Count(this=exp.Star()).as_("occurrences"))
+        .from_(table.source)
+        .where(coarse)
+        .group_by(value.copy())
+    )
+    parts = [part for name in classes for part in (_total(name, table.engine), _sample(name))]
+    return (
+        exp.union(*parts, distinct=False)
+        .with_("hits", as_=hits, materialized=True)
+        .with_("classed", as_=_classed(classes, table.engine), materialized=True)
+    )
+
+
+def texts(table: StagedTable, columns: Sequence[ScannedColumn]) -> exp.Query:
+    """Rows (place, value): up to 200 distinct texts with words in them, from the first 5,000 of each column."""
+    parts: list[exp.Query] = []
+    for place, scanned in enumerate(columns):
+        value = scanned.text(table.engine)
+        first = exp.select(value.as_("value")).from_(table.source).where(sql.matches(value, _WORDS)).limit(_FIRST_ROWS)
+        distinct = exp.select("value").distinct().from_(first.subquery("first_rows")).limit(SAMPLE)
+        picked = exp.select(sql.number(place).as_("place"), column("value")).from_(distinct.subquery("picked"))
+        parts.append(picked)
+    return parts[0] if len(parts) == 1 else exp.union(*parts, distinct=False)
+
+
+def _classed(classes: Sequence[str], engine: Engine) -> exp.Select:
+    """Every distinct hit with, per class, the text that speaks for it: each pattern runs once."""
+    value = column("value")
+    matched = {
+        name: sql.extract(value, CARD, engine)
+        if name == "payment_card"
+        else sql.when(sql.matches(value, pattern), value)
+        for name, pattern in PATTERNS.items()
+        if name in classes
+    }
+    named = [expression.as_(name) for name, expression in matched.items()]
+    return exp.select(value, column("occurrences"), *named).from_("hits")
+
+
+def _total(classification: str, engine: Engine) -> exp.Select:
+    rows = sql.cast(sql.call("coalesce", exp.Sum(this=column("occurrences")), sql.number(0)), BIGINT, engine)
+    passing: exp.Expression = sql.number(0)
+    if classification == "payment_card":
+        passing = count_where(luhn_valid(engine, [column(classification)]))
+    return (
+        exp.select(
+            sql.text(classification).as_("classification"),
+            sql.cast(exp.null(), STRING, engine).as_("value"),
+            exp.Count(this=exp.Star()).as_("distinct_values"),
+            rows.as_("rows_found"),
+            passing.as_("passing_luhn"),
+        )
+        .from_("classed")
+        .where(column(classification).is_(exp.null()).not_())
+    )
+
+
+def _sample(classification: str) -> exp.Select:
+    picked = (
+        exp.select(column("value"), column("occurrences"))
+        .from_("classed")
+        .where(column(classification).is_(exp.null()).not_())
+        .limit(SAMPLE)
+    )
+    columns = (sql.text(classification), column("value"), sql.number(1), column("occurrences"), sql.number(0))
+    return exp.select(*columns).from_(picked.subquery("picked"))

@@ -1,0 +1,53 @@
+"""Staged rows as the gate reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlglot import exp
+
+from feature_platform.stores.protocols import Query, StagedWrite, TableName, Warehouse
+from feature_platform.types import Engine
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class StagedTable:
+    """Rows that ``warehouse`` staged, readable by statements over :meth:`source`."""
+
+    warehouse: Warehouse
+    staged: StagedWrite
+
+    @property
+    def engine(self) -> Engine:
+        return self.warehouse.engine
+
+    @property
+    def source(self) -> exp.Table:
+        """The table, for a FROM."""
+        name = TableName("staged", self.staged.token)
+        return exp.table_(name.name, db=name.schema, quoted=True)
+
+    def read(self, statement: exp.Query, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        """The statement's rows."""
+        query = Query(statement.sql(self.engine), self.engine, parameters or {}, self.staged.reading)
+        return self.warehouse.read(query).read_all()
+
+    def rows(self, statement: exp.Query, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """The statement's rows as dictionaries."""
+        found: list[dict[str, Any]] = self.read(statement, parameters).to_pylist()
+        return found
+
+
+def column(name: str) -> exp.Column:
+    """A column by its exact name."""
+    return exp.column(name, quoted=True)
+
+
+def count_where(condition: exp.Expression) -> exp.Expression:
+    """``count(*) FILTER (WHERE condition)``."""
+    return exp.Filter(this=exp.Count(this=exp.Star()), expression=exp.Where(this=condition))
