@@ -39,7 +39,7 @@ def _same(one: Any, two: Any) -> bool:
         return (
             first.function is second.function
             and first.distinct == second.distinct
-            and _same(list(first.arguments), list(second.arguments))
+            and _same([_plain(argument) for argument in first.arguments], [_plain(argument) for argument in second.arguments])
             and _same(list(first.order), list(second.order))
         )
     if type(one) is not type(two):
@@ -51,3 +51,11 @@ def _as_case(node: exp.Expr) -> exp.Expr:
     if isinstance(node, exp.If) and not isinstance(node.parent, exp.Case):
         return exp.Case(ifs=[exp.If(this=node.this, true=node.args.get("true"))], default=node.args.get("false"))
     return node
+
+
+def _plain(argument: exp.Expr) -> exp.Expr:
+    """Without the cast to boolean that the renderer puts around the argument of bool_and and bool_or."""
+    if isinstance(argument, exp.Cast) and argument.to.this == exp.DType.BOOLEAN:
+        inner: exp.Expr = argument.this
+        return inner
+    return argument

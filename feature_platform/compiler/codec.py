@@ -1,0 +1,133 @@
+"""Compiled views as JSON text, for the cache: small, and quick to read back."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from feature_platform.compiler.plan import CompiledQuery, CompiledView, Feature, OutputColumn
+from feature_platform.governance.labels import Label
+from feature_platform.registry.graph import ColumnRef, TableRef
+from feature_platform.types import Column, DataType
+
+
+def encode(view: CompiledView) -> str:
+    """The view as text.
+
+    Raises:
+        TypeError: a default value of a feature is of a type that JSON does not keep apart.
+    """
+    return json.dumps(
+        {
+            "name": view.name,
+            "form": view.form,
+            "entity": view.entity,
+            "keys": [[key.name, str(key.type), key.nullable] for key in view.keys],
+            "features": [[feature.name, _column(feature.column), _value(feature.empty)] for feature in view.features],
+            "materialize": _query(view.materialize),
+            "derive": _query(view.derive),
+            "partitioned": view.partitioned,
+            "fingerprint": view.fingerprint,
+            "reads": [[ref.kind, ref.name] for ref in view.reads],
+        },
+        separators=(",", ":"),
+        ensure_ascii=False,
+    )
+
+
+def decode(text: str) -> CompiledView:
+    """The view that :func:`encode` made ``text`` of.
+
+    Raises:
+        ValueError, KeyError, TypeError, IndexError: the text is something else.
+    """
+    data = json.loads(text)
+    return CompiledView(
+        name=data["name"],
+        form=data["form"],
+        entity=data["entity"],
+        keys=tuple(Column(name, _type(type_), nullable) for name, type_, nullable in data["keys"]),
+        features=tuple(
+            Feature(name, _read_column(column), _read_value(empty)) for name, column, empty in data["features"]
+        ),
+        materialize=_read_query(data["materialize"]),
+        derive=_read_query(data["derive"]),
+        partitioned=data["partitioned"],
+        fingerprint=data["fingerprint"],
+        reads=tuple(_table(kind, name) for kind, name in data["reads"]),
+    )
+
+
+def _query(query: CompiledQuery | None) -> Any:
+    if query is None:
+        return None
+    reads = [[ref.kind, ref.name] for ref in query.reads]
+    return [dict(query.sql), [_column(column) for column in query.columns], reads, list(query.parameters)]
+
+
+def _read_query(data: Any) -> CompiledQuery | None:
+    if data is None:
+        return None
+    sql, columns, reads, parameters = data
+    return CompiledQuery(
+        sql, tuple(map(_read_column, columns)), tuple(_table(kind, name) for kind, name in reads), tuple(parameters)
+    )
+
+
+def _column(column: OutputColumn) -> list[Any]:
+    return [
+        column.name,
+        str(column.type),
+        [[label.kind, label.classification, label.form] for label in sorted(column.labels)],
+        [_ref_text(ref) for ref in sorted(column.direct)],
+        [_ref_text(ref) for ref in sorted(column.indirect)],
+        sorted(column.transforms),
+        column.description,
+    ]
+
+
+def _read_column(data: list[Any]) -> OutputColumn:
+    name, type_, labels, direct, indirect, transforms, description = data
+    return OutputColumn(
+        name,
+        _type(type_),
+        frozenset(Label(*label) for label in labels),
+        frozenset(map(_ref, direct)),
+        frozenset(map(_ref, indirect)),
+        frozenset(transforms),
+        description,
+    )
+
+
+def _value(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return {"decimal": str(value)}
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(f"a default of type {type(value).__name__} can't be kept")
+
+
+def _read_value(data: Any) -> Any:
+    return Decimal(data["decimal"]) if isinstance(data, dict) else data
+
+
+def _ref_text(ref: ColumnRef) -> str:
+    return f"{ref.table.kind} {ref.table.name} {ref.column}"
+
+
+@lru_cache(maxsize=100_000)
+def _ref(text: str) -> ColumnRef:
+    kind, name, column = text.split(" ", 2)
+    return ColumnRef(_table(kind, name), column)
+
+
+@lru_cache(maxsize=100_000)
+def _table(kind: Any, name: str) -> TableRef:
+    return TableRef(kind, name)
+
+
+@lru_cache(maxsize=1_000)
+def _type(text: str) -> DataType:
+    return DataType.parse(text)

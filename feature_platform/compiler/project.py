@@ -1,0 +1,156 @@
+"""A linked project → everything that it compiles to, or every problem of every view and service together.
+
+Views are compiled in topological order. A view that fails takes along, without messages of their own, the views and services that read it: what is
+wrong with them shows once it is mended. What was compiled before from the same content comes from the cache.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Final
+
+import sqlglot
+from pydantic import BaseModel
+
+from feature_platform.compiler import cache as disk
+from feature_platform.compiler.aggregations import compile_aggregations
+from feature_platform.compiler.catalog import Catalog, catalog_of, view_table
+from feature_platform.compiler.derived import compile_derived
+from feature_platform.compiler.guard import guard
+from feature_platform.compiler.plan import COMPILER_VERSION, CompiledProject, CompiledQuery, CompiledService, CompiledView
+from feature_platform.compiler.services import compile_service
+from feature_platform.compiler.sql_views import compile_sql_view
+from feature_platform.errors import CompileError, FeaturePlatformError, Location, Problem
+from feature_platform.governance.access import Access
+from feature_platform.governance.policies import PolicyBook, check_policies
+from feature_platform.registry.graph import LinkedView, Registry
+
+_CODE: Final = ("compiler", "governance", "specs/models.py", "types.py")
+"""What decides how a definition is compiled: part of every key, so that a changed platform never reads what another one compiled."""
+
+
+def compile_project(registry: Registry, *, cache: Path | None = None) -> CompiledProject:
+    """Compiles every view and service. ``cache`` is a folder for what was compiled; None compiles everything.
+
+    Raises:
+        CompileError: all problems of policies, views and services.
+    """
+    policies = PolicyBook.of(registry)
+    problems = list(check_policies(registry))
+    keys = cache_keys(registry) if cache is not None else {}
+    known = disk.load(cache, keys.values()) if cache is not None else {}
+    views, fresh = _compile_views(registry, policies, keys, known, problems)
+    services = _compile_services(registry, policies, views, problems)
+    if cache is not None and fresh:
+        disk.save(cache, fresh)
+    if problems:
+        raise CompileError(problems)
+    return CompiledProject(views, services)
+
+
+def compile_query(
+    sql: str, registry: Registry, compiled: CompiledProject, access: Access, *, where: Location | None = None
+) -> CompiledQuery:
+    """Ad-hoc SQL over the project's sources and views, guarded for whoever asks.
+
+    Raises:
+        GuardError: what it may not read, or what is wrong with it.
+    """
+    return guard(sql, catalog_of(registry, compiled.views), access, where=where).compiled()
+
+
+def cache_keys(registry: Registry) -> dict[str, str]:
+    """The cache key of every view: a digest of all that its compilation depends on."""
+    shared = hashlib.sha256(_code().encode())
+    shared.update(str(registry.platform.strict_pii).encode())
+    for name in sorted(registry.policies):
+        # The place of a rule is cited in labels' refusals only, but a moved rule must not give an old line.
+        shared.update(_json(registry.policies[name]) + str(registry.origins[("policy", name)].location).encode())
+    sources = {name: hashlib.sha256(_json(source.spec)).digest() for name, source in registry.sources.items()}
+    entities = {name: hashlib.sha256(_json(entity)).digest() for name, entity in registry.entities.items()}
+    keys: dict[str, str] = {}
+    for name, view in registry.views.items():
+        own = shared.copy()
+        own.update(_json(view.spec) + "\0".join(view.purposes).encode() + entities[view.spec.entity])
+        for ref in view.reads:
+            # A view's own key covers what lies behind it.
+            own.update(str(ref).encode() + (sources[ref.name] if ref.kind == "source" else keys[ref.name].encode()))
+        keys[name] = own.hexdigest()
+    return keys
+
+
+def _compile_views(
+    registry: Registry,
+    policies: PolicyBook,
+    keys: Mapping[str, str],
+    known: Mapping[str, CompiledView],
+    problems: list[Problem],
+) -> tuple[dict[str, CompiledView], dict[str, CompiledView]]:
+    """All views that compile, and by cache key those that were not known."""
+    views: dict[str, CompiledView] = {}
+    fresh: dict[str, CompiledView] = {}
+    base = catalog_of(registry, {}, policies=policies)
+    tables = dict(base.tables)
+    catalog = Catalog(tables, base.policies, base.strict_pii, base.suspect)  # sees views as they are compiled
+    for name, view in registry.views.items():
+        if any(ref.kind == "view" and ref.name not in views for ref in view.reads):
+            continue
+        compiled = known.get(keys.get(name, ""))
+        if compiled is None:
+            try:
+                compiled = _compile_view(view, registry, catalog, views)
+            except FeaturePlatformError as error:
+                problems.extend(error.problems)
+                continue
+            if name in keys:
+                fresh[keys[name]] = compiled
+        views[name] = compiled
+        if compiled.materialize is not None:
+            tables[name.lower()] = view_table(compiled, view.purposes)
+    return views, fresh
+
+
+def _compile_view(view: LinkedView, registry: Registry, catalog: Catalog, views: Mapping[str, CompiledView]) -> CompiledView:
+    match view.spec.form:
+        case "sql":
+            upstream = {ref.name: views[ref.name].fingerprint for ref in view.reads if ref.kind == "view"}
+            return compile_sql_view(view, registry, catalog, upstream)
+        case "aggregations":
+            return compile_aggregations(view, registry, catalog)
+        case "derived":
+            return compile_derived(view, registry, views, catalog)
+
+
+def _compile_services(
+    registry: Registry, policies: PolicyBook, views: Mapping[str, CompiledView], problems: list[Problem]
+) -> dict[str, CompiledService]:
+    services = {}
+    for name, service in registry.services.items():
+        if any(view not in views for view, _ in service.features):
+            continue
+        try:
+            services[name] = compile_service(service, registry, views, policies)
+        except CompileError as error:
+            problems.extend(error.problems)
+    return services
+
+
+def _json(spec: BaseModel) -> bytes:
+    return spec.model_dump_json().encode()
+
+
+@lru_cache(maxsize=1)
+def _code() -> str:
+    """A digest of the compiler's own source and of the parser's version."""
+    total = hashlib.sha256(f"{COMPILER_VERSION} {sqlglot.__version__}".encode())
+    package = Path(__file__).parent.parent
+    for part in _CODE:
+        path = package / part
+        for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
+            total.update(file.relative_to(package).as_posix().encode() + file.read_bytes())
+    return total.hexdigest()
+
+
