@@ -44,8 +44,8 @@ def shape(text: str) -> str:
 
 
 def _kind(character: str) -> str:
-    if character.isdigit():
+    if character.isdecimal():
         return "9"
-    if character.isalpha():
+    if character.isalnum():
         return "A" if character.isupper() else "a"
     return character if character.isprintable() else "?"

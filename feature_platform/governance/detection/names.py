@@ -21,8 +21,8 @@ _LEXICON: Final[Mapping[Classification, str]] = {
         cislo karty; numer karty; kortnummer; kaartnummer
     """,
     "email": """
-        email; e mail; mail address; emailaddress; mailadresse; correo; correo electronico; courriel; adresse mail;
-        posta elettronica; sahkoposti; epost
+        email; e mail; email address; mail address; emailaddress; mailadresse; correo; correo electronico;
+        courriel; adresse mail; posta elettronica; sahkoposti; epost
     """,
     "person_name": """
         first name; firstname; last name; lastname; middle name; full name; fullname; given name; family name; surname;

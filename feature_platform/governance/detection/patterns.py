@@ -52,7 +52,7 @@ CARD: Final = f"(?:^|[^0-9A-Za-z.])({'|'.join((*_IIN, *_GROUPED))}){_END}"
 """A number with an issuer's prefix and length; its first group is the number."""
 
 PATTERNS: Final[Mapping[str, str]] = {
-    "email": f"[^@ \\t\\r\\n]{_AT}[^@ .\\t\\r\\n]+[.][^@ .\\t\\r\\n]{{2}}",
+    "email": f"[^@ \\t\\r\\n]{_AT}[^@ \\t\\r\\n]+[.][^@ .\\t\\r\\n]{{2}}",
     "payment_card": CARD,
     "iban": f"{_START}[A-Z]{{2}}[0-9]{{2}}(?:[ -]?[0-9A-Z]{{4}}){{2,7}}",
     "phone": f"{_START}[+][1-9][0-9 ().-]{{6,18}}[0-9]",

@@ -65,7 +65,9 @@ def judge_texts(texts: Sequence[str]) -> tuple[Finding, ...]:
 
 def looks_like_free_text(texts: Sequence[str]) -> bool:
     """Whether most distinct values are several words: what people wrote, whatever it is about."""
-    wordy = sum(len(re.findall(_WORD, text)) >= 3 for text in texts)
+    wordy = sum(
+        sum(re.fullmatch(rf"{_WORD}[.,!?;:]?", part) is not None for part in text.split()) >= 3 for text in texts
+    )
     return len(texts) >= 10 and wordy / len(texts) >= 0.5
 
 

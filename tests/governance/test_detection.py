@@ -1,0 +1,295 @@
+"""Personal data is found, and what only looks like it is left alone."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import re
+import subprocess
+import sys
+import uuid
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feature_platform.errors import GovernanceError
+from feature_platform.governance.detection import classify, looks_personal, presidio, shape
+from feature_platform.governance.detection.judge import Hits, judge
+from feature_platform.governance.detection.patterns import LONG_NUMBER, PATTERNS, SUSPICIOUS
+from feature_platform.governance.detection.validators import IBAN_LENGTHS, valid_part
+from feature_platform.governance.tokens import TokenKeys
+from feature_platform.governance.transforms.cards import luhn
+
+chance = random.Random(20_260_101)  # noqa: S311 - test data that is the same in every run
+
+
+def digits(length: int) -> str:
+    return "".join(chance.choice("0123456789") for _ in range(length))
+
+
+def card(prefix: str = "4", length: int = 16) -> str:
+    body = prefix + digits(length - 1 - len(prefix))
+    return body + next(check for check in "0123456789" if luhn(body + check))
+
+
+def iban(country: str = "CZ") -> str:
+    account = digits(IBAN_LENGTHS[country] - 4)
+    letters = "".join(str(int(letter, 36)) for letter in country)
+    return f"{country}{98 - int(account + letters + '00') % 97:02}{account}"
+
+
+def classes(values: list[Any], name: str = "c") -> set[str]:
+    return {finding.classification for finding in classify(name, values)}
+
+
+# Names
+
+
+@pytest.mark.parametrize(
+    ("name", "classification"),
+    [
+        ("email", "email"),
+        ("customerEmail", "email"),
+        ("E_MAIL_2", "email"),
+        ("card_number", "payment_card"),
+        ("cislo_karty", "payment_card"),
+        ("Kartennummer", "payment_card"),
+        ("datum_narození", "birth_date"),
+        ("dob", "birth_date"),
+        ("Vorname", "person_name"),
+        ("příjmení", "person_name"),
+        ("account_holder_name", "person_name"),
+        ("mobile_number", "phone"),
+        ("client_ip", "ip_address"),
+        ("rodne_cislo", "birth_number"),
+        ("passport_no", "national_id"),
+        ("shipping_address", "address"),
+        ("ip_address", "ip_address"),
+        ("email_address", "email"),
+        ("PSČ", "postcode"),
+        ("IBAN", "iban"),
+        ("device_id", "device_id"),
+        ("dispute_narrative", "free_text"),
+    ],
+)
+def test_a_personal_name_is_recognised_in_many_languages(name: str, classification: str) -> None:
+    assert looks_personal(name) == classification
+
+
+FACTS = """
+    email_verified email_domain has_email card_number_hash card_last4 phone_country phone_count days_since_email
+    merchant_postcode branch_address store_phone product_name merchant_name name amount customer_id event_time is_active
+    company description panel shipping_method zipfile_size stripped_amount note_count birth_year customer_age ipo_date
+"""
+
+
+@pytest.mark.parametrize("name", FACTS.split())
+def test_the_name_of_a_fact_about_a_value_is_not_personal(name: str) -> None:
+    assert looks_personal(name) is None
+
+
+# Values that are personal
+
+
+@pytest.mark.parametrize(
+    ("text", "classification"),
+    [
+        ("jan.novak@example.com", "email"),
+        ("Contact: <Jan.Novak@Example.co.uk>!", "email"),
+        ("jan%40example.com", "email"),
+        ("jan\uff20example.com", "email"),
+        ("žofie@pošta.cz", "email"),
+        ("CZ6508000000192000145399", "iban"),
+        ("pay to CZ65 0800 0000 1920 0014 5399 today", "iban"),
+        ("GB29 NWBK 6016 1331 9268 19", "iban"),
+        ("4111111111111111", "payment_card"),
+        ("card 4111-1111-1111-1111.", "payment_card"),
+        ("3782 822463 10005", "payment_card"),
+        ("call +420 601 234 567 now", "phone"),
+        ("+14155552671", "phone"),
+        ("from 203.0.113.77", "ip_address"),
+        ("2001:db8::8a2e:370:7334", "ip_address"),
+        ("219-09-9999", "national_id"),
+        ("rc 710319/2745 ", "birth_number"),
+        ("00:1B:44:11:3A:B7", "device_id"),
+    ],
+)
+def test_one_value_in_a_column_of_words_is_enough(text: str, classification: str) -> None:
+    assert classification in classes([f"ticket {n}" for n in range(200)] + [text])
+
+
+@given(st.emails())
+def test_generated_addresses_are_noticed_by_the_coarse_pattern_and_the_class(email: str) -> None:
+    assert re.search(SUSPICIOUS, email)
+    assert re.search(PATTERNS["email"], email)
+
+
+SCHEMES = [
+    ("4", 13),
+    ("4", 16),
+    ("51", 16),
+    ("2221", 16),
+    ("34", 15),
+    ("6011", 16),
+    ("3528", 16),
+    ("36", 14),
+    ("62", 19),
+]
+
+
+@pytest.mark.parametrize(("prefix", "length"), SCHEMES)
+def test_numbers_of_every_scheme_are_cards(prefix: str, length: int) -> None:
+    numbers = [card(prefix, length) for _ in range(50)]
+    assert all(re.search(LONG_NUMBER, number) for number in numbers)
+    assert classes(numbers) == {"payment_card"}
+
+
+@pytest.mark.parametrize("country", ["CZ", "DE", "PL", "NO", "BE"])
+def test_ibans_of_any_length_pass_their_checksum_and_no_other_number(country: str) -> None:
+    good = iban(country)
+    assert valid_part("iban", good) == good
+    wrong = good[:-1] + str((int(good[-1]) + 1) % 10)
+    assert valid_part("iban", wrong) is None
+
+
+def test_two_percent_of_cards_among_random_identifiers_are_found() -> None:
+    numbers = [digits(16) for _ in range(39_200)] + [card() for _ in range(800)]
+    assert classes(numbers) == {"payment_card"}
+
+
+def test_people_are_found_by_the_share_of_their_names() -> None:
+    names = ["Jan Novák", "Eva Svobodová", "Hans Müller", "Marie Curie", "Petr Pavel", "Acme Ltd", "ČEZ Group"]
+    assert "person_name" in classes(names)
+
+
+def test_streets_are_found_by_their_shape() -> None:
+    streets = [
+        "12 Baker Street, London",
+        "Hlavní ulice 14, Praha",
+        "Hauptstraße 5, Berlin",
+        "8 rue de Rivoli 2",
+        "Via Roma 4",
+    ]
+    assert "address" in classes(streets)
+
+
+def test_words_that_nothing_recognises_are_free_text() -> None:
+    assert classes([f"the parcel number {n} never came back" for n in range(50)]) == {"free_text"}
+
+
+def test_the_name_alone_is_a_finding_with_less_confidence() -> None:
+    (finding,) = classify("email", [None, None])
+    assert (finding.classification, finding.evidence, finding.rows) == ("email", "name", 0)
+
+
+# Values that only look personal
+
+
+def merchant_codes() -> list[str]:
+    return [f"MC{chance.randrange(10_000):05}-{chance.choice('ABCDE')}" for _ in range(2_000)]
+
+
+HARD_NEGATIVES = {
+    "merchant codes": merchant_codes,
+    "epoch milliseconds": lambda: [str(1_767_225_600_000 + 977 * n) for n in range(5_000)],
+    "epoch microseconds": lambda: [str(1_767_225_600_000_000 + 977 * n) for n in range(5_000)],
+    "uuids": lambda: [str(uuid.UUID(int=chance.getrandbits(128), version=4)) for _ in range(5_000)],
+    "md5": lambda: [hashlib.md5(str(n).encode(), usedforsecurity=False).hexdigest() for n in range(5_000)],
+    "sha256 in capitals": lambda: [hashlib.sha256(str(n).encode()).hexdigest().upper() for n in range(5_000)],
+    "order ids": lambda: [digits(16) for _ in range(5_000)],
+    "few order ids": lambda: [digits(16) for _ in range(12)],
+    "sequential ids": lambda: [str(4_000_000_000_000_000 + n) for n in range(5_000)],
+    "version strings": lambda: [f"{chance.randrange(9)}.{n % 30}.{n % 7}.{n % 20}" for n in range(2_000)],
+    "windows builds": lambda: [f"10.0.{19000 + n}.{n % 9}" for n in range(500)],
+    "trace ids": lambda: [f"{chance.getrandbits(64):016x}" for _ in range(5_000)],
+    "trace parents": lambda: [
+        f"00-{chance.getrandbits(128):032x}-{chance.getrandbits(64):016x}-01" for _ in range(5_000)
+    ],
+    "tokens": lambda: [TokenKeys(bytes(range(40))).token("email", str(n)) for n in range(2_000)],
+    "timestamps": lambda: [f"2026-01-{1 + n % 28:02}T10:{n % 60:02}:00+01:00" for n in range(2_000)],
+    "amounts": lambda: [f"{chance.random() * 10**13:.4f}" for _ in range(2_000)],
+    "mentions": lambda: ["@alice", "ping @bob", "a @ b", "logo@2x.png", "user@host", "pkg@1.2.3"],
+    "countries": lambda: ["CZ", "DE", "US"] * 100,
+    "iban look-alikes": lambda: [f"DE{digits(20)}" for _ in range(2_000)],
+    "part numbers": lambda: [f"{digits(3)}-{digits(2)}-{digits(5)}" for _ in range(2_000)],
+    "categories": lambda: ["grocery", "travel agency", "fuel", "fast food"] * 50,
+    "phone-like prices": lambda: [f"+{n}.{n % 100:02} %" for n in range(2_000)],
+    "birth-number-like fractions": lambda: [f"{digits(6)}/{digits(4)}" for _ in range(2_000)],
+}
+
+
+@pytest.mark.parametrize("kind", sorted(HARD_NEGATIVES))
+def test_what_only_looks_personal_is_left_alone(kind: str) -> None:
+    assert classes(HARD_NEGATIVES[kind]()) == set()
+
+
+@pytest.mark.parametrize("value", [1.5, True, b"x", ["a"], float("nan"), "", " ", "\0"])
+def test_odd_values_are_no_trouble(value: Any) -> None:
+    assert classify("c", [value, None]) == []
+
+
+# The verdict
+
+
+def test_no_hits_are_no_finding() -> None:
+    assert judge("email", Hits(0, 0, [])) is None
+
+
+def test_a_card_among_identifiers_of_the_same_shape_is_no_evidence() -> None:
+    assert judge("payment_card", Hits(3, 3, [card()] * 3, passing_luhn=3, long_numbers=900)) is None
+    assert judge("payment_card", Hits(3, 3, [card()] * 3, passing_luhn=3, long_numbers=3)) is not None
+
+
+@pytest.mark.parametrize(("passing", "found"), [(10_000, False), (10_400, False), (12_000, True)])
+def test_many_numbers_must_pass_luhn_far_more_often_than_by_chance(passing: int, found: bool) -> None:
+    hits = Hits(100_000, 100_000, [digits(16)], passing_luhn=passing, long_numbers=100_000)
+    assert (judge("payment_card", hits) is not None) is found
+
+
+@given(st.text(max_size=80))
+def test_a_shape_holds_no_letter_or_digit_of_the_text(text: str) -> None:
+    assert set(re.sub(r"\{[0-9]+\}?", "", shape(text))) <= set("9Aa…?") | {c for c in text if not c.isalnum()}
+
+
+def test_a_finding_says_nothing_of_the_value() -> None:
+    (finding,) = classify("c", ["jan.novak@example.com"])
+    assert "novak" not in repr(finding)
+    assert finding.shape == "a{3}.a{5}@a{7}.a{3}"
+
+
+# Presidio
+
+
+def test_presidio_confirms_what_it_knows() -> None:
+    finding = presidio.ask("email", ["jan@example.com", "eva@example.org"], 7)
+    assert finding is not None
+    assert (finding.evidence, finding.rows, finding.share) == ("presidio", 7, 1.0)
+
+
+@pytest.mark.parametrize("classification", ["payment_card", "ip_address", "free_text"])
+def test_presidio_is_not_asked_where_chance_fools_it(classification: str) -> None:
+    assert presidio.ask(classification, ["4111111111111111", "1.2.3.4"], 1) is None
+
+
+def test_a_presidio_that_breaks_or_runs_out_of_time_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    from presidio_analyzer.predefined_recognizers import EmailRecognizer
+
+    def out_of_time(*_: Any, **__: Any) -> Any:
+        raise TimeoutError
+
+    presidio.ask("email", ["jan@example.com"], 1)
+    monkeypatch.setattr(EmailRecognizer, "validate_result", out_of_time)
+    with pytest.raises(GovernanceError, match="ran out of time"):
+        presidio.ask("email", ["jan@example.com"], 1)
+
+
+def test_detection_does_not_import_presidio_before_it_is_asked() -> None:
+    program = (
+        "import sys, feature_platform.governance.detection as d, feature_platform.governance.detection.presidio\n"
+        "d.classify('email', ['jan@example.com'])\n"
+        "print([m for m in ('presidio_analyzer', 'spacy', 'duckdb', 'pyarrow') if m in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
