@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from feature_platform.errors import Location, Problem, did_you_mean
+from feature_platform.errors import Problem, did_you_mean
 from feature_platform.registry.codes import (
     COLUMN_TYPE,
     DEFAULT_TYPE,
@@ -18,6 +18,7 @@ from feature_platform.registry.codes import (
 from feature_platform.registry.graph import Origin
 from feature_platform.registry.sources import unknown_column
 from feature_platform.specs.models import Aggregation, Entity, FeatureView, Source
+from feature_platform.specs.origins import Path
 from feature_platform.types import DataType
 
 ARITHMETIC: Final = frozenset({"sum", "avg", "stddev", "variance"})
@@ -88,28 +89,27 @@ def _check_line(line: Aggregation, origin: Origin, number: int, source: Source) 
             where=origin.where(*path, "function"),
         )
     if line.column is None:
-        yield from _check_default(line, None, origin.where(*path, "default"))
+        yield from _check_default(line, None, origin, (*path, "default"))
         return
     yield from unknown_column(source, line.column, origin, (*path, "column"))
     column = source.columns.get(line.column)
     if column is None:
         return
-    where = origin.where(*path, "column")
     if not _takes(line.function, column.type):
         wanted = "a number" if line.function in ARITHMETIC else "values that have an order"
         yield COLUMN_TYPE.problem(
             f"`{line.function}` wants {wanted}, '{line.column}' is of type {column.type}",
             mend="Use another column or function (`count`, `count_distinct`, `last`).",
-            where=where,
+            where=origin.where(*path, "column"),
         )
     elif line.function in ARITHMETIC and column.pii not in (None, "none"):
         yield MEANINGLESS.problem(
             f"`{line.function}` of '{line.column}', which holds {column.pii}",
             mend="Use `count_distinct`, or another column.",
-            where=where,
+            where=origin.where(*path, "column"),
         )
     else:
-        yield from _check_default(line, column.type, origin.where(*path, "default"))
+        yield from _check_default(line, column.type, origin, (*path, "default"))
 
 
 def _takes(function: str, column: DataType) -> bool:
@@ -120,14 +120,16 @@ def _takes(function: str, column: DataType) -> bool:
     return True
 
 
-def _check_default(line: Aggregation, column: DataType | None, where: Location) -> Iterator[Problem]:
+def _check_default(line: Aggregation, column: DataType | None, origin: Origin, path: Path) -> Iterator[Problem]:
     """``default`` is a value that the function could give for ``column``."""
     if line.default is None:
         return
     wanted, fits = _wanted_default(line.function, column, line.default)
     if not fits:
         yield DEFAULT_TYPE.problem(
-            f"`{line.function}` gives {wanted}, the default does not", mend=f"Write {wanted}.", where=where
+            f"`{line.function}` gives {wanted}, the default does not",
+            mend=f"Write {wanted}.",
+            where=origin.where(*path),
         )
 
 

@@ -43,6 +43,7 @@ class Cron:
         return by_day or by_weekday if self.either_day else by_day and by_weekday
 
 
+@cache
 def parse_cron(text: str) -> Cron:
     """The schedule that ``text`` means.
 

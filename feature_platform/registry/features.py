@@ -60,14 +60,17 @@ def check_features(view: FeatureView, origin: Origin, entity: Entity | None) -> 
 def _check_name(
     name: str, origin: Origin, path: Path, taken: dict[str, str], *, at_key: bool = False
 ) -> Iterator[Problem]:
+    reserved, holder = name.lower().startswith(RESERVED_PREFIX), taken.get(name.lower())
+    if not reserved and holder is None:
+        return
     where = origin.where_key(*path) if at_key else origin.where(*path)
-    if name.lower().startswith(RESERVED_PREFIX):
+    if reserved:
         yield RESERVED_NAME.problem(
             f"'{name}' begins with `{RESERVED_PREFIX}`, which the platform keeps for itself",
             mend="Rename it.",
             where=where,
         )
-    if (holder := taken.get(name.lower())) is not None:
+    if holder is not None:
         yield DUPLICATE_FEATURE.problem(
             f"'{name}' is the name of {holder} already",
             mend="Give it another `name:`." if not at_key else "Rename it.",

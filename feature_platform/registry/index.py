@@ -19,6 +19,7 @@ from feature_platform.specs.models import (
     Policy,
     Source,
 )
+from feature_platform.specs.origins import Path
 
 _SUGGESTIONS = 50  # comparing names is slow: after a source file got lost, the first few hints are help enough
 
@@ -62,8 +63,13 @@ class Index:
             for other in self.unusable
         )
 
-    def unknown(self, name: str, where: Location, *kinds: str) -> Iterator[Problem]:
-        """The problem that no document of ``kinds`` is named ``name``; nothing if there may be one."""
+    def unknown(self, name: str, origin: Origin, path: Path, *kinds: str) -> Iterator[Problem]:
+        """The problem that no document of ``kinds`` has the name that stands at ``path``; nothing if there may be."""
+        if self.surely_missing(name, *kinds):
+            yield from self.unknown_at(name, origin.where(*path), *kinds)
+
+    def unknown_at(self, name: str, where: Location, *kinds: str) -> Iterator[Problem]:
+        """The same, for a name at any place."""
         if self.surely_missing(name, *kinds):
             words = " or ".join(kind.replace("_", " ") for kind in kinds)
             known = (known for kind in kinds for known in self._by_kind(kind))

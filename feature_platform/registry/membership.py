@@ -22,7 +22,7 @@ def check_domains(index: Index) -> Iterator[Problem]:
             mend = "Add `domain:`, or move the file into the domain's folder."
             yield NO_DOMAIN.problem(what, mend=mend, where=origin.location)
         elif spec.domain is not None:
-            yield from index.unknown(domain, origin.where("domain"), "domain")
+            yield from index.unknown(domain, origin, ("domain",), "domain")
         elif index.surely_missing(domain, "domain"):
             if domain not in folders:
                 yield NO_DOMAIN.problem(

@@ -29,7 +29,7 @@ def check_service(index: Index, service: FeatureService, purposes: Mapping[str, 
     for number, reference in enumerate(service.features):
         where = origin.where("features", number)
         view_name, _, feature = reference.partition(":")
-        yield from index.unknown(view_name, where, "feature_view")
+        yield from index.unknown(view_name, origin, ("features", number), "feature_view")
         view = index.views.get(view_name)
         if view is None:
             continue

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Final
 
-from feature_platform.errors import Location, Problem
+from feature_platform.errors import Problem
 from feature_platform.registry.codes import ONLINE_WITHOUT_OFFLINE, STORE_KIND
 from feature_platform.registry.graph import Origin
 from feature_platform.registry.index import Index
 from feature_platform.specs.models import FeatureView, Platform, Source
+from feature_platform.specs.origins import Path
 
 WAREHOUSES: Final = frozenset({"duckdb_delta", "postgres"})
 ONLINE: Final = frozenset({"redis", "postgres"})
@@ -34,7 +35,7 @@ class Stores:
 
     def check_source(self, source: Source, origin: Origin) -> Iterator[Problem]:
         """The source lies in a warehouse."""
-        yield from self._check(source.store, WAREHOUSES, "sources and history", origin.where("store"))
+        yield from self._check(source.store, WAREHOUSES, "sources and history", origin, ("store",))
 
     def check_view(self, view: FeatureView, origin: Origin) -> Iterator[Problem]:
         """The view goes from a warehouse to stores that serve."""
@@ -42,8 +43,8 @@ class Stores:
             return
         storage = view.storage
         if storage.offline is not None:
-            where = origin.where("materialization", "offline")
-            yield from self._check(storage.offline, WAREHOUSES, "sources and history", where)
+            path: Path = ("materialization", "offline")
+            yield from self._check(storage.offline, WAREHOUSES, "sources and history", origin, path)
         elif storage.online_stores:
             yield ONLINE_WITHOUT_OFFLINE.problem(
                 "rows cannot go online without an offline store",
@@ -51,20 +52,20 @@ class Stores:
                 where=origin.where("materialization", "online"),
             )
         for number, name in enumerate(storage.online_stores):
-            yield from self._check(name, ONLINE, "serving", origin.where("materialization", "online", number))
+            yield from self._check(name, ONLINE, "serving", origin, ("materialization", "online", number))
 
-    def _check(self, name: str, wanted: frozenset[str], use: str, where: Location) -> Iterator[Problem]:
+    def _check(self, name: str, wanted: frozenset[str], use: str, origin: Origin, path: Path) -> Iterator[Problem]:
         types = self._types.get(name, {})
         if not types:
-            yield self._index.unknown_name("store", name, self._types, where)
+            yield self._index.unknown_name("store", name, self._types, origin.where(*path))
             return
         if lacking := [profile for profile in self._platform.profiles if profile not in types]:
             listed = ", ".join(f"'{profile}'" for profile in lacking)
-            yield self._index.unknown_name(f"store in profile {listed} named", name, (), where)
+            yield self._index.unknown_name(f"store in profile {listed} named", name, (), origin.where(*path))
         if unfit := {profile: store_type for profile, store_type in types.items() if store_type not in wanted}:
             listed = ", ".join(f"{store_type} in profile '{profile}'" for profile, store_type in unfit.items())
             yield STORE_KIND.problem(
                 f"the store '{name}' is {listed}, which is not for {use}",
                 mend=f"Use a store of type {' or '.join(sorted(wanted))}.",
-                where=where,
+                where=origin.where(*path),
             )

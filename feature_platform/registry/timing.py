@@ -17,7 +17,6 @@ _PARTITION_SECONDS: Final = {"hour": 3_600, "day": 86_400}
 def check_timing(view: FeatureView, origin: Origin) -> Iterator[Problem]:
     """The times of one view."""
     schedule = view.storage.schedule
-    where = origin.where("materialization", "schedule")
     interval: int | None = None
     if schedule is not None:
         try:
@@ -26,12 +25,16 @@ def check_timing(view: FeatureView, origin: Origin) -> Iterator[Problem]:
             yield SCHEDULE.problem(
                 str(error),
                 mend="Write minute, hour, day of the month, month, weekday, e.g. `15 6 * * mon-fri`.",
-                where=where,
+                where=origin.where("materialization", "schedule"),
             )
             return
         interval = shortest_interval_seconds(schedule)
         if interval is None:
-            yield SCHEDULE.problem(f"'{schedule}' never comes", mend="Use a day that the month has.", where=where)
+            yield SCHEDULE.problem(
+                f"'{schedule}' never comes",
+                mend="Use a day that the month has.",
+                where=origin.where("materialization", "schedule"),
+            )
             return
     elif view.accuracy == "snapshot":
         yield TIMING.problem(

@@ -31,7 +31,7 @@ def check_view(index: Index, view: FeatureView, reads: tuple[Read, ...]) -> Iter
     """Everything about a view but its references' existence (see ``find_reads``) and its stores."""
     origin = index.origin(view)
     entity = index.entities.get(view.entity)
-    yield from index.unknown(view.entity, origin.where("entity"), "entity")
+    yield from index.unknown(view.entity, origin, ("entity",), "entity")
     yield from check_features(view, origin, entity)
     if view.form != "derived":
         yield from check_timing(view, origin)
@@ -54,13 +54,13 @@ def find_reads(index: Index, view: FeatureView, read_sql: SqlReader) -> tuple[tu
         return _reads_of_sql(index, view.sql, origin, read_sql)
     if view.source is not None:
         where = origin.where("source")
-        problems = list(index.unknown(view.source, where, "source"))
+        problems = list(index.unknown(view.source, origin, ("source",), "source"))
         return (Read(TableRef("source", view.source), where),) if view.source in index.sources else (), problems
     found: dict[TableRef, Read] = {}
     problems = []
     for number, name in enumerate(view.inputs):
         where = origin.where("inputs", number)
-        problems.extend(index.unknown(name, where, "feature_view"))
+        problems.extend(index.unknown(name, origin, ("inputs", number), "feature_view"))
         if name in index.views:
             ref = TableRef("view", name)
             found.setdefault(ref, Read(ref, where))
@@ -89,7 +89,7 @@ def _reads_of_sql(
             what = f"there is no table '{table.name}': sources and views are named without '{schema}'"
             problems.append(UNKNOWN_NAME.problem(what, mend=f"Write `{bare}`.", where=where))
         else:
-            problems.extend(index.unknown(table.name, where, "source", "feature_view"))
+            problems.extend(index.unknown_at(table.name, where, "source", "feature_view"))
     return tuple(reads), problems
 
 

@@ -1,8 +1,4 @@
-"""Loads a project's documents: finds the files, reads them, validates each document, and reports all problems together.
-
->>> load(Path("feature_defs")).documents[0].spec.name  # doctest: +SKIP
-'customers'
-"""
+"""Loads a project's documents: finds the files, reads them, validates each document, reports all problems together."""
 
 from __future__ import annotations
 
