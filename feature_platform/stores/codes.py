@@ -94,6 +94,11 @@ UNSUPPORTED_TABLE: Final = Code(
     "A table has features that the store cannot read exactly",
     "Deletion vectors, column mapping, foreign partitions and types without an exact counterpart would be misread.",
 )
+FOLDER_UNUSABLE: Final = Code(
+    "FP-STORE-026",
+    "The store's folder has a name that cannot be used",
+    "Paths of Delta tables are read as URLs, in which a percent sign and two digits stand for another character.",
+)
 STORE_UNREACHABLE: Final = Code(
     "FP-STORE-030",
     "The store cannot be reached",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import shutil
 import threading
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from feature_platform.errors import StoreError
 from feature_platform.stores import duckdb_delta_table as delta
-from feature_platform.stores.codes import TABLE_BUSY
+from feature_platform.stores.codes import FOLDER_UNUSABLE, TABLE_BUSY
 from feature_platform.stores.columns import check_columns
 from feature_platform.stores.duckdb_delta_files import files_version, matching_files, select_files
 from feature_platform.stores.duckdb_delta_session import (
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
+_ESCAPE: Final = re.compile("%[0-9A-Fa-f]{2}")
 BATCH_ROWS: Final = 65_536
 """Rows per Arrow batch that a reader gives."""
 PUBLISH_TIMEOUT_SECONDS: Final = 60.0
@@ -83,9 +85,12 @@ class DuckDBDeltaWarehouse:
             memory_limit: per query, in DuckDB's notation; beyond it the engine spills to disk.
             threads: per query; None: as many as the machine has.
             setups: prepared once per query's session.
+
+        Raises:
+            StoreError: the folder's path cannot be used.
         """
         self.name = name
-        self._root = path.absolute()
+        self._root = _checked(path.absolute())
         self._data_roots = (self._root,) if data_root is None else (self._root, data_root.absolute())
         self._memory_limit = memory_limit
         self._threads = threads or os.cpu_count() or 1
@@ -300,6 +305,16 @@ class _SpillFolder:
         lease = try_exclusive(self._root / f"{secrets.token_hex(8)}.lease")
         assert lease is not None  # the name is new
         return lease
+
+
+def _checked(root: Path) -> Path:
+    if _ESCAPE.search(str(root)):
+        raise StoreError(
+            FOLDER_UNUSABLE.problem(
+                f"{root} holds a percent sign before two digits", mend="rename or choose another folder"
+            )
+        )
+    return root
 
 
 _NOTHING: Final = Query("SELECT 1", "duckdb")

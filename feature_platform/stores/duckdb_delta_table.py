@@ -25,7 +25,6 @@ from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
 from feature_platform.errors import Problem, StoreError
 from feature_platform.stores.codes import (
@@ -49,7 +48,10 @@ _CONFIGURATION: Final = {
     "delta.logRetentionDuration": "interval 2 days",
     "delta.deletedFileRetentionDuration": "interval 1 days",
 }
-_READER_FEATURES: Final = frozenset({"timestampNtz"})
+_TIMESTAMPS: Final = "timestampNtz"
+_READER_FEATURES: Final = frozenset({_TIMESTAMPS})
+_PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
+_NAME_LENGTH: Final = 200
 _TYPES: Final = {"integer": "int", "long": "bigint", "timestamp_ntz": "timestamp"}
 
 
@@ -197,6 +199,7 @@ def commit(folder: Path, staged: StagedWrite) -> None:
         return
     table = _open(folder)
     assert table is not None
+    _allow_timestamps(table)
     table.create_write_transaction(
         [action],
         "overwrite",
@@ -230,6 +233,16 @@ def remove_unneeded(folder: Path) -> int:
     for path in (folder / "_delta_log").glob("_commit_*.tmp"):
         path.unlink(missing_ok=True)
     return dead
+
+
+def _allow_timestamps(table: DeltaTable) -> None:
+    """A table that was made without timestamps must be declared to have some before it gets the first, or it can't be
+    read any more. That is a commit of its own, which changes no row.
+    """
+    from deltalake import TableFeatures
+
+    if _TIMESTAMPS not in (table.protocol().reader_features or ()):
+        table.alter.add_feature(TableFeatures.TimestampWithoutTimezone, allow_protocol_versions_increase=True)
 
 
 def _check_fits(live: Snapshot | None, name: TableName, schema: TableSchema, partition: str | None) -> None:
@@ -356,5 +369,9 @@ def _listed(folder: Path) -> Sequence[Path]:
 
 
 def _file_name(text: str) -> str:
-    """``text`` as one component of a path: no separator, no dot that could climb."""
-    return quote(text, safe="").replace(".", "%2E")
+    """``text`` as one component of a path: letters, digits, ``_`` and ``-`` as they are, other bytes as ``~2e``.
+
+    Not percent signs: libraries take paths for URLs and decode those.
+    """
+    name = "".join(chr(byte) if chr(byte) in _PLAIN else f"~{byte:02x}" for byte in text.encode())
+    return name if len(name) <= _NAME_LENGTH else f"{name[:100]}~~{sha256(text.encode()).hexdigest()[:24]}"

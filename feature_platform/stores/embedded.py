@@ -161,7 +161,7 @@ class _SharedServer:
             "command": program.command,
             "cwd": str(program.cwd),
             "environment": {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
-            "stop_signal": program.stop_signal,
+            "stop_signal": program.stop_signal if self._keep_data else program.drop_signal,
             "uid": program.uid,
             "gid": program.gid,
             "users_lock": str(self._folder / "users.lock"),

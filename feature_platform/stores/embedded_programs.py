@@ -32,6 +32,9 @@ class Program:
     command: tuple[str, ...]
     cwd: Path
     stop_signal: str
+    """Ends it with its data in order."""
+    drop_signal: str
+    """Ends it at once, for data that goes with it."""
     uid: int = 0
     """0: as whoever starts it."""
     gid: int = 0
@@ -75,7 +78,8 @@ def postgres_program(data: Path, socket_folder: Path) -> Program:
     return Program(
         command=(str(programs / "postgres"), "-D", _data_argument(data, account), *options),
         cwd=data,
-        stop_signal="SIGINT",  # "fast": ends sessions, keeps what was committed
+        stop_signal="SIGINT",  # "fast": ends sessions, writes everything out
+        drop_signal="SIGQUIT",  # "immediate": the next start would have to recover
         uid=account.pw_uid if account else 0,
         gid=account.pw_gid if account else 0,
         remove=remove,
@@ -99,7 +103,7 @@ def redis_program(data: Path, socket: Path) -> Program:
         "maxmemory-policy": "noeviction",
     }
     options = [part for name, value in settings.items() for part in (f"--{name}", value)]
-    return Program(command=(_redis_server(), *options), cwd=data, stop_signal="SIGTERM")
+    return Program(command=(_redis_server(), *options), cwd=data, stop_signal="SIGTERM", drop_signal="SIGKILL")
 
 
 def _postgres_programs() -> Path:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import psycopg
     import pyarrow as pa
 
-_BLOCK_BYTES: Final = 4 << 20
+_BLOCK_BYTES: Final = 1 << 20
 _TYPES: Final = {
     16: "boolean",
     21: "int",
@@ -114,7 +114,7 @@ class CopySource:
 
 
 def copy_out(source: CopySource, schema: TableSchema) -> Iterator[pa.RecordBatch]:
-    """The batches of a CSV ``COPY`` whose array columns are JSON; about 4 MB of text each."""
+    """The batches of a CSV ``COPY`` whose array columns are JSON; about 1 MB of text each."""
     import pyarrow as pa
     from pyarrow import csv
 

@@ -1,0 +1,182 @@
+"""What the tests of both warehouses share: a kind of warehouse to open, tables, values of every type."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Context, Decimal
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pyarrow as pa
+from hypothesis import strategies as st
+
+from feature_platform.stores.duckdb_delta import DuckDBDeltaWarehouse
+from feature_platform.stores.postgres_warehouse import PostgresWarehouse
+from feature_platform.stores.protocols import (
+    Binding,
+    NativeTable,
+    Partition,
+    Query,
+    StreamTable,
+    TableName,
+    Warehouse,
+)
+from feature_platform.types import Column, DataType, TableSchema
+
+SPEND = TableName("features", "spend")
+DAY = timedelta(days=1)
+MICROSECOND = timedelta(microseconds=1)
+EPOCH = datetime.fromisoformat("1970-01-01T00:00:00")
+NOON = datetime.fromisoformat("2026-06-30T12:00:00")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A warehouse that can be opened again and again over the same data."""
+
+    name: str
+    open: Callable[[], Warehouse]
+    leftovers: Callable[[], Sequence[str]]
+    """Every table or file that holds rows, live ones included."""
+    arguments: tuple[str, ...]
+    """For ``warehouse_writer``."""
+
+
+def duckdb_kind(folder: Path) -> Kind:
+    root = folder / "warehouse"
+
+    def files() -> list[str]:
+        kept = ("publish.lock",)
+        found = [path for path in root.rglob("*") if path.is_file() and path.name not in kept]
+        return [path.name for path in found if not {"_delta_log", "readers", "_spill"} & set(path.parts)]
+
+    return Kind(
+        "duckdb_delta",
+        lambda: DuckDBDeltaWarehouse("warehouse", root, data_root=folder, memory_limit="300MB", threads=2),
+        files,
+        ("duckdb_delta", str(root), "-"),
+    )
+
+
+def postgres_kind(url: str) -> Kind:
+    prefix = f"t{uuid.uuid4().hex[:12]}"
+
+    def tables() -> list[str]:
+        with psycopg.connect(url) as connection:
+            rows = connection.execute(
+                "SELECT tablename FROM pg_tables WHERE starts_with(schemaname, %s) AND tablename <> 'writes' "
+                "UNION ALL SELECT tablename FROM pg_tables WHERE starts_with(schemaname, 'pg_temp')",
+                (f"{prefix}_",),
+            )
+            return [row[0] for row in rows]
+
+    return Kind(
+        "postgres",
+        lambda: PostgresWarehouse("warehouse", url, schema_prefix=prefix),
+        tables,
+        ("postgres", url, prefix),
+    )
+
+
+@contextmanager
+def opened(kind: Kind) -> Iterator[Warehouse]:
+    warehouse = kind.open()
+    try:
+        yield warehouse
+    finally:
+        warehouse.close()
+
+
+def schema(**columns: str) -> TableSchema:
+    """``schema(customer_id="bigint", amount="decimal(18,2)")``."""
+    return TableSchema(tuple(Column(name, DataType.parse(kind)) for name, kind in columns.items()))
+
+
+def day(text: str) -> Partition:
+    start = datetime.fromisoformat(text)
+    return Partition(text, start, start + DAY)
+
+
+def stream(declared: TableSchema, rows: Sequence[Mapping[str, Any]]) -> StreamTable:
+    table = pa.Table.from_pylist([dict(row) for row in rows], schema=declared.arrow())
+    return StreamTable(lambda: table.to_reader(max_chunksize=1_000))
+
+
+def query(warehouse: Warehouse, sql: str, tables: Mapping[TableName, Binding] | None = None, **values: Any) -> Query:
+    return Query(sql, warehouse.engine, values, tables or {})
+
+
+def publish(
+    warehouse: Warehouse,
+    rows: Sequence[Mapping[str, Any]],
+    declared: TableSchema,
+    *,
+    table: TableName = SPEND,
+    partition: Partition | None = None,
+) -> str:
+    staged = warehouse.stage(table, declared, stream(declared, rows), partition=partition)
+    return warehouse.publish(staged).version
+
+
+def rows_of(warehouse: Warehouse, table: TableName = SPEND, order: str = "") -> list[dict[str, Any]]:
+    """The live rows."""
+    name = f'"{table.schema}"."{table.name}"'
+    ordered = f" ORDER BY {order}" if order else ""
+    reader = warehouse.read(query(warehouse, f"SELECT * FROM {name}{ordered}", {table: NativeTable(table)}))
+    return list(reader.read_all().to_pylist())
+
+
+EVERY_TYPE = schema(
+    flag="boolean",
+    small="int",
+    big="bigint",
+    ratio="double",
+    money="decimal(38,9)",
+    cents="decimal(18,2)",
+    share="decimal(5,5)",
+    whole="decimal(38,0)",
+    note="string",
+    born="date",
+    at="timestamp",
+    tags="array<string>",
+    counts="array<bigint>",
+    ratios="array<double>",
+    prices="array<decimal(20,3)>",
+    moments="array<timestamp>",
+    flags="array<boolean>",
+)
+
+
+def values_of(kind: DataType) -> st.SearchStrategy[Any]:
+    """Values of a type, its extremes often among them; never None."""
+    if kind.kind == "array":
+        assert kind.element is not None
+        return st.lists(values_of(kind.element) | st.none(), max_size=4)
+    if kind.kind == "decimal":
+        largest = 10**kind.precision - 1
+        unscaled = st.integers(-largest, largest) | st.sampled_from([0, 1, -1, largest, -largest])
+        return unscaled.map(lambda number: Decimal(number).scaleb(-kind.scale, context=_EXACT))
+    strategies: dict[str, st.SearchStrategy[Any]] = {
+        "boolean": st.booleans(),
+        "int": st.integers(-(2**31), 2**31 - 1) | st.sampled_from([2**31 - 1, -(2**31)]),
+        "bigint": st.integers(-(2**63), 2**63 - 1) | st.sampled_from([2**63 - 1, -(2**63)]),
+        "double": st.floats(allow_nan=False) | st.sampled_from([-0.0, 5e-324, 1.7976931348623157e308]),
+        "string": st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=40)
+        | st.sampled_from(["", " ", '"', "\\N", "\\.", "NULL", "a,b\r\nc", "𝄞\u200b\ufeff", "é", "x" * 200]),
+        "date": st.dates(date(1, 1, 1), date(9999, 12, 31)),
+        "timestamp": st.datetimes().map(lambda at: at.replace(fold=0)) | st.sampled_from([EPOCH, EPOCH - MICROSECOND]),
+    }
+    return strategies[kind.kind]
+
+
+def rows_of_every_type() -> st.SearchStrategy[list[dict[str, Any]]]:
+    columns = {column.name: st.none() | values_of(column.type) for column in EVERY_TYPE.columns}
+    return st.lists(st.fixed_dictionaries(columns), max_size=30)
+
+
+_EXACT = Context(prec=60)
