@@ -49,7 +49,7 @@ class Loan:
 
 
 class Berka:
-    """The bank's files, and what was known of an account on a day."""
+    """The bank's files, and what was known of an account on a day. Bookings end with March 1994, loans with 1998."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -148,7 +148,7 @@ class Berka:
         earlier = [loan for loan in self.loans if loan.account == account and loan.day < day]
         return {
             "loans_all": len(earlier),
-            "lent_all": sum(loan.amount for loan in earlier),
+            "lent_all": sum((Decimal(loan.amount) for loan in earlier), Decimal(0)),
             "instalments_all": sum((loan.payments for loan in earlier), Decimal(0)) if earlier else None,
         }
 
