@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from feature_platform.errors import StoreError
 from feature_platform.stores.codes import COLUMNS_DIFFER, ONLINE_NULL_KEY
+from feature_platform.stores.columns import by_name, check_columns, stream_schema
 from feature_platform.stores.online_encoding import EVENT_TIME
 from feature_platform.stores.protocols import OnlineTable, StreamSource
 
@@ -26,9 +27,9 @@ def snapshot_chunks(table: OnlineTable, rows: StreamSource) -> Iterator[pa.Recor
         StoreError: columns differ from ``table.schema``, or a key is NULL.
     """
     with rows() as reader:
-        _check_columns(table, reader.schema)
+        check_columns(by_name(stream_schema(reader.schema)), by_name(table.schema))
         for chunk in _rechunked(reader):
-            ordered = chunk.select(list(table.schema.names)).cast(table.schema.arrow())
+            ordered = _declared(table, chunk)
             _check_keys(table, ordered)
             yield ordered
 
@@ -70,36 +71,16 @@ def _joined(pieces: list[pa.RecordBatch]) -> pa.RecordBatch:
     return pieces[0] if len(pieces) == 1 else pa.concat_batches(pieces)
 
 
-def _check_columns(table: OnlineTable, found: pa.Schema) -> None:
-    wanted = table.schema.arrow()
-    problems = [
-        COLUMNS_DIFFER.problem(
-            f"'{table.view}': column '{name}' is {_described(found, name)}, declared is {_described(wanted, name)}",
-            mend="Cast the column in the view's SQL, or declare the type that it has.",
+def _declared(table: OnlineTable, chunk: pa.RecordBatch) -> pa.RecordBatch:
+    """The declared columns in their order, in the declared types' own Arrow layout."""
+    try:
+        return chunk.select(list(table.schema.names)).cast(table.schema.arrow())
+    except pa.ArrowInvalid:  # its text quotes a value
+        problem = COLUMNS_DIFFER.problem(
+            f"'{table.view}': a value does not fit its declared type, e.g. a time finer than microseconds",
+            mend="Round or cast the column in the view's SQL.",
         )
-        for name in sorted({*wanted.names, *found.names})
-        if found.names.count(name) != wanted.names.count(name)
-        or not _same(found.field(name).type, wanted.field(name).type)
-    ]
-    if problems:
-        raise StoreError(problems)
-
-
-def _described(schema: pa.Schema, name: str) -> str:
-    times = schema.names.count(name)
-    return "missing" if times == 0 else f"there {times} times" if times > 1 else str(schema.field(name).type)
-
-
-def _same(found: pa.DataType, wanted: pa.DataType) -> bool:
-    """Whether two Arrow types hold the same values, however they lie in memory."""
-    if pa.types.is_dictionary(found):
-        found = found.value_type
-    if pa.types.is_string(wanted):
-        return pa.types.is_string(found) or pa.types.is_large_string(found) or pa.types.is_string_view(found)
-    if pa.types.is_list(wanted):
-        is_list = pa.types.is_list(found) or pa.types.is_large_list(found)
-        return is_list and _same(found.value_type, wanted.value_type)
-    return bool(found == wanted)
+        raise StoreError(problem) from None
 
 
 def _check_keys(table: OnlineTable, chunk: pa.RecordBatch) -> None:

@@ -14,25 +14,22 @@ from datetime import UTC, datetime
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final
 
-import adbc_driver_manager
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from feature_platform.errors import Problem, StoreError
+from feature_platform.errors import StoreError
 from feature_platform.stores.codes import (
     ONLINE_DUPLICATE_KEY,
     ONLINE_KEY_TYPE,
-    ONLINE_REFUSED,
     STAGED_ROWS_GONE,
-    STORE_UNREACHABLE,
 )
 from feature_platform.stores.online_encoding_keys import KeyTypeError, key_encoder
+from feature_platform.stores.postgres_connection import connect, reported
 from feature_platform.stores.postgres_online_read import SnapshotReader, lookup
 from feature_platform.stores.postgres_online_sql import (
     LOCK_VIEW,
     OnlineSchema,
     advisory_key,
-    snapshot_table,
     view_key,
 )
 from feature_platform.stores.protocols import (
@@ -76,7 +73,7 @@ class PostgresOnlineStore:
             configure=_configure,
         )
         self._reader = SnapshotReader(self._schema, self._connection)
-        self._schema_exists = False
+        self._prepared = False
         self._holders: dict[str, Connection] = {}
         self._lock = threading.Lock()
 
@@ -87,18 +84,18 @@ class PostgresOnlineStore:
 
         Raises:
             StoreError: wrong columns, a NULL or repeated key, a value that PostgreSQL can't hold, the server is gone.
-                Nothing is left behind, except where the server can't be told: then the next ``sweep`` removes it.
+                Nothing is left behind.
         """
         version = token_hex(8)
-        with self._store_errors("load a snapshot"):
+        with _reported():
             key_encoder(table)
             holder = self._hold(version)
             try:
-                self._begin(holder, version, table)
+                if not self._prepared:
+                    self._prepare(holder)
                 count = self._load(holder, version, table, rows)
             except BaseException:
-                with contextlib.suppress(psycopg.Error, StoreError):
-                    self._remove(version)
+                self._release(version)
                 raise
         return StagedOnline(self.name, table, version, count, dict(properties or {}))
 
@@ -108,7 +105,7 @@ class PostgresOnlineStore:
         Raises:
             StoreError: the staged rows are gone, or the server refuses. The live snapshot is as it was.
         """
-        with self._store_errors("publish a snapshot"):
+        with _reported():
             live = self.publication(staged.table.view)
             if live is None or live.version != staged.token:
                 replaced = self._flip(staged)
@@ -121,7 +118,7 @@ class PostgresOnlineStore:
 
     def discard(self, staged: StagedOnline) -> None:
         """Drops a staged snapshot. Does nothing when it was published or removed before."""
-        with self._store_errors("discard a snapshot"):
+        with _reported():
             self._remove(staged.token)
 
     def read(self, table: OnlineTable, keys: Sequence[tuple[Any, ...]]) -> list[OnlineRow | None]:
@@ -136,7 +133,7 @@ class PostgresOnlineStore:
         self, requests: Sequence[tuple[OnlineTable, Sequence[tuple[Any, ...]]]]
     ) -> list[list[OnlineRow | None]]:
         """:meth:`read` for several views at once, still in one round trip."""
-        with self._store_errors("read rows"):
+        with _reported():
             lookups = [lookup(table, keys) for table, keys in requests]
             try:
                 return self._reader.read(lookups)
@@ -148,7 +145,7 @@ class PostgresOnlineStore:
 
     def publication(self, view: str) -> Publication | None:
         """What is live for ``view``."""
-        with self._store_errors("look up a publication"):
+        with _reported():
             try:
                 with self._connection() as connection:
                     found = connection.execute(self._schema.publication(), [view]).fetchone()
@@ -161,7 +158,7 @@ class PostgresOnlineStore:
 
     def sweep(self, view: str) -> int:
         """Drops snapshots whose writers are dead, and replaced ones that a reader held on to at the time."""
-        with self._store_errors("sweep"):
+        with _reported():
             try:
                 with self._connection() as connection:
                     found = connection.execute(self._schema.versions_of(), [view]).fetchall()
@@ -178,36 +175,38 @@ class PostgresOnlineStore:
         self._pool.close()
 
     def _hold(self, version: str) -> Connection:
-        """Opens the session whose lock says that the writer of ``version`` lives."""
-        holder: Connection = psycopg.connect(self._url, autocommit=True, connect_timeout=int(_CONNECT_SECONDS))
+        """Opens the session that loads the snapshot and whose lock says that its writer lives."""
+        holder = connect(self._url)
         with self._lock:
             self._holders[version] = holder
+        holder.execute("SELECT pg_advisory_lock(%s)", [advisory_key(version)])
         return holder
 
-    def _begin(self, holder: Connection, version: str, table: OnlineTable) -> None:
-        """Makes the empty table and what the schema needs."""
-        holder.execute("SELECT pg_advisory_lock(%s)", [advisory_key(version)])
-        if not self._schema_exists:
-            with holder.transaction():
-                holder.execute(LOCK_VIEW, view_key(self._schema.name, ""))
-                for statement in self._schema.create():
-                    holder.execute(statement)
-            self._schema_exists = True
+    def _prepare(self, holder: Connection) -> None:
+        """Makes the schema and its tables, the first time."""
         with holder.transaction():
-            holder.execute(self._schema.put_version(), [version, table.view, "loading", None])
-            holder.execute(self._schema.create_snapshot(version, table))
+            holder.execute(LOCK_VIEW, view_key(self._schema.name, ""))
+            for statement in self._schema.create():
+                holder.execute(statement)
+        self._prepared = True
 
     def _load(self, holder: Connection, version: str, table: OnlineTable, rows: StreamSource) -> int:
-        count, newest = _copy(self._url, self._schema.name, version, table, rows)
+        """One transaction: a writer that dies in it leaves nothing, and no row passes through the log of a server whose
+        ``wal_level`` is minimal."""
+        from feature_platform.stores.postgres_copy_in import copy_in
+
+        snapshot = _Snapshot(table, rows)
         try:
             with holder.transaction():
+                holder.execute(self._schema.create_snapshot(version, table))
+                with holder.cursor() as cursor:
+                    count = copy_in(cursor, self._schema.copy(version, table), table.schema, snapshot.reader())
                 holder.execute(self._schema.add_key(version, table))
-                holder.execute(self._schema.analyze(version))
-                holder.execute(self._schema.put_version(), [version, table.view, "staged", newest])
+                holder.execute(self._schema.put_version(), [version, table.view, "staged", snapshot.newest])
         except psycopg.errors.UniqueViolation:
             raise StoreError(
                 ONLINE_DUPLICATE_KEY.problem(
-                    f"'{table.view}': at least two of {count} rows have the same key",
+                    f"'{table.view}': at least two of the snapshot's rows have the same key",
                     mend="Make the view give one row per entity, e.g. the newest.",
                 )
             ) from None  # the driver's text quotes the key
@@ -276,18 +275,6 @@ class PostgresOnlineStore:
         with self._pool.connection() as connection:
             yield connection
 
-    @contextlib.contextmanager
-    def _store_errors(self, action: str) -> Iterator[None]:
-        """Turns errors of the driver into ours. The server's texts may quote rows: only the state's code is kept."""
-        try:
-            yield
-        except psycopg.Error as error:
-            raise StoreError(_problem(self.name, action, error.sqlstate)) from None
-        except adbc_driver_manager.Error as error:
-            raise StoreError(_problem(self.name, action, error.sqlstate)) from None
-        except KeyTypeError as error:
-            raise StoreError(ONLINE_KEY_TYPE.problem(str(error), mend="Pass keys of the entity's types.")) from None
-
 
 def _publish_values(staged: StagedOnline, event_time: datetime | None) -> list[Any]:
     table, now = staged.table, datetime.now(UTC).replace(tzinfo=None)
@@ -295,52 +282,38 @@ def _publish_values(staged: StagedOnline, event_time: datetime | None) -> list[A
     return [table.view, staged.token, table.fingerprint, staged.rows, event_time, now, properties]
 
 
-def _copy(url: str, schema: str, version: str, table: OnlineTable, rows: StreamSource) -> tuple[int, datetime | None]:
-    """Streams the rows by binary COPY, over a connection of its own; gives their number and newest event time."""
-    import pyarrow as pa
-    from adbc_driver_postgresql import dbapi
+class _Snapshot:
+    """The rows on their way, and what was seen of them."""
 
-    from feature_platform.stores.online_encoding_stream import newest_event_time, snapshot_chunks
+    def __init__(self, table: OnlineTable, rows: StreamSource) -> None:
+        self._table = table
+        self._rows = rows
+        self.newest: datetime | None = None
 
-    failures: list[BaseException] = []
-    count, newest = 0, None
+    def reader(self) -> pa.RecordBatchReader:
+        import pyarrow as pa
 
-    def chunks() -> Iterator[pa.RecordBatch]:
-        nonlocal count, newest
-        # The driver reads these through a C interface, which would keep only the text of an exception.
-        try:
-            for chunk in snapshot_chunks(table, rows):
-                count += chunk.num_rows
-                newest = newest_event_time(newest, chunk)
-                yield chunk
-        except BaseException as error:
-            failures.append(error)
-            raise
+        return pa.RecordBatchReader.from_batches(self._table.schema.arrow(), self._watched())
 
+    def _watched(self) -> Iterator[pa.RecordBatch]:
+        from feature_platform.stores.online_encoding_stream import newest_event_time, snapshot_chunks
+
+        for chunk in snapshot_chunks(self._table, self._rows):
+            self.newest = newest_event_time(self.newest, chunk)
+            yield chunk
+
+
+@contextlib.contextmanager
+def _reported() -> Iterator[None]:
+    """Turns errors of the driver and of keys into ours, without any value of a row."""
     try:
-        with dbapi.connect(url) as connection, connection.cursor() as cursor:
-            reader = pa.RecordBatchReader.from_batches(table.schema.arrow(), chunks())
-            cursor.adbc_ingest(snapshot_table(version), reader, mode="append", db_schema_name=schema)
-            connection.commit()
-    except adbc_driver_manager.Error:
-        if failures:
-            raise failures[0] from None
-        raise
-    return count, newest
-
-
-def _problem(store: str, action: str, sqlstate: str | None) -> Problem:
-    """What went wrong by the state's code; drivers give none when there is no server to name one."""
-    if not sqlstate or sqlstate.startswith(("08", "57P")):
-        return STORE_UNREACHABLE.problem(
-            f"online store '{store}' could not {action}: the connection was lost",
-            mend="Check that the server runs and that the profile's address and credentials are right.",
-        )
-    return ONLINE_REFUSED.problem(
-        f"PostgreSQL refused to {action} in online store '{store}': SQLSTATE {sqlstate}",
-        mend="Look the code up in PostgreSQL's list of error codes; check disk space, permissions and values.",
-    )
+        with reported():
+            yield
+    except KeyTypeError as error:
+        raise StoreError(ONLINE_KEY_TYPE.problem(str(error), mend="Pass keys of the entity's types.")) from None
 
 
 def _configure(connection: Connection) -> None:
+    """Statements are looked up by key whatever is asked: one plan serves every call."""
     connection.prepared_max = _STATEMENTS
+    connection.execute("SET plan_cache_mode = force_generic_plan")

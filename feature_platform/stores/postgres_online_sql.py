@@ -1,7 +1,7 @@
 """The statements of the online store in PostgreSQL. Identifiers are quoted by psycopg; values are parameters.
 
 In the schema ``<prefix>online`` lie ``publications`` (which version of each view is live), ``versions`` (every version
-whose table may exist without being live: loading, staged, replaced) and one table ``snapshot_<version>`` per version.
+whose table exists without being live: staged or replaced) and one table ``snapshot_<version>`` per version.
 """
 
 from __future__ import annotations
@@ -58,8 +58,11 @@ class OnlineSchema:
             self._table(snapshot_table(version)), sql.SQL(", ").join(map(sql.Identifier, table.keys))
         )
 
-    def analyze(self, version: str) -> sql.Composed:
-        return sql.SQL("ANALYZE {}").format(self._table(snapshot_table(version)))
+    def copy(self, version: str, table: OnlineTable) -> sql.Composed:
+        """Rows that nobody can have seen yet are written frozen: they need no vacuum later."""
+        return sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary, FREEZE)").format(
+            self._table(snapshot_table(version)), sql.SQL(", ").join(map(sql.Identifier, table.schema.names))
+        )
 
     def drop_snapshot(self, version: str) -> sql.Composed:
         return sql.SQL("DROP TABLE IF EXISTS {}").format(self._table(snapshot_table(version)))

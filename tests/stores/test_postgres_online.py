@@ -48,7 +48,7 @@ def test_a_text_that_postgresql_cannot_hold_is_refused_without_showing_it(
     kind: Kind, store: PostgresOnlineStore
 ) -> None:
     table = online_table(features="note string")
-    with pytest.raises(StoreError, match="FP-STORE-045") as error:
+    with pytest.raises(StoreError, match="FP-STORE-021") as error:
         store.stage(table, stream(table, [{"card": "a", "note": "secret\0"}]))
     assert "secret" not in str(error.value)
     assert kind.leftovers() == set()
