@@ -1,0 +1,114 @@
+"""Personal data does not get past the gate; what is explained or only looks like it does."""
+
+from __future__ import annotations
+
+import random
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from feature_platform.errors import GovernanceError
+from feature_platform.governance.codes import DETECTION_FAILED
+from feature_platform.governance.detection import presidio
+from feature_platform.governance.labels import Label
+from feature_platform.governance.tokens import TokenKeys
+from feature_platform.stores.protocols import Warehouse
+from tests.governance.samples import HARD_NEGATIVES, card, digits
+from tests.monitoring.staging import case
+
+KEYS = TokenKeys(bytes(range(40)))
+TOKEN = frozenset({Label("token", "email", "v1")})
+PREFIX = frozenset({Label("partial", "ip_address", "ip_prefix")})
+ADDRESSES = [f"198.51.{n}.0/24" for n in range(100, 130)]
+
+
+def test_one_address_in_a_hundred_thousand_rows_is_found(warehouse: Warehouse) -> None:
+    notes = [f"ticket {n % 97} closed" for n in range(100_000)]
+    notes[77_777] = "please write to Jan.Novak@example.com"
+    outcome = case(warehouse, {"note": notes}).outcome("pii")
+    assert not outcome.passed
+    assert outcome.metadata["note.email.rows"] == 1
+    assert outcome.metadata["note.email.shape"] == "Aa{2}.Aa{4}@a{7}.a{3}"
+    assert "novak" not in str(outcome).lower()
+
+
+def test_a_hundred_thousand_random_order_ids_do_not_stop(warehouse: Warehouse) -> None:
+    ids = [str(number) for number in random.Random(3).sample(range(10**15, 10**16), 100_000)]  # noqa: S311 - test data
+    outcome = case(warehouse, {"order_id": ids}).outcome("pii")
+    assert outcome.passed, outcome.description
+
+
+def test_what_only_looks_personal_does_not_stop(warehouse: Warehouse) -> None:
+    columns = {kind.replace(" ", "_"): (make() * 1_000)[:1_000] for kind, make in HARD_NEGATIVES.items()}
+    outcome = case(warehouse, columns).outcome("pii")
+    assert outcome.passed, outcome.description
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "classification"),
+    [
+        (["CZ65 0800 0000 1920 0014 5399"], "string", "iban"),
+        (["4111-1111-1111-1111"], "string", "payment_card"),
+        ([card() for _ in range(30)], "string", "payment_card"),
+        ([int(card()) for _ in range(30)], "bigint", "payment_card"),
+        ([Decimal(card("6011", 19)) for _ in range(30)], "decimal(19,0)", "payment_card"),
+        ([["x", "jan@example.com"]], "array<string>", "email"),
+        (["call +420 601 234 567"], "string", "phone"),
+        (["203.0.113.77"], "string", "ip_address"),
+        (["219-09-9999"], "string", "national_id"),
+        (["Jan Novák", "Eva Nová", "Petr Pavel"], "string", "person_name"),
+    ],
+)
+def test_personal_values_of_many_kinds_stop(
+    warehouse: Warehouse, values: list[Any], kind: str, classification: str
+) -> None:
+    outcome = case(warehouse, {"value": values}, {"value": kind}).outcome("pii")
+    assert not outcome.passed
+    assert f"'value' looks like {classification}" in outcome.description
+
+
+def test_two_percent_of_cards_among_order_ids_are_found(warehouse: Warehouse) -> None:
+    values = ["4" + digits(15) for _ in range(29_400)] + [card() for _ in range(600)]
+    assert not case(warehouse, {"value": values}).outcome("pii").passed
+
+
+def test_every_value_of_a_token_column_must_be_a_token_of_its_class(warehouse: Warehouse) -> None:
+    tokens = [KEYS.token("email", f"{n}@example.com") for n in range(100)]
+    assert case(warehouse, {"email": [*tokens, None]}, labels={"email": TOKEN}).outcome("pii").passed
+    for stray in ("jan@example.com", "", KEYS.token("phone", "1"), tokens[0] + "\n"):
+        outcome = case(warehouse, {"email": [*tokens, stray]}, labels={"email": TOKEN}).outcome("pii")
+        assert (outcome.passed, outcome.metadata["email.not_tokens"]) == (False, 1)
+
+
+def test_a_transform_explains_what_its_results_look_like(warehouse: Warehouse) -> None:
+    outcome = case(warehouse, {"network": ADDRESSES}, labels={"network": PREFIX}).outcome("pii")
+    assert outcome.passed
+    assert outcome.metadata["network.ip_address.explained"] == "partial(ip_address, ip_prefix) looks like it"
+    assert not case(warehouse, {"network": ADDRESSES}).outcome("pii").passed
+
+
+def test_a_label_explains_nothing_of_another_class(warehouse: Warehouse) -> None:
+    outcome = case(warehouse, {"network": [*ADDRESSES, "a@example.com"]}, labels={"network": PREFIX}).outcome("pii")
+    assert outcome.description.startswith("'network' looks like email")
+
+
+@pytest.mark.parametrize(("reason", "passes"), [("Test hosts of our own lab.", True), ("", False)])
+def test_a_declaration_explains_a_finding_only_with_a_reason(warehouse: Warehouse, reason: str, passes: bool) -> None:
+    promise = {"host": {"pii": "none", "pii_reason": reason}}
+    assert case(warehouse, {"host": ADDRESSES}, features=promise).outcome("pii").passed is passes
+
+
+def test_a_detector_that_fails_closes_the_gate(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise GovernanceError(DETECTION_FAILED.problem("Presidio failed", mend="see its log"))
+
+    monkeypatch.setattr(presidio, "ask", fail)
+    outcome = case(warehouse, {"note": ["logo@2x.png"]}).outcome("pii")
+    assert (outcome.passed, outcome.metadata) == (False, {"error": "GovernanceError FP-GOV-020"})
+
+
+def test_columns_that_can_hold_nothing_personal_are_not_searched(warehouse: Warehouse) -> None:
+    types = {"a": "int", "b": "double", "c": "decimal(18,2)"}
+    staged = case(warehouse, {"a": [1], "b": [1.5], "c": [Decimal("1.50")]}, types)
+    assert staged.outcome("pii").metadata["columns"] == 1  # the key
