@@ -18,7 +18,7 @@ import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact
 from typing import Any, Final
 
 from feature_platform.stores.protocols import OnlineRow, OnlineTable
@@ -31,6 +31,7 @@ EVENT_TIME: Final = "event_time"
 LENGTH: Final = struct.Struct("<I")
 
 _EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - stores hold UTC without a zone
+_EXACT: Final = Context(prec=76, traps=[Inexact])
 _EPOCH_DAY: Final = date(1970, 1, 1).toordinal()
 _SLOTS: Final[Mapping[str, str]] = {
     "boolean": "?",
@@ -76,8 +77,9 @@ class RowDecoder:
     """Turns the bytes of one table's rows into values. Made by :func:`row_decoder`; holds no state."""
 
     _slots: struct.Struct
-    _names: tuple[str, ...]
+    _features: tuple[str, ...]
     _event_time: int | None
+    """Its place among the values; they have one more than ``_features`` then."""
     _conversions: tuple[tuple[int, Convert], ...]
     _tails: tuple[tuple[int, Convert], ...]
 
@@ -91,7 +93,7 @@ class RowDecoder:
         try:
             return self._decode(row)
         except (struct.error, ValueError, OverflowError, IndexError) as error:
-            raise CorruptRowError(f"{len(row)} bytes that are not a row of {len(self._names)} columns") from error
+            raise CorruptRowError(f"{len(row)} bytes that are not a row of {len(self._features)} features") from error
 
     def _decode(self, row: bytes) -> OnlineRow:
         version, nulls, *values = self._slots.unpack_from(row)
@@ -111,9 +113,8 @@ class RowDecoder:
             lowest = missing & -missing
             values[lowest.bit_length() - 1] = None
             missing ^= lowest
-        named = dict(zip(self._names, values, strict=True))
-        event_time = named.pop(EVENT_TIME) if self._event_time is not None else None
-        return OnlineRow(named, event_time)
+        event_time = values.pop(self._event_time) if self._event_time is not None else None
+        return OnlineRow(dict(zip(self._features, values, strict=True)), event_time)
 
 
 def row_decoder(table: OnlineTable) -> RowDecoder:
@@ -123,7 +124,7 @@ def row_decoder(table: OnlineTable) -> RowDecoder:
     slots = "".join(slot_format(column.type) for column in columns)
     return RowDecoder(
         _slots=struct.Struct(f"<B{-(-len(columns) // 8)}s{slots}"),
-        _names=names,
+        _features=tuple(name for name in names if name != EVENT_TIME),
         _event_time=names.index(EVENT_TIME) if EVENT_TIME in names else None,
         _conversions=tuple(
             (index, convert)
@@ -140,8 +141,7 @@ def unscaled_decimal(unscaled: int, scale: int) -> Decimal:
     >>> unscaled_decimal(-1500, 3)
     Decimal('-1.500')
     """
-    digits = tuple(map(int, str(abs(unscaled))))
-    return Decimal((int(unscaled < 0), digits, -scale))
+    return Decimal(unscaled).scaleb(-scale, _EXACT)
 
 
 def _conversion(kind: DataType) -> Convert | None:
@@ -185,7 +185,8 @@ def _array_tail(element: DataType) -> Convert:
                 continue
             (value,), position = slot.unpack_from(raw, position), position + slot.size
             if element.kind == "string":
-                value, position = raw[position : position + value].decode("utf-8"), position + value
+                end = position + value
+                value, position = raw[position:end].decode("utf-8"), end
             elif convert:
                 value = convert(value)
             values.append(value)
