@@ -16,7 +16,7 @@ from feature_platform.errors import GovernanceError
 from feature_platform.governance.codes import TOKEN_KEY_EXPOSED, TOKEN_KEY_MISSING, TOKEN_KEY_WEAK
 
 KEY_FILE: Final = "token.key"
-_MINIMUM_BYTES: Final = 32
+MINIMUM_BYTES: Final = 32
 _VERSIONED: Final = re.compile(r"(?:v([1-9][0-9]{0,3}):)?(.+)")
 
 
@@ -51,10 +51,10 @@ def read_key(env_name: str, state_dir: Path | None, environ: Mapping[str, str] |
 def _parse(text: str, source: str) -> tuple[bytes, int]:
     match = _VERSIONED.fullmatch(text)
     key = _decode(match[2]) if match else b""
-    if match is None or len(key) < _MINIMUM_BYTES:
+    if match is None or len(key) < MINIMUM_BYTES:
         raise GovernanceError(
             TOKEN_KEY_WEAK.problem(
-                f"the token key in {source} is not {_MINIMUM_BYTES} bytes or more in hexadecimal or base64",
+                f"the token key in {source} is not {MINIMUM_BYTES} bytes or more in hexadecimal or base64",
                 mend="make one with `openssl rand -hex 32`; write `v2:` before it if it replaces an older one",
             )
         )

@@ -21,9 +21,8 @@ from feature_platform.errors import GovernanceError
 from feature_platform.governance import expressions as sql
 from feature_platform.governance.canonical import CANONICAL, canonical, canonical_expression
 from feature_platform.governance.codes import NOT_TOKENISABLE, TOKEN_KEY_WEAK
-from feature_platform.governance.labels import Label
 from feature_platform.governance.token_engines import Pads, set_up_duckdb, set_up_postgres
-from feature_platform.governance.token_keys import read_key
+from feature_platform.governance.token_keys import MINIMUM_BYTES, read_key
 from feature_platform.types import Engine
 
 if TYPE_CHECKING:
@@ -35,7 +34,10 @@ if TYPE_CHECKING:
 TOKEN_PATTERN: Final = "tok_[a-z_]+_v[1-9][0-9]*_[0-9a-f]{32}"  # noqa: S105 - a pattern, not a password
 """Means the same in RE2, PostgreSQL and Python. Anchor it yourself."""
 
-MINIMUM_KEY_BYTES: Final = 32
+TOKEN_FORM: Final = "v1"  # noqa: S105 - a version, not a password
+"""The form of token labels. Part of every fingerprint: raise it together with the version of the key, so that all
+views that hold tokens are built anew."""
+
 SCHEMA: Final = "fp_tokens"
 """PostgreSQL schema of the pads and the function."""
 DUCKDB_MACRO: Final = "fp_token"
@@ -57,11 +59,6 @@ def is_token(text: str) -> bool:
 def token_pattern(classification: str) -> str:
     """The pattern, not anchored, of tokens of one classification and any key version."""
     return TOKEN_PATTERN.replace("[a-z_]+", classification)
-
-
-def token_label(classification: str, version: int = 1) -> Label:
-    """``token(email, v1)``."""
-    return Label("token", classification, f"v{version}")
 
 
 def expression(classification: str, value: exp.Expression, engine: Engine) -> exp.Expression:
@@ -90,10 +87,10 @@ class TokenKeys:
 
     def __init__(self, key: bytes, version: int = 1) -> None:
         """Raises GovernanceError for a key of fewer than 32 bytes or of one repeated byte."""
-        if len(key) < MINIMUM_KEY_BYTES or len(set(key)) < 8 or version < 1:
+        if len(key) < MINIMUM_BYTES or len(set(key)) < 8 or version < 1:
             raise GovernanceError(
                 TOKEN_KEY_WEAK.problem(
-                    f"a token key needs {MINIMUM_KEY_BYTES} random bytes and a version from 1 on",
+                    f"a token key needs {MINIMUM_BYTES} random bytes and a version from 1 on",
                     mend="make one with `openssl rand -hex 32`",
                 )
             )

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from phonenumbers import COUNTRY_CODE_TO_REGION_CODE
 from sqlglot import exp, parse_one
 
+from feature_platform.governance.labels import describe
 from feature_platform.governance.transforms import TRANSFORMS, render_governed
 from feature_platform.governance.transforms.cards import luhn
 from feature_platform.governance.transforms.contact import CALLING_CODES
@@ -208,6 +209,19 @@ def test_a_rare_domain_is_not_shown() -> None:
 @pytest.mark.parametrize(("code", "prefix"), [("1234", "12"), ("11000", "110"), ("SW1A 1AA", "SW1"), ("123", None)])
 def test_a_postcode_prefix_leaves_out_two_characters_or_more(code: str, prefix: str | None) -> None:
     assert TRANSFORMS["postcode_prefix"].python(code) == prefix
+
+
+@pytest.mark.parametrize(
+    ("name", "classification", "label"),
+    [
+        ("token", "email", "token(email, v1)"),
+        ("bin6", "payment_card", "partial(payment_card, bin6)"),
+        ("luhn_valid", "payment_card", "derived(payment_card)"),
+        ("redact", "address", "derived(address)"),
+    ],
+)
+def test_results_carry_the_class_and_what_was_kept_of_it(name: str, classification: str, label: str) -> None:
+    assert describe(TRANSFORMS[name].labels(classification)) == label
 
 
 def test_a_wrong_number_of_arguments_is_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from typing import Any, Final
 
 from sqlglot import exp
@@ -120,21 +121,29 @@ def _catalogue() -> tuple[Transform, ...]:
 
 def _of_scheme(scheme: national_ids.Scheme) -> list[Transform]:
     accepts = frozenset({scheme.name})
+
+    def example(fact: str, more: str, result: Any) -> tuple[str, str]:
+        return f"{scheme.name}_{fact}('{scheme.example}'{more})", str(result)
+
+    day = date(1998, 12, 31)
     return [
         Transform(
             f"{scheme.name}_birth_year", 1, accepts, _NUMBER_LIKE, INT, "partial",
             "The year of birth that the identifier carries; NULL if it is malformed.",
             scheme.birth_year, scheme.birth_year_python,
+            example=example("birth_year", "", scheme.birth_year_python(scheme.example)),
         ),
         Transform(
             f"{scheme.name}_sex", 1, accepts, _NUMBER_LIKE, STRING, "partial",
             "`F` or `M` as the identifier has it; NULL if it is malformed.",
             scheme.sex_of, scheme.sex_of_python,
+            example=example("sex", "", scheme.sex_of_python(scheme.example)),
         ),
         Transform(
             f"{scheme.name}_age_years", 1, accepts, _NUMBER_LIKE, INT, "partial",
             "Whole years of age at a moment; NULL if the identifier is malformed, before birth and beyond 130.",
             scheme.age_years, scheme.age_years_python, (_AT,),
+            example=example("age_years", f", DATE '{day}'", scheme.age_years_python(scheme.example, day)),
         ),
     ]  # fmt: skip
 

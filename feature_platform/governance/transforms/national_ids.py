@@ -37,6 +37,8 @@ class Scheme:
     sex: Callable[[exp.Expression, Engine], exp.Expression]
     """``F`` or ``M``; may be anything where ``day`` is NULL."""
     sex_python: Callable[[Any], str | None]
+    example: str
+    """A made-up identifier, for the docs."""
 
     def birth_year(self, engine: Engine, args: Sequence[exp.Expression]) -> exp.Expression:
         return dates.year_of(self.day(args[0], engine), engine)
@@ -109,6 +111,6 @@ def _czech_sex_python(value: Any) -> str | None:
     return "F" if canonical("birth_number", value)[2] in "5678" else "M"
 
 
-CZECH: Final = Scheme("birth_number", _czech_day, _czech_day_python, _czech_sex, _czech_sex_python)
+CZECH: Final = Scheme("birth_number", _czech_day, _czech_day_python, _czech_sex, _czech_sex_python, "706213")
 
 SCHEMES: Final[tuple[Scheme, ...]] = (CZECH,)

@@ -9,6 +9,7 @@ from typing import Any
 from sqlglot import exp
 
 from feature_platform.governance.labels import Label, LabelKind
+from feature_platform.governance.tokens import TOKEN_FORM
 from feature_platform.types import DataType, Engine, Kind
 
 Rendering = Callable[[Engine, Sequence[exp.Expression]], exp.Expression]
@@ -75,8 +76,7 @@ class Transform:
             raise TypeError(f"{self.name} needs a key; use TokenKeys.token")
         return self.reference(*args)
 
-    def labels(self, classification: str, *, form: str | None = None) -> frozenset[Label]:
+    def labels(self, classification: str) -> frozenset[Label]:
         """What the result carries when the column is of ``classification``."""
-        if self.label == "partial":
-            return frozenset({Label("partial", classification, self.name if form is None else form)})
-        return frozenset({Label(self.label, classification, form or "")})
+        forms = {"token": TOKEN_FORM, "partial": self.name}
+        return frozenset({Label(self.label, classification, forms.get(self.label, ""))})
