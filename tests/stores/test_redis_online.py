@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterator
+from datetime import UTC
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
 from zlib import crc32
 
+import pyarrow as pa
 import pytest
 import redis
 
 from feature_platform.errors import StoreError
+from feature_platform.stores.online_encoding_arrow import encode_rows
 from feature_platform.stores.redis_online import STAGING_TTL_SECONDS, RedisOnlineStore
 from feature_platform.stores.redis_online_layout import MAX_BUCKETS, UNKNOWN_BUCKETS, bucket_count
 from tests.stores.online_cases import NOON, Kind, numbered, online_table, publish, redis_kind, stream
@@ -175,3 +182,32 @@ def test_a_row_that_something_else_wrote_is_refused_not_misread(
 )
 def test_buckets_are_planned_for_some_ten_thousand_rows(rows: int | None, buckets: int) -> None:
     assert bucket_count(rows) == buckets
+
+
+def test_the_reader_of_the_reference_page_reads_what_was_published(
+    kind: Kind, store: RedisOnlineStore, client: redis.Redis
+) -> None:
+    page = (Path(__file__).parents[2] / "docs/reference/redis-layout.md").read_text(encoding="utf-8")
+    program = re.search(r"```python\n(.*?)```", page, re.DOTALL)
+    assert program is not None
+    documented: dict[str, Any] = {}
+    exec(program[1], documented)  # noqa: S102 - the page's own example
+    table = online_table(features="n int, note string, x double")
+    publish(store, table, [{"card": "a", "n": None, "note": "é", "x": 1.5}])
+    assert documented["read"](client, kind.prefix, "card_spend", b"a") == {
+        "event_time": int(NOON.replace(tzinfo=UTC).timestamp()) * 10**6,
+        "n": None,
+        "note": "é",
+        "x": 1.5,
+    }
+
+
+def test_the_bytes_of_the_reference_page_are_those_that_are_written() -> None:
+    page = (Path(__file__).parents[2] / "docs/reference/redis-layout.md").read_text(encoding="utf-8")
+    dump = re.search(r"```\n(01 .*?)```", page, re.DOTALL)
+    assert dump is not None
+    documented = bytes.fromhex("".join(re.findall(r"^((?:[0-9a-f]{2} )+)", dump[1], re.MULTILINE)))
+    table = online_table(features="n int, note string, amount decimal(18,2)")
+    rows = [{"card": "a", "event_time": NOON, "n": None, "note": "é", "amount": Decimal("-1.50")}]
+    batch = pa.RecordBatch.from_pylist(rows, schema=table.schema.arrow())
+    assert encode_rows(table, batch).to_pylist() == [documented]
