@@ -139,22 +139,32 @@ class _SharedServer:
         with self._control():
             user = shared(self._folder / "users.lock")  # waits for a server that is just being stopped
             try:
+                # A server whose supervisor was killed may be on its way down: then start it once it is gone.
+                if not _wait(lambda: self._answers_now() or not running(self._folder)):
+                    raise self._failure("it does not answer")
                 if not running(self._folder):
                     self._spawn()
-                if not _wait(lambda: self._answers(self._socket_folder() / self._socket_name) or self._ended()):
-                    raise self._failure("it does not answer")
-                if self._ended():
-                    raise self._failure("it ended at once")
             except BaseException:
                 user.release()
                 raise
             self._user = user
 
     def _spawn(self) -> None:
+        supervisor = self._supervisor = self._start_supervisor()
+        if not _wait(lambda: self._answers_now() or supervisor.poll() is not None):
+            raise self._failure("it does not answer")
+        if supervisor.poll() is not None:
+            raise self._failure("it ended at once")
+
+    def _start_supervisor(self) -> subprocess.Popen[bytes]:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._forget_killed()
         socket_folder = _new_socket_folder(self._folder)
-        program = self._program(self._folder / "data", self._socket_argument(socket_folder))
+        try:
+            program = self._program(self._folder / "data", self._socket_argument(socket_folder))
+        except BaseException:
+            shutil.rmtree(socket_folder, ignore_errors=True)
+            raise
         remove = [str(folder) for folder in (socket_folder, *program.remove)]
         self._state_file().write_text(json.dumps({"socket_folder": str(socket_folder), "remove": remove}))
         settings = {
@@ -170,7 +180,7 @@ class _SharedServer:
         }
         script = Path(__file__).with_name("embedded_supervisor.py")
         with self._log().open("wb") as log:
-            self._supervisor = subprocess.Popen(  # noqa: S603 - this interpreter and a script of ours, without a shell
+            return subprocess.Popen(  # noqa: S603 - this interpreter and a script of ours, without a shell
                 [sys.executable, "-I", "-S", str(script), json.dumps(settings)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -181,8 +191,8 @@ class _SharedServer:
     def _socket_argument(self, socket_folder: Path) -> Path:
         return socket_folder if self._socket_name == _POSTGRES_SOCKET else socket_folder / self._socket_name
 
-    def _ended(self) -> bool:
-        return self._supervisor is not None and self._supervisor.poll() is not None
+    def _answers_now(self) -> bool:
+        return running(self._folder) and self._answers(self._socket_folder() / self._socket_name)
 
     def _has_other_users(self) -> bool:
         users = self._folder / "users.lock"

@@ -36,7 +36,7 @@ def main(settings: dict[str, Any]) -> int:
     code = 1
     server: subprocess.Popen[bytes] | None = None
     try:
-        server = _start(settings)
+        server = _start(settings, own)
         fcntl.flock(users, fcntl.LOCK_EX)
     except _Ended:
         pass
@@ -50,7 +50,7 @@ def main(settings: dict[str, Any]) -> int:
     return code
 
 
-def _start(settings: dict[str, Any]) -> subprocess.Popen[bytes]:
+def _start(settings: dict[str, Any], own_lock: int) -> subprocess.Popen[bytes]:
     as_user = {"user": settings["uid"], "group": settings["gid"], "extra_groups": []} if settings["uid"] else {}
     stop = signal.Signals[settings["stop_signal"]]
     return subprocess.Popen(  # noqa: S603 - a program that the caller found, without a shell
@@ -58,6 +58,7 @@ def _start(settings: dict[str, Any]) -> subprocess.Popen[bytes]:
         cwd=settings["cwd"],
         env=settings["environment"],
         stdin=subprocess.DEVNULL,
+        pass_fds=[own_lock],  # held until the server itself is gone, also if this supervisor is killed
         preexec_fn=lambda: _die_with_parent(stop),  # noqa: PLW1509 - this process has one thread
         **as_user,
     )

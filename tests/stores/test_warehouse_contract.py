@@ -15,7 +15,6 @@ from hypothesis import HealthCheck, given, settings
 from feature_platform.errors import StoreError
 from feature_platform.stores.protocols import NativeTable, StreamTable, TableName, Warehouse
 from tests.stores.warehouse_cases import (
-    EVERY_TYPE,
     NOON,
     SPEND,
     Kind,
@@ -26,10 +25,10 @@ from tests.stores.warehouse_cases import (
     publish,
     query,
     rows_of,
-    rows_of_every_type,
     schema,
     stream,
 )
+from tests.stores.warehouse_values import EVERY_TYPE, rows_of_every_type
 
 AMOUNTS = schema(customer_id="bigint", amount="bigint")
 SPINE = TableName("inputs", "spine")

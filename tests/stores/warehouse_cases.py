@@ -6,14 +6,12 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from decimal import Context, Decimal
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pyarrow as pa
-from hypothesis import strategies as st
 
 from feature_platform.stores.duckdb_delta import DuckDBDeltaWarehouse
 from feature_platform.stores.postgres_warehouse import PostgresWarehouse
@@ -30,8 +28,6 @@ from feature_platform.types import Column, DataType, TableSchema
 
 SPEND = TableName("features", "spend")
 DAY = timedelta(days=1)
-MICROSECOND = timedelta(microseconds=1)
-EPOCH = datetime.fromisoformat("1970-01-01T00:00:00")
 NOON = datetime.fromisoformat("2026-06-30T12:00:00")
 
 
@@ -129,54 +125,3 @@ def rows_of(warehouse: Warehouse, table: TableName = SPEND, order: str = "") -> 
     ordered = f" ORDER BY {order}" if order else ""
     reader = warehouse.read(query(warehouse, f"SELECT * FROM {name}{ordered}", {table: NativeTable(table)}))
     return list(reader.read_all().to_pylist())
-
-
-EVERY_TYPE = schema(
-    flag="boolean",
-    small="int",
-    big="bigint",
-    ratio="double",
-    money="decimal(38,9)",
-    cents="decimal(18,2)",
-    share="decimal(5,5)",
-    whole="decimal(38,0)",
-    note="string",
-    born="date",
-    at="timestamp",
-    tags="array<string>",
-    counts="array<bigint>",
-    ratios="array<double>",
-    prices="array<decimal(20,3)>",
-    moments="array<timestamp>",
-    flags="array<boolean>",
-)
-
-
-def values_of(kind: DataType) -> st.SearchStrategy[Any]:
-    """Values of a type, its extremes often among them; never None."""
-    if kind.kind == "array":
-        assert kind.element is not None
-        return st.lists(values_of(kind.element) | st.none(), max_size=4)
-    if kind.kind == "decimal":
-        largest = 10**kind.precision - 1
-        unscaled = st.integers(-largest, largest) | st.sampled_from([0, 1, -1, largest, -largest])
-        return unscaled.map(lambda number: Decimal(number).scaleb(-kind.scale, context=_EXACT))
-    strategies: dict[str, st.SearchStrategy[Any]] = {
-        "boolean": st.booleans(),
-        "int": st.integers(-(2**31), 2**31 - 1) | st.sampled_from([2**31 - 1, -(2**31)]),
-        "bigint": st.integers(-(2**63), 2**63 - 1) | st.sampled_from([2**63 - 1, -(2**63)]),
-        "double": st.floats(allow_nan=False) | st.sampled_from([-0.0, 5e-324, 1.7976931348623157e308]),
-        "string": st.text(st.characters(exclude_characters="\0", exclude_categories=("Cs",)), max_size=40)
-        | st.sampled_from(["", " ", '"', "\\N", "\\.", "NULL", "a,b\r\nc", "𝄞\u200b\ufeff", "é", "x" * 200]),
-        "date": st.dates(date(1, 1, 1), date(9999, 12, 31)),
-        "timestamp": st.datetimes().map(lambda at: at.replace(fold=0)) | st.sampled_from([EPOCH, EPOCH - MICROSECOND]),
-    }
-    return strategies[kind.kind]
-
-
-def rows_of_every_type() -> st.SearchStrategy[list[dict[str, Any]]]:
-    columns = {column.name: st.none() | values_of(column.type) for column in EVERY_TYPE.columns}
-    return st.lists(st.fixed_dictionaries(columns), max_size=30)
-
-
-_EXACT = Context(prec=60)
