@@ -116,9 +116,9 @@ def _counts(project: Project) -> dict[str, int]:
         "domains": len(registry.domains),
         "entities": len(registry.entities),
         "sources": len(registry.sources),
-        "feature views": len(compiled.views),
+        "views": len(compiled.views),
         "features": sum(len(view.features) for view in compiled.views.values()),
-        "feature services": len(compiled.services),
+        "services": len(compiled.services),
         "policies": len(registry.policies),
     }
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from feature_platform.cli.codes import BAD_VALUE
+from feature_platform.cli.codes import BAD_VALUE, UNKNOWN_NAME
 from feature_platform.cli.options import JsonOption, ProfileOption, ProjectOption, PurposeOption, RoleOption
 from feature_platform.cli.screen import Screen
-from feature_platform.cli.session import connected, opened
+from feature_platform.cli.session import opened
 from feature_platform.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def features(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
             from feature_platform.cli.tables import plain_table
 
             rows = [(info.name, info.type, info.entity, describe(info.labels), info.description) for info in infos]
-            yield plain_table(("feature", "type", "entity", "labels", "description"), rows)
+            yield plain_table(("feature", "type", "entity", "labels", "description"), rows, whole=4)
             yield f"[dim]{len(infos)} features[/]"
 
         listed = [
@@ -96,7 +96,7 @@ def training_set(  # noqa: PLR0913, PLR0917 - a command's options are its parame
         from feature_platform.cli.tables import show_result
         from feature_platform.sdk.client import FeatureStore
 
-        rows = _csv_spine(found, spine) if spine.suffix.lower() == ".csv" else spine
+        rows = _csv_spine(found, spine, time) if spine.suffix.lower() == ".csv" else spine
         session = FeatureStore(found, purpose=_purpose(found, purpose, feature), role=role)
         show_result(screen, session.training_set(rows, feature, time=time), out, limit)
 
@@ -141,17 +141,28 @@ def sql(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
 ) -> None:
     """Run a guarded query: personal columns are what the policy makes of them for the purpose."""
     screen = Screen(json)
-    with connected(screen, project, profile, purpose, role) as session:
+    with opened(screen, project, profile, query) as found:
         from feature_platform.cli.tables import show_result
+        from feature_platform.sdk.client import FeatureStore
 
-        show_result(screen, session.sql(query), out, limit)
+        show_result(screen, FeatureStore(found, purpose=purpose, role=role).sql(query), out, limit)
 
 
 def _purpose(project: Project, given: str | None, wanted: Sequence[str]) -> str:
     """The purpose that was given, or that of the services that were asked for, if it is one and the same."""
     if given is not None:
         return given
-    purposes = {project.compiled.services[name].purpose for name in wanted if name in project.compiled.services}
+    services = project.compiled.services
+    unknown = [name for name in wanted if ":" not in name and name not in services]
+    if unknown:
+        raise UsageError(
+            UNKNOWN_NAME.problem(
+                f"there is no feature service '{name}'.{did_you_mean(name, services)}",
+                mend=f"services are: {', '.join(services) or 'none'}",
+            )
+            for name in unknown
+        )
+    purposes = {services[name].purpose for name in wanted if name in services}
     if len(purposes) == 1:
         return purposes.pop()
     known = ", ".join(project.registry.platform.purposes)
@@ -160,19 +171,27 @@ def _purpose(project: Project, given: str | None, wanted: Sequence[str]) -> str:
     )
 
 
-def _csv_spine(project: Project, path: Path) -> Any:
+def _csv_spine(project: Project, path: Path, time: str) -> Any:
     """A CSV file as an Arrow table; columns called like a key or request value are read as its type, so `007` stays
-    text.
+    text, and times may be written in any form of ISO 8601.
     """
     import pyarrow as pa
     from pyarrow import csv
+
+    from feature_platform.sdk.values import parse_text
+    from feature_platform.types import TIMESTAMP
 
     types = {key.name: key.type.arrow() for entity in project.registry.entities.values() for key in entity.keys}
     for view in project.registry.views.values():
         types |= {name: kind.arrow() for name, kind in view.spec.request.items()}
     try:
-        return csv.read_csv(path, convert_options=csv.ConvertOptions(column_types=types))
-    except (OSError, pa.ArrowInvalid):
+        table = csv.read_csv(path, convert_options=csv.ConvertOptions(column_types=types | {time: pa.string()}))
+        place = table.schema.get_field_index(time)
+        if place < 0:
+            return table
+        moments = [parse_text(text or "", TIMESTAMP) for text in table.column(time).to_pylist()]
+        return table.set_column(place, time, pa.array(moments, pa.timestamp("us")))
+    except (OSError, ValueError):
         raise UsageError(
             BAD_VALUE.problem(
                 f"'{path}' is not a CSV file that can be read", mend="check the path, the header and the types"

@@ -14,12 +14,18 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from feature_platform.errors import Problem
+from feature_platform.errors import Location, Problem
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+
+
+QUERY: Final = "<query>"
+"""What the compiler calls the file of a query that is in none."""
+_PIPED_WIDTH: Final = 240
+"""Columns where there is no terminal to fit into."""
 
 
 @dataclass(frozen=True)
@@ -68,17 +74,17 @@ class Screen:
 
 
 def standard_output() -> Console:
-    """A console on standard output, without colours or wrapping tricks when it is not a terminal."""
+    """A console on standard output; wide and without colours when it is not a terminal."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPED_WIDTH)
 
 
 def standard_error() -> Console:
     """The same on standard error."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+    return Console(stderr=True, highlight=False, width=None if sys.stderr.isatty() else _PIPED_WIDTH)
 
 
 def print_json(answer: Mapping[str, Any]) -> None:
@@ -87,14 +93,14 @@ def print_json(answer: Mapping[str, Any]) -> None:
     sys.stdout.write("\n")
 
 
-def print_problems(problems: Sequence[Problem], *, root: Path | None, machine: bool) -> None:
+def print_problems(problems: Sequence[Problem], *, texts: Texts, machine: bool) -> None:
     """All problems: ``file:line:col: CODE: what`` with the line it is about, or as JSON."""
     if machine:
         print_json({"problems": [problem_as_dict(problem) for problem in problems]})
         return
     console = standard_error()
     for problem in problems:
-        for renderable in _problem(problem, root):
+        for renderable in _problem(problem, texts):
             console.print(renderable, soft_wrap=True)
     count = len(problems)
     console.print(f"{count} problem{'s' if count != 1 else ''}", style="bold red")
@@ -108,7 +114,26 @@ def problem_as_dict(problem: Problem) -> dict[str, Any]:
     return plain
 
 
-def _problem(problem: Problem, root: Path | None) -> Iterator[RenderableType]:
+@dataclass(frozen=True)
+class Texts:
+    """Where the lines are that problems point to: files below a folder, or a query from the command line."""
+
+    root: Path | None = None
+    query: str | None = None
+
+    def line(self, where: Location) -> str | None:
+        """The line, None if it can't be had. A tab is one column, as locations count it."""
+        if where.file == QUERY and self.query is not None:
+            lines = self.query.splitlines()
+        else:
+            try:
+                lines = ((self.root or Path()) / where.file).read_text(encoding="utf-8").splitlines()
+            except (OSError, UnicodeDecodeError):
+                return None
+        return lines[where.line - 1].replace("\t", " ") if 1 <= where.line <= len(lines) else None
+
+
+def _problem(problem: Problem, texts: Texts) -> Iterator[RenderableType]:
     from rich.text import Text
 
     head = Text()
@@ -117,23 +142,12 @@ def _problem(problem: Problem, root: Path | None) -> Iterator[RenderableType]:
     head.append(problem.code, style="bold red")
     head.append(f": {problem.what}")
     yield head
-    if problem.where and (line := _source_line(root, problem)) is not None:
+    if problem.where and (line := texts.line(problem.where)) is not None:
         number = f"{problem.where.line:>5} │ "
         yield Text(number, style="dim").append(line, style="default")
         yield Text(" " * (len(number) + problem.where.column - 1)).append("^", style="bold red")
     yield Text("  mend: ", style="green").append(problem.mend, style="default")
     yield Text()
-
-
-def _source_line(root: Path | None, problem: Problem) -> str | None:
-    assert problem.where is not None
-    try:
-        lines = ((root or Path()) / problem.where.file).read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return None
-    if not 1 <= problem.where.line <= len(lines):
-        return None
-    return lines[problem.where.line - 1].replace("\t", " ")
 
 
 def _plain(value: Any) -> Any:

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Final
 import typer
 
 from feature_platform.cli.codes import NO_PROJECT
-from feature_platform.cli.screen import Screen, print_problems
+from feature_platform.cli.screen import Screen, Texts, print_problems
 from feature_platform.errors import FeaturePlatformError, UsageError
 
 if TYPE_CHECKING:
     from feature_platform.project.project import Project
-    from feature_platform.sdk.client import FeatureStore
 
 FOUND_PROBLEMS: Final = 1
 WRONG_USAGE: Final = 2
@@ -25,43 +24,32 @@ USUAL_FOLDER: Final = "feature_defs"
 
 
 @contextmanager
-def reporting(screen: Screen, root: Path | None = None) -> Iterator[None]:
+def reporting(screen: Screen, texts: Texts = Texts()) -> Iterator[None]:  # noqa: B008 - a frozen value
     """Turns errors of this platform into a report and an exit code: 1 for problems found, 2 for a question that makes
     no sense.
     """
     try:
         yield
     except UsageError as error:
-        print_problems(error.problems, root=root, machine=screen.machine)
+        print_problems(error.problems, texts=texts, machine=screen.machine)
         raise typer.Exit(WRONG_USAGE) from None
     except FeaturePlatformError as error:
-        print_problems(error.problems, root=root, machine=screen.machine)
+        print_problems(error.problems, texts=texts, machine=screen.machine)
         raise typer.Exit(FOUND_PROBLEMS) from None
 
 
 @contextmanager
-def opened(screen: Screen, folder: Path | None, profile: str | None) -> Iterator[Project]:
+def opened(screen: Screen, folder: Path | None, profile: str | None, query: str | None = None) -> Iterator[Project]:
     """The project that a command works on; closed afterwards, its problems reported."""
     with reporting(screen):
         root = find_root(folder)
-    with reporting(screen, root):
+    with reporting(screen, Texts(root, query)):
         from feature_platform.project.project import Project
 
         with screen.working("compiling"):
             project = Project.open(root, profile=profile)
         with project:
             yield project
-
-
-@contextmanager
-def connected(
-    screen: Screen, folder: Path | None, profile: str | None, purpose: str, role: str
-) -> Iterator[FeatureStore]:
-    """The same as :func:`opened`, as a session of the SDK."""
-    from feature_platform.sdk.client import FeatureStore
-
-    with opened(screen, folder, profile) as project:
-        yield FeatureStore(project, purpose=purpose, role=role)
 
 
 def find_root(given: Path | None) -> Path:

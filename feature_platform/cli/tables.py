@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from feature_platform.sdk.results import Result
 
 
-def plain_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """A table without lines, so that it can be copied and piped."""
+def plain_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, whole: int = 0) -> Table:
+    """A table without lines, so that it can be copied and piped. The first ``whole`` columns are never shortened."""
     from rich.table import Table
     from rich.text import Text
 
     table = Table(*header, box=None, pad_edge=False, header_style="bold")
+    for column in table.columns[:whole]:
+        column.no_wrap = True
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     return table

@@ -17,14 +17,14 @@ def main() -> int:
     parser.add_argument("--project", type=Path, default=_example(), help="folder of the project (default feature_defs)")
     options = parser.parse_args()
 
-    from feature_platform.cli.screen import print_problems
+    from feature_platform.cli.screen import Texts, print_problems
     from feature_platform.demo.run import run
     from feature_platform.errors import FeaturePlatformError
 
     try:
         return run(options.project, options.size)
     except FeaturePlatformError as error:
-        print_problems(error.problems, root=options.project, machine=False)
+        print_problems(error.problems, texts=Texts(options.project), machine=False)
         return 1
     except KeyboardInterrupt:
         return 130

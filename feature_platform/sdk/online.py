@@ -200,22 +200,14 @@ class OnlineReader:
         return found
 
     def _derive(self, given: Sequence[Mapping[str, Any]], found: dict[str, list[_Cell]]) -> None:
-        import pyarrow as pa
-
         for name, plan in self.needs.derived.items():
-            view = self.project.compiled.views[name]
-            arrays = {
-                column: pa.array([entity[column] for entity in given], kind.arrow())
-                for column, kind in plan.request.items()
-            }
             inputs = {input_name(*each): self._input_type(*each) for each in plan.inputs}
-            for column, kind in inputs.items():
-                arrays[column] = pa.array([cell.value for cell in found[column]], kind.arrow())
-            rows = self.deriver.features(view, pa.table(arrays))
+            columns = {column: [entity[column] for entity in given] for column in plan.request}
+            columns |= {column: [cell.value for cell in found[column]] for column in inputs}
+            derived = self.deriver.features(self.project.compiled.views[name], {**plan.request, **inputs}, columns)
             origins = [_oldest([found[column][index] for column in inputs]) for index in range(len(given))]
-            for feature_name in rows.column_names:
-                values = rows.column(feature_name).to_pylist()
-                found[f"{view.name}__{feature_name}"] = [
+            for feature, values in derived.items():
+                found[input_name(name, feature)] = [
                     _Cell(value, status, time) for value, (status, time) in zip(values, origins, strict=True)
                 ]
 
