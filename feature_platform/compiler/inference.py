@@ -13,6 +13,7 @@ from feature_platform.compiler.codes import LITERAL
 from feature_platform.compiler.numeric import Inferred, Special, literal_digits, supertype
 from feature_platform.compiler.report import Report
 from feature_platform.compiler.temporal import normal_literal
+from feature_platform.compiler.trees import clone
 from feature_platform.types import DATE, TIMESTAMP, DataType
 
 UNKNOWN: Final = Special("unknown")
@@ -57,7 +58,9 @@ def cast_to(node: exp.Expr, type_: DataType) -> exp.Expr:
 
 def type_node(type_: DataType) -> exp.DataType:
     """The type as a node of a tree."""
-    return _type_node(type_).copy()
+    node = clone(_type_node(type_))
+    assert isinstance(node, exp.DataType)
+    return node
 
 
 @cache

@@ -57,6 +57,9 @@ def infer_negation(node: exp.Neg, state: Inference) -> Inferred:
     type_ = state.of(node.this)
     if isinstance(type_, DataType) and not type_.is_numeric:
         return _refuse(node, type_, None, "negate numbers", state)
+    if type_ == INT and not is_whole_literal(node.this):
+        cast_to(node.this, BIGINT)  # the least int has no positive counterpart
+        return BIGINT
     return type_
 
 

@@ -23,21 +23,24 @@ from feature_platform.compiler.codes import UNRENDERABLE
 from feature_platform.compiler.functions import constants
 from feature_platform.compiler.functions.catalogue import FUNCTION_NODES, Call, call_of
 from feature_platform.compiler.functions.model import NotFitting, Parameter, Signature
+from feature_platform.compiler.trees import clone
 from feature_platform.errors import CompileError
 from feature_platform.governance.transforms import PREFIX, TRANSFORMS, render_governed
 from feature_platform.types import Engine
 
 
 
-def render(tree: exp.Expr, engine: Engine, *, pretty: bool = False) -> str:
-    """The text of ``tree`` for ``engine``; the tree stays as it is.
+def render(tree: exp.Expr, engine: Engine, *, pretty: bool = False, spent: bool = False) -> str:
+    """The text of ``tree`` for ``engine``. The tree stays as it is, unless it is ``spent``: then nobody may use it afterwards.
 
     Raises:
         CompileError: a construct has no faithful form there.
     """
-    lowered = lower(tree.copy(), engine)
+    lowered = lower(tree if spent else clone(tree), engine)
     try:
-        return lowered.sql(dialect=engine, identify=True, comments=False, pretty=pretty, unsupported_level=ErrorLevel.RAISE)
+        return lowered.sql(
+            dialect=engine, identify=True, comments=False, pretty=pretty, unsupported_level=ErrorLevel.RAISE, copy=False
+        )
     except UnsupportedError as error:
         raise CompileError(
             UNRENDERABLE.problem(f"{engine} has no faithful form: {error}", mend="say it in another way")
@@ -128,11 +131,9 @@ def _from_template(node: exp.Expr, call: Call, engine: Engine) -> exp.Expr:
     signature = _signature(node, call)
     if signature is None:
         return node
-    template = _template(signature.templates[engine], engine).copy()
-    given = _by_parameter(signature, call.arguments, engine)
+    template = clone(_template(signature.templates[engine], engine))
     holder = exp.Paren(this=template)
-    for place in list(holder.find_all(exp.Column)):
-        _fill(place, given[place.name])
+    _fill_places(holder, _by_parameter(signature, call.arguments, engine))
     if call.distinct or call.order:
         core = _core(holder)
         aggregate = core.this if isinstance(core, exp.Filter) else core
@@ -181,10 +182,19 @@ def _constant(parameter_: Parameter, argument: exp.Expr, engine: Engine) -> exp.
     return argument
 
 
+def _fill_places(holder: exp.Expr, given: Mapping[str, list[exp.Expr]]) -> None:
+    used: set[str] = set()
+    for place in list(holder.find_all(exp.Column)):
+        name = place.name
+        values = given[name]
+        _fill(place, [clone(value) for value in values] if name in used else values)
+        used.add(name)
+
+
 def _fill(place: exp.Column, given: list[exp.Expr]) -> None:
     parent, key = place.parent, place.arg_key
     assert parent is not None
-    values = [_fitting(value.copy(), parent) for value in given]
+    values = [_fitting(value, parent) for value in given]
     if len(values) == 1:
         place.replace(values[0])
     elif key == "this":
@@ -203,9 +213,8 @@ def _template(text: str, engine: Engine) -> exp.Expr:
 
 
 def _filled(text: str, engine: Engine, **given: exp.Expr) -> exp.Expr:
-    holder = exp.Paren(this=_template(text, engine).copy())
-    for place in list(holder.find_all(exp.Column)):
-        _fill(place, [given[place.name]])
+    holder = exp.Paren(this=clone(_template(text, engine)))
+    _fill_places(holder, {name: [value] for name, value in given.items()})
     inner: exp.Expr = holder.this
     inner.pop()
     return inner

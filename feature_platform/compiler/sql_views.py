@@ -58,7 +58,7 @@ def compile_sql_view(view: LinkedView, registry: Registry, catalog: Catalog, ups
     partitioned = cast(Literal["day", "hour"] | None, spec.storage.partition if spec.storage.partition != "none" else None)
     tree = _published(guarded, [names[source.lower()] for source in sources], outputs, partitioned is not None)
     query = CompiledQuery(
-        {engine: render(tree, engine) for engine in ENGINES},
+        {engine: render(tree, engine, spent=engine == ENGINES[-1]) for engine in ENGINES},
         tuple(outputs),
         guarded.reads,
         ("partition_end", "partition_start") if partitioned else (),
@@ -187,7 +187,8 @@ def _published(guarded: GuardedQuery, sources: list[str], outputs: list[OutputCo
         if types[source] != output.type:
             column = cast_to(column, output.type)
         projections.append(exp.alias_(column, _identifier(output.name)))
-    rows = exp.Subquery(this=guarded.tree.copy(), alias=exp.TableAlias(this=_identifier(_ROWS)))
+    # The guarded query is used for nothing else, so its tree need not be copied.
+    rows = exp.Subquery(this=guarded.tree, alias=exp.TableAlias(this=_identifier(_ROWS)))
     select = exp.Select(expressions=projections, from_=exp.From(this=rows))
     if partitioned:
         time = projections[_position(outputs)].this

@@ -20,8 +20,8 @@ _PART: Final = Parameter("part", TEXT)
 _CHARACTERS: Final = Parameter("characters", constant=constants.text)
 _FOLD: Final = "Letters `A` to `Z` only: what becomes of others depends on the engine's locale, so they stay."
 
-# DuckDB counts a negative start from the end; PostgreSQL knows no such thing.
-_START: Final = "CASE WHEN start < 0 THEN GREATEST(LENGTH(text) + start + 1, 1) ELSE start END"
+# DuckDB counts a negative start from the end; PostgreSQL, like the standard, from before the text.
+_START: Final = "CASE WHEN start < 0 THEN LENGTH(text) + start + 1 ELSE start END"
 _LENGTH: Final = "CASE WHEN length < 0 THEN 0 ELSE length END"
 
 

@@ -18,6 +18,7 @@ _TIME: Final = Parameter("time", TIME, cast=TIMESTAMP)
 _SINCE_EPOCH: Final = "EXTRACT(EPOCH FROM DATE_TRUNC('{unit}', {name}))"
 _SECONDS: Final = {"second": 1, "minute": 60, "hour": 3_600}
 _DAYS: Final = {"day": 1, "week": 7}
+_DUCKDB_WEEKS: Final = "(CAST(DATE_TRUNC('week', end_) AS DATE) - CAST(DATE_TRUNC('week', start_) AS DATE)) // 7"
 _MONTHS: Final = {"month": 1, "quarter": 3, "year": 12}
 
 _TRUNCATED: Final = ("second", "minute", "hour", "day", "week", "month", "quarter", "year")
@@ -77,7 +78,8 @@ def _date_diff(unit: str) -> Signature:
         Parameter("start_", TIME, cast=TIMESTAMP),
         Parameter("end_", TIME, cast=TIMESTAMP),
         to=BIGINT,
-        duckdb=f"DATE_DIFF('{unit}', start_, end_)",
+        # DuckDB counts weeks from the days in between, not by Mondays.
+        duckdb=_DUCKDB_WEEKS if unit == "week" else f"DATE_DIFF('{unit}', start_, end_)",
         postgres=_difference(unit),
         key=unit,
     )

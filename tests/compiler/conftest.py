@@ -1,0 +1,27 @@
+"""Both SQL engines, opened once per worker."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import duckdb
+import psycopg
+import pytest
+from tests.compiler.sql_engines import SqlEngines
+
+from feature_platform.governance.tokens import TokenKeys
+
+
+@pytest.fixture(scope="session")
+def sql_engines(postgres_url: str) -> Iterator[SqlEngines]:
+    keys = TokenKeys(bytes(range(7, 47)))
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        server.execute("DROP DATABASE IF EXISTS sql_compiler")
+        server.execute("CREATE DATABASE sql_compiler")
+    with (
+        duckdb.connect(config={"threads": 1}) as in_memory,
+        psycopg.connect(postgres_url, dbname="sql_compiler", autocommit=True) as server,
+    ):
+        keys.duckdb(in_memory)
+        keys.postgres(server)
+        yield SqlEngines(in_memory, server)
