@@ -245,7 +245,7 @@ def _merged_blocks(
     left = select("SELECT fp_level, fp_left AS fp_block FROM :rungs", *columns(names), rungs=name(f"{tops}_rungs"))
     left = left.where("fp_left < fp_right AND fp_left & 1 = 1", copy=False)
     right = select("SELECT fp_level, fp_right - 1 AS fp_block FROM :rungs", *columns(names), rungs=name(f"{tops}_rungs"))
-    right = right.where("fp_right & 1 = 1 AND fp_right - 1 >= fp_left + (fp_left & 1)", copy=False)
+    right = right.where("fp_left < fp_right AND fp_right & 1 = 1", copy=False)
     blocks = _merged(measures, ["fp_level", "fp_block"], union_all([left, right]), engine)
     # The pairs of point and level come first, in a subquery of their own: joining in any other order is more work.
     climbing = select(

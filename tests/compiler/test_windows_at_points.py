@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from random import Random
 from typing import Any
 
 import pytest
@@ -80,81 +82,105 @@ def sessions(postgres_url: str) -> Iterator[Sequence[Session]]:
     postgres.connection.close()
 
 
-# Times that lie on, and one microsecond beside, each other's window edges, around a leap day, the epoch and a month's end.
+# Times lie on, and one microsecond beside, each other's window edges, around a leap day, the epoch and long before it.
 ANCHORS = [datetime(2024, 2, 29, 12), datetime(1970, 1, 1), datetime(1812, 6, 24, 23, 59, 59, 999_999)]
-STEPS = [timedelta(0), MICROSECOND, -MICROSECOND]
-SPANS = [timedelta(0), timedelta(hours=1), timedelta(days=1), timedelta(days=30), -timedelta(hours=1), timedelta(days=-30)]
+STEPS = [timedelta(0), timedelta(0), MICROSECOND, -MICROSECOND]
+SPANS = [timedelta(0), timedelta(0), timedelta(hours=1), timedelta(days=1), timedelta(days=30)]
+LARGEST = Decimal("999999999999999999.99")
 
 
+@dataclass(frozen=True)
+class World:
+    """Events of a few entities with late arrivals, corrections and duplicates, and spine rows that ask at their edges."""
 
-def mostly(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Now and then NULL."""
-    return st.integers(0, 9).flatmap(lambda lot: values if lot else st.none())
-
-
-def often(common: Sequence[Any], rare: Sequence[Any]) -> st.SearchStrategy[Any]:
-    """Mostly one of a few values, so that rows meet."""
-    return st.sampled_from([*(list(common) * (4 * len(rare) // len(common) + 1)), *rare])
+    rows: list[dict[str, Any]]
+    asked: list[dict[str, Any]]
 
 
-times = st.builds(
-    lambda anchor, one, other, step: anchor + one + other + step,
-    often(ANCHORS[:1], ANCHORS[1:]),
-    st.sampled_from(SPANS),
-    st.sampled_from(SPANS),
-    st.sampled_from(STEPS),
-)
-cards = often(["a", "a|b"], ["", "é\U0001f600", "a\x1fb"])
-shops = often([1], [2, -(2**63)])
-amounts = st.one_of(
-    st.sampled_from([Decimal("0.00"), Decimal("999999999999999999.99"), Decimal("-999999999999999999.99")]),
-    st.decimals(-1000, 1000, places=2),
-)
-labels = st.sampled_from(["", "a", "b", "B", "\uffff", "\U00010000", "z|y", "ä"])
-events = st.builds(
-    dict,
-    id=mostly(st.sampled_from(["1", "1|2", "3", ""])),
-    part=mostly(st.sampled_from([1, 2])),
-    card=mostly(cards),
-    shop=mostly(shops),
-    happened=mostly(times),
-    day=mostly(often([date(2024, 2, 28), date(2024, 2, 29), date(2024, 3, 1)], [date(1969, 12, 31)])),
-    told=mostly(times),
-    amount=mostly(amounts),
-    units=mostly(st.sampled_from([1, 2, 2**63 - 1, -(2**63), 2**53 + 1])),
-    score=mostly(st.sampled_from([0.1, 0.2, 1e9, 1e9 + 0.5, -3.25])),
-    label=mostly(labels),
-    flag=st.none() | st.booleans(),
-    seen_on=mostly(st.sampled_from([date(1999, 12, 31), date(2024, 2, 29)])),
-)
-spine_rows = st.builds(dict, card=mostly(cards), shop_id=mostly(shops), at=mostly(times), extra=labels)
+def world(seed: int, events: int, questions: int) -> World:
+    """The first ``events`` and ``questions`` of the world that ``seed`` stands for, so that smaller numbers are smaller worlds."""
+    chance = Random(seed)
+    asking = Random(~seed)
+    anchor = chance.choice([ANCHORS[0], *ANCHORS])
+    rows: list[dict[str, Any]] = []
+    for _ in range(events):
+        row = some_event(chance, anchor)
+        if rows and chance.random() < 0.4:
+            row = correction(chance, chance.choice(rows), row)
+        rows.append(chance.choice(rows) if rows and chance.random() < 0.1 else row)
+    return World(without_conflicts(rows), [some_question(asking, rows, anchor) for _ in range(questions)])
 
 
-@st.composite
-def histories(draw: st.DrawFn) -> list[dict[str, Any]]:
-    """Events with corrections and exact duplicates. Rows equal in key and both times that differ are refused before, by the source check."""
-    rows = draw(st.lists(events, min_size=draw(st.sampled_from([0, 6, 12])), max_size=16))
-    for index in draw(st.lists(st.integers(0, 40), max_size=4)):
-        if index < len(rows):
-            changed = draw(events)
-            kept = draw(st.sets(st.sampled_from(["card", "shop", "happened", "told", "amount"])))
-            rows.append(changed | {name: rows[index][name] for name in ("id", "part", *kept)})
+def some_time(chance: Random, anchor: datetime) -> datetime:
+    return anchor + chance.choice([1, -1]) * chance.choice(SPANS) + chance.choice(SPANS) + chance.choice(STEPS)
+
+
+def some_event(chance: Random, anchor: datetime) -> dict[str, Any]:
+    happened = some_time(chance, anchor)
+    told = happened + chance.choice([0, 0, 1, 1, -1]) * chance.choice(SPANS) + chance.choice(STEPS)
+    row = {
+        "id": chance.choice(["1", "1|2", "3", "", "4", "5", "6", "7"]),
+        "part": chance.choice([1, 2]),
+        "card": chance.choice(["a", "a", "a|b", "", "é\U0001f600"]),
+        "shop": chance.choice([1, 1, 1, 2, -(2**63)]),
+        "happened": happened,
+        "day": happened.date(),
+        "told": told,
+        "amount": chance.choice([Decimal(chance.randint(-9999, 9999)).scaleb(-2), Decimal(1), Decimal(0), LARGEST, -LARGEST]),
+        "units": chance.choice([1, 2, 2**63 - 1, 2**63 - 1, -(2**63), 2**53 + 1]),
+        "score": chance.choice([0.1, 0.2, 1e9, 1e9 + 0.5, -3.25]),
+        "label": chance.choice(["", "a", "b", "B", "\uffff", "\U00010000", "z|y", "ä"]),
+        "flag": chance.choice([None, False, True]),
+        "seen_on": chance.choice([date(1999, 12, 31), date(2024, 2, 29)]),
+    }
+    return row | {name: None for name in row if chance.random() < 0.05}
+
+
+def correction(chance: Random, old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """``old`` told again: perhaps at another time, of another entity, with other values."""
+    changed = [name for name in old if chance.random() < 0.3]
+    row = old | {name: new[name] for name in changed if name not in ("id", "part")}
+    if old["told"] is not None and chance.random() < 0.4:
+        row |= {name: new[name] for name in ("card", "happened")} | {"told": old["told"]}
+    elif old["told"] is not None:
+        row["told"] = old["told"] + chance.choice(SPANS) + chance.choice(STEPS)
+    return row
+
+
+def without_conflicts(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Without rows that are equal in key and both times but differ: the source check refuses those."""
     seen: dict[tuple[Any, ...], dict[str, Any]] = {}
-    told = []
+    kept = []
     for row in rows:
-        for time, key in (("happened", ("id", "part")), ("happened", ("id",)), ("day", ("id",))):
-            for available in ("told", "happened"):
-                same = (time, available, key, row[time], row[available], *(row[name] for name in key))
-                row = seen.setdefault(same, row) if None not in same else row
-        told.append(row)
-    return [*told, *(told[index] for index in draw(st.lists(st.integers(0, 40), max_size=3)) if index < len(told))]
+        names = [(("id", "part"), "happened", "told"), (("id",), "happened", "happened"), (("id",), "day", "told")]
+        same = [(key, t, a, *(row[name] for name in (*key, t, a))) for key, t, a in names]
+        if all(seen.get(each, row) == row for each in same):
+            kept.append(row)
+            seen |= {each: row for each in same}
+    return kept
+
+
+def some_question(chance: Random, rows: Sequence[dict[str, Any]], anchor: datetime) -> dict[str, Any]:
+    of = chance.choice(rows) if rows else some_event(chance, anchor)
+    about = of[chance.choice(["happened", "told"])] or some_time(chance, anchor)
+    question = {
+        "card": of["card"],
+        "shop_id": of["shop"],
+        "at": about + chance.choice(SPANS) + chance.choice(STEPS),
+        "extra": chance.choice(["", "x"]),
+    }
+    return question | {name: None for name in question if chance.random() < 0.05}
+
+
+worlds = st.builds(world, seed=st.integers(0, 2**32), events=st.integers(0, 40), questions=st.integers(0, 30))
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(variant=st.sampled_from(["of_corrected", "of_repeated", "of_late", "of_plain", "of_daily", "bounded"]), rows=histories(), asked=st.lists(spine_rows, min_size=4, max_size=12))
+@given(variant=st.sampled_from(["of_corrected", "of_repeated", "of_late", "of_plain", "of_daily", "bounded"]), world=worlds)
 def test_a_training_set_has_what_the_reference_says(
-    variants: Project, sessions: Sequence[Session], variant: str, rows: list[dict[str, Any]], asked: list[dict[str, Any]]
+    variants: Project, sessions: Sequence[Session], variant: str, world: World
 ) -> None:
+    rows, asked = world.rows, world.asked
     spec = variants.spec(variant)
     source = variants.registry.sources[spec.source or ""].spec
     spine = [{"fp_row": number, **row} for number, row in enumerate([*asked, *asked[:2]])]
@@ -174,10 +200,12 @@ def test_a_training_set_has_what_the_reference_says(
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(variant=st.sampled_from(["of_corrected", "of_repeated", "of_late", "of_plain", "of_daily", "bounded"]), rows=histories(), tick=times)
+@given(variant=st.sampled_from(["of_corrected", "of_repeated", "of_late", "of_plain", "of_daily", "bounded"]), world=worlds)
 def test_a_materialization_has_what_a_training_set_has_at_its_tick(
-    variants: Project, sessions: Sequence[Session], variant: str, rows: list[dict[str, Any]], tick: datetime
+    variants: Project, sessions: Sequence[Session], variant: str, world: World
 ) -> None:
+    rows = world.rows
+    tick = next((row["at"] for row in world.asked if row["at"]), ANCHORS[0])
     spec = variants.spec(variant)
     source = variants.registry.sources[spec.source or ""].spec
     longest = spec.longest_window or ALL
