@@ -130,7 +130,7 @@ def _calendar() -> tuple[Floats, Floats]:
         _TRAFFIC_OF_HOUR[hour] * _TRAFFIC_OF_WEEKDAY[(day + 3) % 7] for day in range(_DAYS) for hour in range(24)
     ]
     edges = np.concatenate([[0], np.cumsum(weights)]) / sum(weights)
-    return edges, START_US + np.arange(len(edges)) * float(HOUR)
+    return edges.astype(np.float64), np.arange(len(edges), dtype=np.float64) * HOUR + START_US
 
 
 def _event_times(population: Population, rows: Integers) -> Integers:
@@ -213,7 +213,7 @@ def _amounts(population: Population, rows: Integers, category: Integers, channel
     position = population.draw.below("amount", rows, _QUANTILES << 20)
     quantiles = _amount_quantiles()
     low, high = quantiles[category, position >> 20], quantiles[category, (position >> 20) + 1]
-    cents = low + (((high - low) * (position & 0xFFFFF)) >> 20)
+    cents: Integers = low + (((high - low) * (position & 0xFFFFF)) >> 20)
     return np.where(channel == _ATM, np.maximum(1, cents // 1_000) * 1_000, cents)
 
 
@@ -267,7 +267,7 @@ def _with_fraud(population: Population, rows: Rows) -> Rows:
         "cents": np.where(member < 2, probing, grown) * _UNITS_PER_CURRENCY[currency],
         "currency": currency,
         "channel": np.full(len(row), _ECOMMERCE),
-        "status": draw.chance("stolen declined", row, 0.08 + 0.04 * member).astype(np.int64),
+        "status": draw.chance("stolen declined", row, 0.08 + 0.04 * member.astype(np.float64)).astype(np.int64),
         "entry_mode": np.full(len(row), 3),
         "is_refund": np.zeros(len(row), bool),
         "fraud": np.ones(len(row), bool),

@@ -63,7 +63,7 @@ def _rechunked(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
 
 def _step(batch: pa.RecordBatch) -> int:
     """Rows per chunk, fewer where rows are wide."""
-    per_row = max(1, batch.nbytes // max(1, batch.num_rows))
+    per_row: int = max(1, batch.nbytes // max(1, batch.num_rows))
     return max(1, min(CHUNK_ROWS, CHUNK_BYTES // per_row))
 
 

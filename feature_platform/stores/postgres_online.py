@@ -25,7 +25,7 @@ from feature_platform.stores.codes import (
 )
 from feature_platform.stores.online_encoding_keys import KeyTypeError, key_encoder
 from feature_platform.stores.postgres_connection import connect, reported
-from feature_platform.stores.postgres_online_read import SnapshotReader, lookup
+from feature_platform.stores.postgres_online_read import SnapshotReader
 from feature_platform.stores.postgres_online_sql import (
     LOCK_VIEW,
     OnlineSchema,
@@ -134,7 +134,7 @@ class PostgresOnlineStore:
     ) -> list[list[OnlineRow | None]]:
         """:meth:`read` for several views at once, still in one round trip."""
         with _reported():
-            lookups = [lookup(table, keys) for table, keys in requests]
+            lookups = [self._reader.lookup(table, keys) for table, keys in requests]
             try:
                 return self._reader.read(lookups)
             except PoolTimeout:

@@ -10,20 +10,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final
 
 import psycopg
-from psycopg import sql
 
-from feature_platform.errors import StoreError
-from feature_platform.stores.codes import ONLINE_MOVING, ONLINE_SCHEMA
 from feature_platform.stores.online_encoding import EVENT_TIME, value_columns
 from feature_platform.stores.online_encoding_keys import KeyEncoder, key_encoder
+from feature_platform.stores.online_reads import ATTEMPTS, PerTable, never_settled, refuse_other_schemas
 from feature_platform.stores.postgres_online_sql import OnlineSchema
 from feature_platform.stores.protocols import OnlineRow, OnlineTable
 
-ATTEMPTS: Final = 20
 _INT64: Final = range(-(2**63), 2**63)
 
 Connect = Callable[[], AbstractContextManager[psycopg.Connection[tuple[Any, ...]]]]
@@ -45,17 +41,16 @@ class Lookup:
     arrays: Sequence[Sequence[Any]]
 
 
-def lookup(table: OnlineTable, keys: Sequence[tuple[Any, ...]]) -> Lookup:
-    """Leaves out keys that no row can have: with a NULL, or beyond what a column holds.
+@dataclass(slots=True)
+class _Shape:
+    """What reading a table needs again and again."""
 
-    Raises:
-        KeyTypeError: a key of another type.
-    """
-    normalize = _key_encoder(table).normalize
-    parts = [normalize(key) for key in keys]
-    positions = [position for position, part in enumerate(parts) if part is not None and _can_be_stored(part)]
-    chosen = [part for part in (parts[position] for position in positions) if part is not None]
-    return Lookup(table, len(keys), positions, [list(column) for column in zip(*chosen, strict=True)])
+    keys: KeyEncoder
+    features: tuple[str, ...]
+    event_time: int | None
+    """Its place among all values."""
+    statement: tuple[str, bytes] = ("", b"")
+    """The version that was read last, and the statement that reads it."""
 
 
 class SnapshotReader:
@@ -65,6 +60,19 @@ class SnapshotReader:
         self._schema = schema
         self._connect = connect
         self._live: dict[str, _Live] = {}
+        self._shapes = PerTable(_shape)
+
+    def lookup(self, table: OnlineTable, keys: Sequence[tuple[Any, ...]]) -> Lookup:
+        """Leaves out keys that no row can have: with a NULL, or beyond what a column holds.
+
+        Raises:
+            KeyTypeError: a key of another type.
+        """
+        normalize = self._shapes(table).keys.normalize
+        parts = [normalize(key) for key in keys]
+        positions = [position for position, part in enumerate(parts) if part is not None and _can_be_stored(part)]
+        chosen = [part for part in (parts[position] for position in positions) if part is not None]
+        return Lookup(table, len(keys), positions, [list(column) for column in zip(*chosen, strict=True)])
 
     def read(self, lookups: Sequence[Lookup]) -> list[list[OnlineRow | None]]:
         """The rows of each lookup, in the order of its keys; all None where nothing was published.
@@ -84,17 +92,13 @@ class SnapshotReader:
             pending = []
             for (number, version), answer in zip(asked.items(), answers, strict=True):
                 if answer and answer[0][0] == version.version:
-                    rows[number] = _ordered(lookups[number], answer)
+                    rows[number] = _ordered(lookups[number], self._shapes(lookups[number].table), answer)
                 else:
                     self._live.pop(lookups[number].table.view, None)
                     pending.append(number)
             if not pending:
                 return rows
-        raise StoreError(
-            ONLINE_MOVING.problem(
-                f"{ATTEMPTS} reads in a row met a publication", mend="Materialize the view less often than it is read."
-            )
-        )
+        raise never_settled()
 
     def _ask(self, asked: Sequence[tuple[Lookup, _Live]]) -> list[list[tuple[Any, ...]]]:
         """The statements' rows; without rows where a version's table is gone."""
@@ -121,7 +125,12 @@ class SnapshotReader:
             return []
 
     def _statement(self, item: Lookup, live: _Live) -> tuple[bytes, list[Any]]:
-        return _read_statement(self._schema, live.version, item.table), [*item.arrays, item.table.view]
+        shape = self._shapes(item.table)
+        version, statement = shape.statement
+        if version != live.version:
+            statement = self._schema.read(live.version, item.table).as_bytes()
+            shape.statement = (live.version, statement)
+        return statement, [*item.arrays, item.table.view]
 
     def _live_versions(self, lookups: Sequence[Lookup]) -> list[_Live | None]:
         unknown = {
@@ -134,7 +143,10 @@ class SnapshotReader:
                 self._live.pop(view, None)
             self._live |= self._fetch_live(sorted(unknown))
         live = [self._live.get(item.table.view) for item in lookups]
-        _check_fingerprints(lookups, live)
+        refuse_other_schemas(
+            (item.table.view, item.table.fingerprint, found.fingerprint if found else None)
+            for item, found in zip(lookups, live, strict=True)
+        )
         return live
 
     def _fetch_live(self, views: Sequence[str]) -> dict[str, _Live]:
@@ -153,45 +165,17 @@ def _can_be_stored(parts: tuple[Any, ...]) -> bool:
     )
 
 
-def _ordered(item: Lookup, answer: Sequence[tuple[Any, ...]]) -> list[OnlineRow | None]:
-    names, event_time = _value_names(item.table)
+def _shape(table: OnlineTable) -> _Shape:
+    names = [column.name for column in value_columns(table)]
+    place = names.index(EVENT_TIME) if EVENT_TIME in names else None
+    return _Shape(key_encoder(table), tuple(name for name in names if name != EVENT_TIME), place)
+
+
+def _ordered(item: Lookup, shape: _Shape, answer: Sequence[tuple[Any, ...]]) -> list[OnlineRow | None]:
     rows: list[OnlineRow | None] = [None] * item.size
     for _, place, *values in answer:
         if place is None:
             continue
-        when = values.pop(event_time) if event_time is not None else None
-        rows[item.positions[place - 1]] = OnlineRow(dict(zip(names, values, strict=True)), when)
+        when = values.pop(shape.event_time) if shape.event_time is not None else None
+        rows[item.positions[place - 1]] = OnlineRow(dict(zip(shape.features, values, strict=True)), when)
     return rows
-
-
-def _check_fingerprints(lookups: Sequence[Lookup], live: Sequence[_Live | None]) -> None:
-    problems = [
-        ONLINE_SCHEMA.problem(
-            f"'{item.table.view}' is live with schema {version.fingerprint[:12]}, "
-            f"expected is {item.table.fingerprint[:12]}",
-            mend="Materialize the view with its present definition, or read with the definition that is live.",
-        )
-        for item, version in zip(lookups, live, strict=True)
-        if version and version.fingerprint != item.table.fingerprint
-    ]
-    if problems:
-        raise StoreError(problems)
-
-
-@lru_cache(maxsize=4096)
-def _read_statement(schema: OnlineSchema, version: str, table: OnlineTable) -> bytes:
-    statement: sql.Composed = schema.read(version, table)
-    return statement.as_bytes()
-
-
-@lru_cache(maxsize=4096)
-def _key_encoder(table: OnlineTable) -> KeyEncoder:
-    return key_encoder(table)
-
-
-@lru_cache(maxsize=4096)
-def _value_names(table: OnlineTable) -> tuple[tuple[str, ...], int | None]:
-    """(names of the features, place of the event time among all values)."""
-    names = [column.name for column in value_columns(table)]
-    place = names.index(EVENT_TIME) if EVENT_TIME in names else None
-    return tuple(name for name in names if name != EVENT_TIME), place

@@ -11,7 +11,6 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import lru_cache
 from itertools import chain
 from secrets import token_hex
 from typing import Any, Final
@@ -29,6 +28,7 @@ from feature_platform.stores.codes import (
 )
 from feature_platform.stores.online_encoding import CorruptRowError, RowDecoder, row_decoder
 from feature_platform.stores.online_encoding_keys import KeyEncoder, KeyTypeError, key_encoder
+from feature_platform.stores.online_reads import PerTable
 from feature_platform.stores.protocols import (
     OnlineRow,
     OnlineTable,
@@ -100,6 +100,7 @@ class RedisOnlineStore:
         self._publish_script = self._client.register_script(_PUBLISH)
         self._remove_script = self._client.register_script(_REMOVE)
         self._reader = SnapshotReader(self._exchange)
+        self._codecs: PerTable[tuple[KeyEncoder, RowDecoder]] = PerTable(lambda t: (key_encoder(t), row_decoder(t)))
         self._holders: dict[str, Any] = {}
         self._holders_lock = threading.Lock()
 
@@ -115,7 +116,7 @@ class RedisOnlineStore:
         keys = ViewKeys(self._prefix, table.view)
         token = token_hex(8)
         with self._store_errors("load a snapshot"):
-            key_of(table)
+            key_encoder(table)
             live = self.publication(table.view)
             try:
                 self._hold(keys, token)
@@ -172,14 +173,14 @@ class RedisOnlineStore:
         with self._store_errors("read rows"):
             lookups = []
             for table, keys in requests:
-                field = key_of(table).field
+                field = self._codecs(table)[0].field
                 lookups.append(
                     Lookup(ViewKeys(self._prefix, table.view), table.fingerprint, [field(key) for key in keys])
                 )
             encoded = self._reader.read(lookups)
             answers: list[list[OnlineRow | None]] = []
             for (table, _), rows in zip(requests, encoded, strict=True):
-                decode = decoder_of(table).decode
+                decode = self._codecs(table)[1].decode
                 answers.append([None if row is None else decode(row) for row in rows])
         return answers
 
@@ -352,18 +353,6 @@ class RedisOnlineStore:
                 f"online store '{self.name}': {error}", mend="Materialize the view again."
             )
             raise StoreError(problem) from None
-
-
-@lru_cache(maxsize=4096)
-def key_of(table: OnlineTable) -> KeyEncoder:
-    """The encoder of ``table``'s keys, made once."""
-    return key_encoder(table)
-
-
-@lru_cache(maxsize=4096)
-def decoder_of(table: OnlineTable) -> RowDecoder:
-    """The decoder of ``table``'s rows, made once."""
-    return row_decoder(table)
 
 
 def _timeouts(url: str, seconds: float) -> dict[str, Any]:

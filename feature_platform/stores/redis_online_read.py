@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, cast
+from typing import Any, cast
 
-from feature_platform.errors import StoreError
-from feature_platform.stores.codes import ONLINE_MOVING, ONLINE_SCHEMA
+from feature_platform.stores.online_reads import ATTEMPTS, never_settled, refuse_other_schemas
 from feature_platform.stores.redis_online_layout import (
     LIVE_FIELDS,
     LiveVersion,
@@ -21,8 +20,6 @@ from feature_platform.stores.redis_online_layout import (
     command_head,
     live_version,
 )
-
-ATTEMPTS: Final = 20
 
 Exchange = Callable[[bytes, int], list[Any]]
 """Sends the bytes of so many commands and gives their replies: one round trip."""
@@ -83,11 +80,7 @@ class SnapshotReader:
                     pending.append(number)
             if not pending:
                 return rows
-        raise StoreError(
-            ONLINE_MOVING.problem(
-                f"{ATTEMPTS} reads in a row met a publication", mend="Materialize the view less often than it is read."
-            )
-        )
+        raise never_settled()
 
     def _live_versions(self, lookups: Sequence[Lookup]) -> list[LiveVersion | None]:
         unknown = {
@@ -100,7 +93,10 @@ class SnapshotReader:
             for view, reply in zip(unknown, self._exchange(ask, len(unknown)), strict=True):
                 self._remember(view, live_version(reply))
         live = [self._live.get(lookup.keys.view) for lookup in lookups]
-        _check_fingerprints(lookups, live)
+        refuse_other_schemas(
+            (lookup.keys.view, lookup.fingerprint, found.fingerprint if found else None)
+            for lookup, found in zip(lookups, live, strict=True)
+        )
         return live
 
     def _remember(self, view: str, live: LiveVersion | None) -> None:
@@ -136,17 +132,3 @@ def _scatter(plan: _Plan, replies: Sequence[Sequence[bytes | None]]) -> list[byt
         for position, value in zip(positions, values, strict=True):
             rows[position] = value
     return rows
-
-
-def _check_fingerprints(lookups: Sequence[Lookup], live: Sequence[LiveVersion | None]) -> None:
-    problems = [
-        ONLINE_SCHEMA.problem(
-            f"'{lookup.keys.view}' is live with schema {version.fingerprint[:12]}, "
-            f"expected is {lookup.fingerprint[:12]}",
-            mend="Materialize the view with its present definition, or read with the definition that is live.",
-        )
-        for lookup, version in zip(lookups, live, strict=True)
-        if version and version.fingerprint != lookup.fingerprint
-    ]
-    if problems:
-        raise StoreError(problems)
