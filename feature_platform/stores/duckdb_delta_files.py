@@ -24,7 +24,7 @@ _DELIMITERS = (",", ";", "\t", "|")
 _HEADER_LIMIT = 1 << 20
 _INTEGERS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"})
 _TIMESTAMPS = frozenset(
-    {"TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ"}
+    {"TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS"}
 )
 
 
@@ -112,7 +112,7 @@ def _cast(name: str, present: str, declared: DataType) -> str | None:
     """An expression of the declared type that loses nothing unnoticed; None when there is none.
 
     A double becomes an integer only where it is whole (pandas writes integers with gaps as doubles), and a decimal of
-    the declared scale (that is what declaring it asks for).
+    the declared scale (that is what declaring it asks for). Nanoseconds are cut to whole microseconds.
     """
     target = declared.sql("duckdb")
     if present == target.replace(", ", ","):
@@ -121,6 +121,9 @@ def _cast(name: str, present: str, declared: DataType) -> str | None:
         whole = f"{name} IS NULL OR {name} = trunc({name})"
         failure = literal("a value that is not whole stands where an integer is declared")
         return f"CASE WHEN {whole} THEN CAST({name} AS {target}) ELSE error({failure}) END"
+    if declared.kind == "timestamp" and present in ("TIMESTAMP_NS", "TIMESTAMPTZ_NS"):
+        # DuckDB's cast rounds, which would move an event to a microsecond in which it had not happened yet.
+        return f"make_timestamp((epoch_ns({name}) - (epoch_ns({name}) % 1000 + 1000) % 1000) // 1000)"
     return f"CAST({name} AS {target})" if _fits(present, declared) else None
 
 

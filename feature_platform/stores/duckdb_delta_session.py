@@ -169,6 +169,8 @@ def _check_reads(connection: duckdb.DuckDBPyConnection, query: Query) -> None:
                 tables.add(TableName(schema, node["table_name"]))
             elif node.get("type") == "TABLE_FUNCTION":
                 functions.add(node["function"]["function_name"].lower())
+            elif node.get("type") == "SHOW_REF":
+                functions.add("describe")
     unknown = {str(table) for table in tables - set(query.tables) if table.schema or table.name not in common}
     unknown |= {f"{name}()" for name in functions - _TABLE_FUNCTIONS}
     if unknown:

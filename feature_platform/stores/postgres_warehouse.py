@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -270,13 +270,20 @@ class PostgresWarehouse:
 
     def _begin_attempt(self, token: str) -> None:
         """Holds the attempt's advisory lock in a session that lives as long as this store: its end frees the lock."""
+        statement, number = "SELECT pg_advisory_lock(%s)", (lock_number(self._prefix, token),)
         with self._lock, reported():
-            if self._attempts is None or self._attempts.closed:
-                self._attempts = connect(self._url)
-            self._attempts.execute("SELECT pg_advisory_lock(%s)", (lock_number(self._prefix, token),))
+            if self._attempts and not self._attempts.closed:
+                try:
+                    self._attempts.execute(statement, number)
+                except psycopg.OperationalError:  # the server ended the session; locks of earlier attempts went with it
+                    self._attempts.close()
+                else:
+                    return
+            self._attempts = connect(self._url)
+            self._attempts.execute(statement, number)
 
     def _end_attempt(self, token: str) -> None:
-        with self._lock, reported():
+        with self._lock, suppress(psycopg.OperationalError):  # the lock ends with its session, if not before
             if self._attempts and not self._attempts.closed:
                 self._attempts.execute("SELECT pg_advisory_unlock(%s)", (lock_number(self._prefix, token),))
 
