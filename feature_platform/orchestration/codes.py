@@ -48,3 +48,8 @@ SETTING: Final = Code(
     "An environment variable has a value that means nothing",
     "The code location reads `FP_SCHEDULES`; values other than the listed ones are refused rather than guessed at.",
 )
+INSTANCE_BUSY: Final = Code(
+    "FP-RUN-009",
+    "Dagster's storage is being prepared by another process",
+    "The first process that uses a project's Dagster instance makes its tables; others wait for it.",
+)

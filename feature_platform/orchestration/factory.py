@@ -7,7 +7,7 @@ This runs whenever a code location loads, in every run worker too. It reads the 
 objects; it opens no store.
 """
 
-# No `from __future__ import annotations` here: Dagster wants the annotation of an op's context as an object, not as text.
+# No `from __future__ import annotations` here: Dagster wants the annotation of an op's context as an object.
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -14,32 +14,46 @@ from typing import TYPE_CHECKING, Final
 
 import dagster as dg
 
-from feature_platform.stores.leases import try_exclusive
+from feature_platform.errors import Problem
+from feature_platform.orchestration.codes import INSTANCE_BUSY
+from feature_platform.stores.leases import exclusive, try_exclusive
 
 if TYPE_CHECKING:
     from feature_platform.project.project import Project
 
 HOME_VARIABLE: Final = "DAGSTER_HOME"
 
+_PREPARED: Final = ".prepared"
+_PATIENCE_SECONDS: Final = 300.0
+
 
 def dagster_home(project: Project) -> Path:
-    """The project's ``DAGSTER_HOME``, ready for use: the folder is there, and ``dagster.yaml`` in it is up to date."""
+    """The project's ``DAGSTER_HOME``, ready for use by any number of processes: ``dagster.yaml`` in it is up to date,
+    and the storage has its tables.
+
+    Raises:
+        StoreError: another process has been preparing it for minutes.
+    """
     home = project.state / "dagster"
     home.mkdir(parents=True, exist_ok=True)
-    wanted = _settings(project.root).read_bytes()
-    settings = home / "dagster.yaml"
-    if not settings.is_file() or settings.read_bytes() != wanted:
-        draft = home / f".dagster.yaml.{os.getpid()}"
-        draft.write_bytes(wanted)
-        draft.replace(settings)
+    with exclusive(home / ".preparing.lock", timeout_seconds=_PATIENCE_SECONDS, busy=_busy(home)):
+        wanted = _settings(project.root).read_bytes()
+        settings = home / "dagster.yaml"
+        if not settings.is_file() or settings.read_bytes() != wanted:
+            draft = home / ".dagster.yaml.draft"
+            draft.write_bytes(wanted)
+            draft.replace(settings)
+        if not (home / _PREPARED).is_file():
+            # Two processes that make the tables of one SQLite file at once get in each other's way.
+            with _opened(home):
+                (home / _PREPARED).touch()
     return home
 
 
 @contextmanager
 def instance(project: Project) -> Iterator[dg.DagsterInstance]:
     """The project's instance, opened and closed again."""
-    home = dagster_home(project)
-    with _environment(HOME_VARIABLE, str(home)), dg.DagsterInstance.from_config(str(home)) as opened:
+    with _opened(dagster_home(project)) as opened:
         yield opened
 
 
@@ -71,6 +85,19 @@ def close_dead_runs(project: Project, opened: dg.DagsterInstance) -> list[str]:
                 opened.report_run_failed(run, "The process of this run ended before the run did.")
                 dead.append(run.run_id)
     return dead
+
+
+@contextmanager
+def _opened(home: Path) -> Iterator[dg.DagsterInstance]:
+    with _environment(HOME_VARIABLE, str(home)), dg.DagsterInstance.from_config(str(home)) as opened:
+        yield opened
+
+
+def _busy(home: Path) -> Problem:
+    return INSTANCE_BUSY.problem(
+        f"another process has been preparing {home} for {_PATIENCE_SECONDS:.0f} s",
+        mend="wait for it, or end it if it hangs; its lock goes with its process",
+    )
 
 
 def _settings(root: Path) -> Path:

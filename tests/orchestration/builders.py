@@ -92,6 +92,17 @@ DAILY_SPEND = """
     materialization: {offline: warehouse, online: redis, schedule: "@daily", partition: day, start: 2026-01-01}
 """
 
+PAYMENT_RATIO = """
+    kind: feature_view
+    name: payment_ratio
+    entity: card
+    inputs: [last_payment]
+    request: {asked: "decimal(18,2)"}
+    derived:
+      - name: is_larger
+        expression: asked > amount
+"""
+
 CARD_MODEL = """
     kind: feature_service
     name: card_model
@@ -113,7 +124,7 @@ class Payment:
     card_id: int
     event_time: datetime
     amount: str = "10.00"
-    email: str | None = "ada@example.org"
+    email: str | None = "ada@gmail.com"
     note: str | None = "order 1"
 
 
@@ -171,7 +182,7 @@ def workplace(folder: Path, *views: str) -> Workplace:
 
 def environment(postgres_url: str, redis_url: str) -> Mapping[str, str]:
     """What the profile of the project reads."""
-    return {"FP_TEST_POSTGRES": postgres_url, "FP_TEST_REDIS": redis_url, "FP_TOKEN_KEY": "5f" * 32}
+    return {"FP_TEST_POSTGRES": postgres_url, "FP_TEST_REDIS": redis_url, "FP_TOKEN_KEY": bytes(range(32)).hex()}
 
 
 def inherited(**more: str) -> dict[str, str]:

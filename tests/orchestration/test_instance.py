@@ -1,0 +1,77 @@
+"""Dagster's instance of a project."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import dagster as dg
+import pytest
+import yaml
+
+from feature_platform.orchestration.instance import close_dead_runs, dagster_home, instance, own_run
+from tests.orchestration.builders import LAST_PAYMENT, Workplace, inherited
+
+
+def test_home_lies_in_the_state_folder_with_the_platforms_settings(cards: Workplace) -> None:
+    cards.write(LAST_PAYMENT)
+    home = dagster_home(cards.open())
+    settings = yaml.safe_load((home / "dagster.yaml").read_text())
+    assert home == cards.state / "dagster"
+    assert (settings["telemetry"], settings["nux"]) == ({"enabled": False}, {"enabled": False})
+
+
+def test_settings_beside_the_project_come_first_and_are_kept_up_to_date(cards: Workplace) -> None:
+    cards.write(LAST_PAYMENT)
+    project = cards.open()
+    dagster_home(project)
+    (cards.folder / "dagster.yaml").write_text("telemetry: {enabled: false}\n")
+    assert (dagster_home(project) / "dagster.yaml").read_text() == "telemetry: {enabled: false}\n"
+
+
+def test_runs_are_kept_in_sqlite_by_default(cards: Workplace) -> None:
+    cards.write(LAST_PAYMENT)
+    project = cards.open()
+    with instance(project) as opened:
+        opened.add_run(dg.DagsterRun("job"))
+    with instance(project) as again:
+        assert again.get_runs_count() == 1
+    assert list(cards.state.glob("dagster/history/*.db"))
+
+
+def test_runs_are_kept_in_postgres_where_the_environment_says_so(
+    cards: Workplace, stores: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cards.write(LAST_PAYMENT)
+    monkeypatch.setenv("FP_DAGSTER_POSTGRES_URL", stores["FP_TEST_POSTGRES"])
+    run = dg.DagsterRun("job")
+    with instance(cards.open()) as opened:
+        opened.add_run(run)
+    with instance(cards.open()) as again:
+        assert again.get_run_by_id(run.run_id) is not None
+    assert not list(cards.state.glob("dagster/history/*.db"))
+
+
+def test_a_run_of_a_dead_process_is_closed_and_that_of_a_living_one_is_not(cards: Workplace) -> None:
+    cards.write(LAST_PAYMENT)
+    project = cards.open()
+    dead, alive = (dg.DagsterRun("job", status=dg.DagsterRunStatus.STARTED) for _ in range(2))
+    with instance(project) as opened:
+        opened.add_run(dead)
+        opened.add_run(alive)
+        _die_while_running(cards.root, dead.run_id)
+        with own_run(project, alive.run_id):
+            assert close_dead_runs(project, opened) == [dead.run_id]
+            found = {run.run_id: run.status for run in opened.get_runs()}
+    assert found == {dead.run_id: dg.DagsterRunStatus.FAILURE, alive.run_id: dg.DagsterRunStatus.STARTED}
+
+
+def _die_while_running(root: Path, run_id: str) -> None:
+    code = (
+        "import os, sys\nfrom feature_platform.orchestration.instance import own_run\n"
+        "from feature_platform.project.project import Project\n"
+        "from pathlib import Path\n"
+        "with own_run(Project.open(Path(sys.argv[1])), sys.argv[2]):\n    os.kill(os.getpid(), 9)\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(root), run_id], env=inherited(), check=False)
