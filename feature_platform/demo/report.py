@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -15,16 +15,17 @@ if TYPE_CHECKING:
     from feature_platform.errors import Problem
     from feature_platform.sdk.online import FeatureVectors
 
-_TOKEN: Final = re.compile(r"(tok_[a-z_]+_v\d+_)([0-9a-f]{4})[0-9a-f]{28}")
+_TOKEN: Final = re.compile(r"tok_[a-z_]+_v\d+_([0-9a-f]{6})[0-9a-f]{26}")
 
 
 @dataclass(frozen=True, slots=True)
 class StoreRows:
-    """What one store holds of one view."""
+    """What one store holds of one view, for training (``offline``) or for models (``online``)."""
 
     store: str
     domain: str
     view: str
+    role: str
     partitions: int
     rows: int
 
@@ -38,14 +39,16 @@ def stores(found: Sequence[StoreRows]) -> Iterator[RenderableType]:
     """Assets and rows, store by store."""
     from rich.table import Table
 
-    table = Table("store", "asset", "rows", "partitions", box=None, pad_edge=False, header_style="bold")
-    table.columns[2].justify = table.columns[3].justify = "right"
+    table = Table("store", "asset", "", "rows", "partitions", box=None, pad_edge=False, header_style="bold")
+    table.columns[3].justify = table.columns[4].justify = "right"
     for store in dict.fromkeys(each.store for each in found):
         of_store = sorted((each for each in found if each.store == store), key=lambda each: (each.domain, each.view))
         for index, each in enumerate(of_store):
             partitions = str(each.partitions) if each.partitions > 1 else ""
-            table.add_row("" if index else store, f"{each.domain}/{each.view}", f"{each.rows:,}", partitions)
-        table.add_row("", f"[bold]{len(of_store)} assets[/]", f"[bold]{sum(each.rows for each in of_store):,}[/]", "")
+            name = f"{each.domain}/{each.view}"
+            table.add_row("" if index else store, name, each.role, f"{each.rows:,}", partitions)
+        rows = sum(each.rows for each in of_store)
+        table.add_row("", f"[bold]{len(of_store)} assets[/]", "", f"[bold]{rows:,}[/]", "")
         table.add_section()
     yield table
 
@@ -65,6 +68,8 @@ def training_rows(rows: pa.Table, columns: Mapping[str, str]) -> Iterator[Render
     from rich.table import Table
 
     table = Table(*columns.values(), box=None, pad_edge=False, header_style="bold")
+    for column in table.columns[2:]:
+        column.justify = "right"
     for row in rows.select(list(columns)).to_pylist():
         table.add_row(*(shown(value) for value in row.values()))
     yield table
@@ -89,7 +94,11 @@ def milliseconds(latency: timedelta) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value as a cell; of a token only its beginning."""
+    """A value as a cell: of a token the beginning, of a time the minute, of a double three digits."""
     from feature_platform.cli.tables import shown as plain
 
-    return _TOKEN.sub(r"\1\2…", plain(value))
+    if isinstance(value, datetime):
+        return f"{value:%m-%d %H:%M}"
+    if isinstance(value, float):
+        return f"{value:.3g}" if abs(value) < 1_000 else f"{value:,.0f}"
+    return _TOKEN.sub(r"tok_…\1…", plain(value))

@@ -117,11 +117,11 @@ def _live(project: Project) -> Iterator[report.StoreRows]:
         for asset in assets_of(view):
             if asset.role == "online":
                 live = project.online_store(asset.store).publication(name)
-                yield report.StoreRows(asset.store, view.domain, name, 1, live.rows if live else 0)
+                yield report.StoreRows(asset.store, view.domain, name, asset.role, 1, live.rows if live else 0)
             else:
                 published = project.warehouse(asset.store).publications(table_of(name))
                 rows = sum(each.rows for each in published)
-                yield report.StoreRows(asset.store, view.domain, name, len(published), rows)
+                yield report.StoreRows(asset.store, view.domain, name, asset.role, len(published), rows)
 
 
 def _verdict(outcome: RunReport) -> str:
