@@ -69,7 +69,11 @@ class AggregationPlan:
     @property
     def measures(self) -> tuple[Numbered, ...]:
         """Every measure once, in the order of their names."""
-        return tuple(sorted({each for feature in self.features for each in feature.measures}, key=lambda each: int(each.name[4:])))
+        return tuple(
+            sorted(
+                {each for feature in self.features for each in feature.measures}, key=lambda each: int(each.name[4:])
+            )
+        )
 
     @property
     def windows(self) -> tuple[Duration, ...]:
@@ -80,7 +84,25 @@ class AggregationPlan:
     def ordered(self) -> tuple[int, ...]:
         """Positions of the values that some feature wants the first or last of."""
         kinds = ("oldest", "newest")
-        return tuple(sorted({each.measure.value for each in self.measures if each.measure.kind in kinds and each.measure.value is not None}))
+        return tuple(
+            sorted(
+                {
+                    each.measure.value
+                    for each in self.measures
+                    if each.measure.kind in kinds and each.measure.value is not None
+                }
+            )
+        )
+
+    @property
+    def entity(self) -> tuple[str, ...]:
+        """Names of the entity's key columns."""
+        return tuple(f"fp_k{index}" for index in range(len(self.keys)))
+
+    @property
+    def source_key(self) -> tuple[str, ...]:
+        """Names of the source's key columns."""
+        return tuple(f"fp_s{index}" for index in range(len(self.source_keys)))
 
     @property
     def payload(self) -> tuple[str, ...]:
@@ -203,7 +225,9 @@ class _Planning:
             return
         if tree.find(exp.Query, exp.AggFunc, exp.Window):
             mend = "compare columns of the source; put what needs other rows into a view in SQL"
-            self.problems.append(CONDITION.problem(f"the condition `{text}` looks at other rows", mend=mend, where=where))
+            self.problems.append(
+                CONDITION.problem(f"the condition `{text}` looks at other rows", mend=mend, where=where)
+            )
             return
         self._add(alias, exp.paren(tree), where)
 
@@ -272,7 +296,9 @@ class _Planning:
     def _described(
         self, line: Aggregation, value: OutputColumn | None, condition: int | None, types: dict[str, OutputColumn]
     ) -> OutputColumn:
-        deciding = [each for name, each in types.items() if name.startswith(("fp_k", "fp_t", "fp_a", "fp_s")) or name == "fp_w"]
+        deciding = [
+            each for name, each in types.items() if name.startswith(("fp_k", "fp_t", "fp_a", "fp_s")) or name == "fp_w"
+        ]
         conditions = [types["fp_w"]] if "fp_w" in types else []
         if condition is not None:
             conditions.append(types[f"fp_c{condition}"])
@@ -287,10 +313,13 @@ class _Planning:
         return OutputColumn(
             name="",
             type=result_type(line.function, value.type if value else None),
-            labels=_labels(line, value) | {Label("derived", label.classification) for each in conditions for label in each.labels},
+            labels=_labels(line, value)
+            | {Label("derived", label.classification) for each in conditions for label in each.labels},
             direct=direct,
             indirect=indirect - direct,
-            transforms=frozenset(name for each in (*conditions, *([value] if value else [])) for name in each.transforms),
+            transforms=frozenset(
+                name for each in (*conditions, *([value] if value else [])) for name in each.transforms
+            ),
             description=line.description,
         )
 
@@ -355,4 +384,3 @@ def _as_type(value: int | float | str | bool, of: DataType) -> Any:  # noqa: ANN
         scaled = exact.scaleb(of.scale)
         return exact if scaled == scaled.to_integral_value() and abs(scaled) < 10**of.precision else None
     return None
-

@@ -10,26 +10,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal
 
-from sqlglot import exp
-
 from feature_platform.compiler.aggregation_lines import AggregationPlan, longest, plan_aggregations
 from feature_platform.compiler.catalog import Catalog
 from feature_platform.compiler.event_versions import event_relation, numbered_versions, version_relations
-from feature_platform.compiler.feature_values import filled, pointed_at, quoted, value
+from feature_platform.compiler.feature_values import filled, pointed_at, value
 from feature_platform.compiler.fragments import (
     Relation,
+    Sql,
+    aliased,
     all_of,
     column,
     columns,
+    listed,
     name,
-    select,
+    quoted,
     sql,
     started,
     with_relations,
 )
 from feature_platform.compiler.measures import aggregates
 from feature_platform.compiler.plan import COMPILER_VERSION, CompiledQuery, CompiledView, OutputColumn
-from feature_platform.compiler.render import render
 from feature_platform.registry.fingerprint import digest
 from feature_platform.registry.graph import LinkedView, Registry, TableRef
 from feature_platform.specs.durations import is_all
@@ -56,7 +56,7 @@ def compile_aggregations(view: LinkedView, registry: Registry, catalog: Catalog)
     parameter = "partition_end" if partitioned else "as_of"
     reads = (TableRef("source", plan.source),)
     query = CompiledQuery(
-        sql={engine: render(_as_of(plan, parameter, engine), engine) for engine in ENGINES},
+        sql={engine: str(_as_of(plan, parameter, engine)) for engine in ENGINES},
         columns=_columns(plan),
         reads=reads,
         parameters=(parameter,),
@@ -95,49 +95,55 @@ def _columns(plan: AggregationPlan) -> tuple[OutputColumn, ...]:
     return (*keys, *times, *(each.feature.column for each in plan.features))
 
 
-def _as_of(plan: AggregationPlan, parameter: str, engine: Engine) -> exp.Select:
-    tick = sql("CAST(:tick AS TIMESTAMP)", tick=exp.Parameter(this=exp.var(parameter)))
-    keys = [f"fp_k{index}" for index in range(len(plan.keys))]
-    relations = [event_relation(plan, "fp_events"), _candidates(plan, keys, tick)]
-    relations += version_relations(plan, "fp_events", "fp_candidates", keys, tick, "fp_versions")
+def _as_of(plan: AggregationPlan, parameter: str, engine: Engine) -> Sql:
+    tick = sql("CAST($:parameter AS TIMESTAMP)", parameter=name(parameter))
+    relations = [event_relation(plan, "fp_events", engine), _candidates(plan, tick)]
+    relations += version_relations(plan, "fp_events", "fp_candidates", plan.entity, tick, "fp_versions")
     counted = "fp_versions"
     if plan.ordered:
         counted = "fp_ordered"
-        relations.append(numbered_versions(plan, "fp_versions", keys, engine, counted))
-    relations.append(_measured(plan, keys, counted, tick, engine))
-    features = [
-        exp.alias_(filled(value(each, "m", tick, engine), each, engine), quoted(each.feature.name)) for each in plan.features
-    ]
-    outputs = [
-        *(exp.alias_(column(key, "m"), quoted(of.name)) for key, of in zip(keys, plan.keys, strict=True)),
-        exp.alias_(tick.copy(), quoted("event_time")),
-        exp.alias_(tick.copy(), quoted("available_at")),
-        *features,
-    ]
-    query = exp.select(*outputs).from_(exp.alias_(exp.to_table("fp_measured"), "m", table=True))
-    return with_relations(pointed_at(query, plan, "m", keys, "fp_ordered"), relations)
-
-
-def _candidates(plan: AggregationPlan, keys: list[str], tick: exp.Expr) -> Relation:
-    window = longest([each.measure.window for each in plan.measures])
-    conditions = all_of(
-        sql("e.fp_t < :tick AND e.fp_a <= :tick", tick=tick),
-        started(column("fp_t", "e"), tick, window),
-        *(sql(":key IS NOT NULL", key=column(key, "e")) for key in keys),
-        column("fp_w", "e") if plan.filtered else None,
+        relations.append(numbered_versions(plan, "fp_versions", plan.entity, engine, counted))
+    relations.append(_measured(plan, counted, tick, engine))
+    keys = (aliased(column(key, "m"), quoted(of.name)) for key, of in zip(plan.entity, plan.keys, strict=True))
+    features = (
+        aliased(filled(value(each, "m", tick, engine), each, engine), quoted(each.feature.name))
+        for each in plan.features
     )
-    known = [*keys, "fp_t", "fp_a", *(f"fp_s{index}" for index in range(len(plan.source_keys))), *plan.payload]
-    tree = exp.select(*columns(known, "e")).from_(exp.alias_(exp.to_table("fp_events"), "e", table=True)).where(conditions)
-    return Relation("fp_candidates", tree, stored=True if plan.source_keys else None)
+    query = sql(
+        "SELECT :keys, :tick AS event_time, :tick AS available_at, :features FROM fp_measured AS m:joins",
+        keys=listed(*keys),
+        tick=tick,
+        features=listed(*features),
+        joins=pointed_at(plan, "m", plan.entity, "fp_ordered"),
+    )
+    return with_relations(relations, query)
 
 
-def _measured(plan: AggregationPlan, keys: list[str], counted: str, tick: exp.Expr, engine: Engine) -> Relation:
-    found = []
+def _candidates(plan: AggregationPlan, tick: Sql) -> Relation:
+    body = sql(
+        "SELECT :kept FROM fp_events AS e WHERE e.fp_t < :tick AND e.fp_a <= :tick AND :conditions",
+        kept=listed(*columns([*plan.entity, "fp_t", "fp_a", *plan.source_key, *plan.payload], "e")),
+        tick=tick,
+        conditions=all_of(
+            started(column("fp_t", "e"), tick, longest([each.measure.window for each in plan.measures])),
+            *(sql(":key IS NOT NULL", key=key) for key in columns(plan.entity, "e")),
+            column("fp_w", "e") if plan.filtered else None,
+        ),
+    )
+    return Relation("fp_candidates", body, stored=True if plan.source_keys else None)
+
+
+def _measured(plan: AggregationPlan, counted: str, tick: Sql, engine: Engine) -> Relation:
+    found: list[Sql] = []
     for each in plan.measures:
         window = each.measure.window
         since = started(column("fp_t"), tick, None if is_all(window) else window.microseconds)
         found += aggregates(each, since, engine)
     # Every version that the tick can know is there, so what holds at the tick has no successor.
-    tree = select("SELECT :first FROM :counted WHERE fp_until IS NULL", first=column(keys[0]), counted=name(counted))
-    tree = tree.select(*columns(keys), *found, append=False, copy=False).group_by(*columns(keys), copy=False)
-    return Relation("fp_measured", tree)
+    body = sql(
+        "SELECT :keys, :found FROM :counted WHERE fp_until IS NULL GROUP BY :keys",
+        keys=listed(*columns(plan.entity)),
+        found=listed(*found),
+        counted=name(counted),
+    )
+    return Relation("fp_measured", body)

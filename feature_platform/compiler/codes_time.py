@@ -17,7 +17,9 @@ CONDITION: Final = Code(
     "A `where` is one boolean expression over the columns of the source: no aggregates, no window functions, no subqueries.",
 )
 DEFAULT_TYPE: Final = Code(
-    "FP-AGG-003", "Default does not fit the feature", "A `default` is a value of the feature's own type, representable without rounding."
+    "FP-AGG-003",
+    "Default does not fit the feature",
+    "A `default` is a value of the feature's own type, representable without rounding.",
 )
 UNKNOWN_FEATURE: Final = Code(
     "FP-AGG-010", "Unknown feature", "A training set is made of features of the project's views, named `view:feature`."
@@ -28,7 +30,9 @@ SPINE_COLUMN: Final = Code(
     "A spine has the key columns of every entity whose features are asked for, the time column, and what derived features take from the request.",
 )
 SPINE_TYPE: Final = Code(
-    "FP-AGG-012", "Spine column has the wrong type", "A key column has the entity's type; the time column is a timestamp or a date, in UTC."
+    "FP-AGG-012",
+    "Spine column has the wrong type",
+    "A key column has the entity's type; the time column is a timestamp or a date, in UTC.",
 )
 DERIVED_INPUT: Final = Code(
     "FP-AGG-020",
@@ -36,7 +40,9 @@ DERIVED_INPUT: Final = Code(
     "An expression reads features of the view's `inputs` (by name where it is unique, else `view.feature`) and its `request` columns.",
 )
 DERIVED_AMBIGUOUS: Final = Code(
-    "FP-AGG-021", "Derived feature's input is ambiguous", "Several inputs have a feature of this name, so it needs its view in front."
+    "FP-AGG-021",
+    "Derived feature's input is ambiguous",
+    "Several inputs have a feature of this name, so it needs its view in front.",
 )
 DERIVED_REQUEST: Final = Code(
     "FP-AGG-022",

@@ -16,6 +16,7 @@ from sqlglot import exp
 
 from feature_platform.compiler.catalog import Catalog, CatalogColumn, CatalogTable
 from feature_platform.compiler.codes_time import DERIVED_AMBIGUOUS, DERIVED_EXPRESSION, DERIVED_INPUT, DERIVED_REQUEST
+from feature_platform.compiler.fragments import Sql
 from feature_platform.compiler.guard import GuardedQuery, guard
 from feature_platform.compiler.parse import parse_expression
 from feature_platform.compiler.plan import COMPILER_VERSION, CompiledQuery, CompiledView, Feature, OutputColumn
@@ -24,7 +25,7 @@ from feature_platform.errors import CompileError, Location, Problem, did_you_mea
 from feature_platform.governance.access import Access
 from feature_platform.registry.fingerprint import digest
 from feature_platform.registry.graph import ColumnRef, LinkedView, Registry, TableRef
-from feature_platform.types import BIGINT, ENGINES, Column, DataType
+from feature_platform.types import BIGINT, ENGINES, Column, DataType, Engine
 
 ROWS: Final = "fp_rows"
 """The table of inputs, as far as the guard is concerned. Rendered SQL reads ``inputs.rows``."""
@@ -43,7 +44,9 @@ class DerivedPlan:
     """Columns that the caller brings, those of derived inputs included."""
 
 
-def compile_derived(view: LinkedView, registry: Registry, views: Mapping[str, CompiledView], catalog: Catalog) -> CompiledView:
+def compile_derived(
+    view: LinkedView, registry: Registry, views: Mapping[str, CompiledView], catalog: Catalog
+) -> CompiledView:
     """The compiled form of a derived view; ``views`` has those it is built on.
 
     Raises:
@@ -53,7 +56,9 @@ def compile_derived(view: LinkedView, registry: Registry, views: Mapping[str, Co
     plan = plan_derived(view, registry, views, catalog)
     features = tuple(Feature(column.name, column) for column in _feature_columns(plan, view))
     query = CompiledQuery(
-        sql={engine: render(_over(plan.rows, exp.table_("rows", db="inputs", quoted=True)), engine) for engine in ENGINES},
+        sql={
+            engine: render(_over(plan.rows, exp.table_("rows", db="inputs", quoted=True)), engine) for engine in ENGINES
+        },
         columns=(OutputColumn(_NUMBER, BIGINT), *(feature.column for feature in features)),
         reads=(),
     )
@@ -75,7 +80,9 @@ def compile_derived(view: LinkedView, registry: Registry, views: Mapping[str, Co
     )
 
 
-def plan_derived(view: LinkedView, registry: Registry, views: Mapping[str, CompiledView], catalog: Catalog) -> DerivedPlan:
+def plan_derived(
+    view: LinkedView, registry: Registry, views: Mapping[str, CompiledView], catalog: Catalog
+) -> DerivedPlan:
     """Understands a derived view: see :func:`compile_derived`."""
     table = _InputTable(registry, views)
     problems: list[Problem] = []
@@ -93,11 +100,9 @@ def plan_derived(view: LinkedView, registry: Registry, views: Mapping[str, Compi
     return DerivedPlan(rows, tuple(sorted(table.inputs)), dict(table.request))
 
 
-def rows_over(plan: DerivedPlan, relation: str, features: Sequence[str]) -> exp.Query:
-    """``fp_row`` and ``features`` computed from a relation with the input features and the request columns."""
-    inner = exp.Subquery(this=_over(plan.rows, exp.to_table(relation)), alias=exp.TableAlias(this=exp.to_identifier("d")))
-    names = [_NUMBER, *features]
-    return exp.select(*(exp.column(exp.to_identifier(name, quoted=True), table="d") for name in names)).from_(inner)
+def rows_over(plan: DerivedPlan, relation: str, engine: Engine) -> Sql:
+    """``fp_row`` and the features, computed from a relation of the platform's with the input features and the request columns."""
+    return Sql(render(_over(plan.rows, exp.to_table(relation)), engine))
 
 
 def input_name(view: str, feature: str) -> str:
@@ -165,7 +170,9 @@ class _InputTable:
             known = [*spec.request, *(each.name for source in sources for each in self.views[source].features)]
             what = f"'{node.sql()}' is no feature of {', '.join(spec.inputs) or 'any input'}, and no request column."
             raise CompileError(
-                DERIVED_INPUT.problem(what + did_you_mean(name, known), mend="correct the name, or add the view to `inputs`", where=where)
+                DERIVED_INPUT.problem(
+                    what + did_you_mean(name, known), mend="correct the name, or add the view to `inputs`", where=where
+                )
             )
         return self._feature(holding[0], name, where)
 
@@ -235,4 +242,3 @@ def _feature_columns(plan: DerivedPlan, view: LinkedView) -> Iterator[OutputColu
                 indirect=traced(column.indirect),
                 description=descriptions.get(column.name, ""),
             )
-

@@ -1,23 +1,35 @@
-"""The platform's own SQL, written as text with places for trees: ``sql("SELECT fp_t FROM :events", events=name("e"))``.
+"""The platform's own SQL, put together from constant pieces: ``sql("SELECT fp_t FROM :events", events=name("fp_events"))``.
 
-Only constants of this package go through here, never text of a user: what a user wrote enters as a guarded tree, as a quoted
-identifier or as a typed literal. Fragments are in sqlglot's neutral dialect, in which NULL sorts first; the renderer spells that
-out for every engine.
+Only constants of this package are templates. What comes from elsewhere enters as a part, and there are few ways to make one: a guarded
+query as the renderer wrote it, a quoted identifier, a typed literal. Most of a project's compile time would go into building, copying
+and printing trees for SQL that is the same every time; text is a hundred times cheaper, and reads like the SQL it is.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
-from typing import Final
-
-from sqlglot import exp, parse_one
+from typing import Any, Final
 
 from feature_platform.types import DataType, Engine
 
 LONGEST_SUBTRACTED: Final = 1_000 * 366 * 86_400_000_000
 """Microseconds. A longer window is not subtracted from a time, because the start could lie before PostgreSQL's calendar."""
+
+_PLACE: Final = re.compile(r":([a-z_]\w*)")
+_SPACE: Final = re.compile(r"\s+")
+_OWN_NAME: Final = re.compile(r"[a-z_][a-z0-9_]*")
+
+
+class Sql(str):
+    """A piece of SQL for one engine. Never made from a user's text, but by the functions here."""
+
+    __slots__ = ()
+
+
+NOTHING: Final = Sql("")
 
 
 @dataclass(frozen=True)
@@ -25,92 +37,121 @@ class Relation:
     """A named subquery of a plan. ``stored`` says whether the engine computes it once or sees through it; None leaves it to the engine."""
 
     name: str
-    tree: exp.Query
+    body: Sql
     stored: bool | None = None
 
 
-def sql(text: str, **parts: exp.Expr) -> exp.Expr:
-    """The tree of ``text``, with every ``:name`` replaced by that part.
+def sql(template: str, **parts: Sql) -> Sql:
+    """``template`` with every ``:name`` replaced by that part, as it is: parentheses are the template's business.
 
-    >>> sql("fp_t < :q", q=name("tick")).sql()
+    >>> sql("fp_t < :q", q=name("tick"))
     'fp_t < tick'
     """
-    tree = _parsed(text).copy()
-    return exp.replace_placeholders(tree, **{key: part.copy() for key, part in parts.items()}) if parts else tree
+    texts = _pieces(template)
+    return Sql("".join(parts[text] if index % 2 else text for index, text in enumerate(texts)))
 
 
-def select(text: str, *columns: exp.Expr, **parts: exp.Expr) -> exp.Select:
-    """Like :func:`sql` for a SELECT, with ``columns`` put behind those in the text."""
-    tree = sql(text, **parts)
-    assert isinstance(tree, exp.Select)
-    return tree.select(*columns, append=True, copy=False)
+def name(text: str) -> Sql:
+    """An identifier of the platform's own naming; it needs no quotes."""
+    if not _OWN_NAME.fullmatch(text):
+        raise ValueError(f"'{text}' is not a name of the platform's own")
+    return Sql(text)
 
 
-def name(text: str) -> exp.Identifier:
-    """An identifier of the platform's own (lower case, no quotes needed)."""
-    return exp.to_identifier(text)
+def quoted(text: str) -> Sql:
+    """An identifier of a user's naming."""
+    return Sql('"' + text.replace('"', '""') + '"')
 
 
-def column(text: str, table: str | None = None) -> exp.Column:
+def column(text: str, table: str | None = None) -> Sql:
     """A column of the platform's own naming."""
-    return exp.column(text, table=table)
+    return name(text) if table is None else Sql(f"{name(table)}.{name(text)}")
 
 
-def columns(names: Iterable[str], table: str | None = None) -> list[exp.Expr]:
-    """Several of them."""
+def their_column(text: str, table: str) -> Sql:
+    """A column of a user's naming, in a relation of the platform's naming."""
+    return Sql(f"{name(table)}.{quoted(text)}")
+
+
+def columns(names: Iterable[str], table: str | None = None) -> list[Sql]:
+    """Several columns of the platform's own naming."""
     return [column(each, table) for each in names]
 
 
-def equal(names: Iterable[str], one: str, other: str) -> exp.Expr:
+def listed(*parts: Sql) -> Sql:
+    """``a, b, c``."""
+    return Sql(", ".join(parts))
+
+
+def aliased(part: Sql, alias: Sql) -> Sql:
+    """``part AS alias``."""
+    return Sql(f"{part} AS {alias}")
+
+
+def all_of(*conditions: Sql | None) -> Sql:
+    """The conjunction of those that are there; empty when none is."""
+    return Sql(" AND ".join(condition for condition in conditions if condition))
+
+
+def equal(names: Iterable[str], one: str, other: str) -> Sql:
     """``one.a = other.a AND one.b = other.b …``: a NULL equals nothing."""
-    return exp.and_(*(exp.EQ(this=column(each, one), expression=column(each, other)) for each in names), copy=False)
+    return all_of(*(Sql(f"{column(each, one)} = {column(each, other)}") for each in names))
 
 
-def all_of(*conditions: exp.Expr | None) -> exp.Expr:
-    """The conjunction of those that are there; TRUE when none is."""
-    given = [condition for condition in conditions if condition is not None]
-    return exp.and_(*given) if given else exp.true()
+def where(condition: Sql) -> Sql:
+    """`` WHERE condition``, or nothing."""
+    return Sql(f" WHERE {condition}") if condition else NOTHING
 
 
-def union_all(branches: Iterable[exp.Query]) -> exp.Query:
+def ascending(keys: Iterable[Sql]) -> Sql:
+    """``ORDER BY`` with NULL first, on every engine."""
+    return Sql("ORDER BY " + ", ".join(f"{key} NULLS FIRST" for key in keys))
+
+
+def union_all(branches: Iterable[Sql]) -> Sql:
     """One UNION ALL over ``branches``."""
-    first, *rest = branches
-    result: exp.Query = first
-    for branch in rest:
-        result = exp.union(result, branch, distinct=False, copy=False)
-    return result
+    return Sql(" UNION ALL ".join(branches))
 
 
-def subquery(tree: exp.Query, alias: str) -> exp.Subquery:
-    """``(tree) AS alias``."""
-    return exp.Subquery(this=tree.copy(), alias=exp.TableAlias(this=name(alias)))
-
-
-def duration(microseconds: int) -> exp.Interval:
+def duration(microseconds: int) -> Sql:
     """A length of time in microseconds alone, so that no engine has to know how long a day or a month is."""
-    return exp.Interval(this=exp.Literal.string(str(microseconds)), unit=exp.var("MICROSECOND"))
+    return Sql(f"INTERVAL '{microseconds} microseconds'")
 
 
-def cast(value: exp.Expr, to: DataType, engine: Engine) -> exp.Expr:
+def cast(value: Sql, to: DataType, engine: Engine) -> Sql:
     """``CAST(value AS to)`` in the engine's spelling."""
-    return exp.cast(value, exp.DataType.build(to.sql(engine), dialect=engine))
+    return Sql(f"CAST({value} AS {to.sql(engine)})")
 
 
-def by_code_point(value: exp.Expr, of: DataType, engine: Engine) -> exp.Expr:
+def text_literal(value: str) -> Sql:
+    """A text constant. Both engines take backslashes as they are."""
+    return Sql("'" + value.replace("'", "''") + "'")
+
+
+def literal(value: Any, of: DataType, engine: Engine) -> Sql:
+    """A constant of a logical type."""
+    if isinstance(value, bool):
+        return Sql("TRUE" if value else "FALSE")
+    if isinstance(value, str):
+        return text_literal(value)
+    return cast(text_literal(str(value)), of, engine)
+
+
+def by_code_point(value: Sql, of: DataType, engine: Engine) -> Sql:
     """``value``, so that it sorts by code point where it is text. DuckDB does that by itself."""
     if of.kind == "string" and engine == "postgres":
-        return exp.Collate(this=value, expression=exp.to_identifier("C", quoted=True))
+        return Sql(f'{value} COLLATE "C"')
     return value
 
 
-def seconds_between(later: exp.Expr, earlier: exp.Expr, engine: Engine) -> exp.Expr:
+def seconds_between(later: Sql, earlier: Sql, engine: Engine) -> Sql:
     """Fractional seconds as a double."""
     if engine == "duckdb":
-        return sql("(epoch_us(:later) - epoch_us(:earlier)) / CAST(1000000 AS DOUBLE)", later=later, earlier=earlier)
-    return sql("CAST(EXTRACT(EPOCH FROM (:later - :earlier)) AS DOUBLE)", later=later, earlier=earlier)
+        return sql("(EPOCH_US(:later) - EPOCH_US(:earlier)) / CAST(1000000 AS DOUBLE)", later=later, earlier=earlier)
+    return sql("CAST(EXTRACT(EPOCH FROM (:later - :earlier)) AS DOUBLE PRECISION)", later=later, earlier=earlier)
 
 
-def started(event: exp.Expr, moment: exp.Expr, window: int | None) -> exp.Expr | None:
+def started(event: Sql, moment: Sql, window: int | None) -> Sql | None:
     """``moment - window <= event``, or None where there is no window."""
     if window is None:
         return None
@@ -119,13 +160,14 @@ def started(event: exp.Expr, moment: exp.Expr, window: int | None) -> exp.Expr |
     return sql(":event + :window >= :moment", event=event, moment=moment, window=duration(window))
 
 
-def with_relations(query: exp.Select, relations: Iterable[Relation]) -> exp.Select:
-    """``WITH … query``."""
-    for relation in relations:
-        query = query.with_(name(relation.name), as_=relation.tree, materialized=relation.stored, copy=False)
-    return query
+def with_relations(relations: Iterable[Relation], query: Sql) -> Sql:
+    """``WITH … query``, one relation a line."""
+    hints = {None: "", True: "MATERIALIZED ", False: "NOT MATERIALIZED "}
+    told = ",\n".join(f"{name(each.name)} AS {hints[each.stored]}({each.body})" for each in relations)
+    return Sql(f"WITH {told}\n{query}")
 
 
 @cache
-def _parsed(text: str) -> exp.Expr:
-    return parse_one(text)
+def _pieces(template: str) -> tuple[str, ...]:
+    # Constant text at even places, names of parts at odd ones.
+    return tuple(_PLACE.split(_SPACE.sub(" ", template)))

@@ -11,9 +11,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from sqlglot import exp
-
-from feature_platform.compiler.fragments import all_of, by_code_point, cast, column, seconds_between, sql
+from feature_platform.compiler.fragments import (
+    NOTHING,
+    Sql,
+    aliased,
+    all_of,
+    by_code_point,
+    cast,
+    column,
+    name,
+    seconds_between,
+    sql,
+)
 from feature_platform.specs.durations import Duration
 from feature_platform.specs.models import AggregationFunction
 from feature_platform.types import BIGINT, DOUBLE, DataType, Engine, decimal
@@ -95,9 +104,7 @@ def measures_of(
     return tuple(Measure(kind, window, value, of, condition) for kind in needed)
 
 
-def answer(
-    function: AggregationFunction, of: DataType | None, measures: Sequence[Numbered], table: str, moment: exp.Expr, engine: Engine
-) -> exp.Expr:
+def answer(function: AggregationFunction, measures: Sequence[Numbered], table: str, moment: Sql, engine: Engine) -> Sql:
     """A feature's value from the columns of its measures in ``table``; NULL, or 0 for counts, without any input. Not for ``first`` and
     ``last``, whose value stands in the event that the measure points at."""
     first = column(measures[0].names[0], table)
@@ -108,62 +115,62 @@ def answer(
     if function == "time_since_last":
         return seconds_between(moment, first, engine)
     if function in ("stddev", "variance"):
-        n, _, m2 = (column(name, table) for name in measures[0].names)
+        n, _, m2 = (column(each, table) for each in measures[0].names)
         variance = sql("CASE WHEN :n > 1 THEN :m2 / (:n - 1) END", n=n, m2=m2)
         return sql("SQRT(:variance)", variance=variance) if function == "stddev" else variance
     count = column(measures[1].name, table)
     if function == "sum":
         return sql("CASE WHEN :n > 0 THEN :total END", n=count, total=first)
     assert function == "avg", f"{function} has no value of its own"
-    double = cast(first, DOUBLE, engine)
-    return sql("CASE WHEN :n > 0 THEN :total / :n END", n=count, total=double)
+    return sql("CASE WHEN :n > 0 THEN :total / :n END", n=count, total=cast(first, DOUBLE, engine))
 
 
-def counted(measure: Measure, table: str | None = None) -> exp.Expr:
-    """Which events count for a measure, apart from its window: condition and NULLs."""
+def counted(measure: Measure, table: str | None = None) -> Sql:
+    """Which events count for a measure, apart from its window: condition and NULLs. Empty when all do."""
     condition = None if measure.condition is None else column(f"fp_c{measure.condition}", table)
     value = None if measure.value is None else sql(":v IS NOT NULL", v=column(f"fp_v{measure.value}", table))
     return all_of(condition, value)
 
 
-def aggregates(numbered: Numbered, window: exp.Expr | None, engine: Engine) -> list[exp.Expr]:
+def aggregates(numbered: Numbered, window: Sql | None, engine: Engine) -> list[Sql]:
     """Aggregates over events, one per column of the measure. ``window`` is a condition on the event; None when all rows are inside."""
     measure = numbered.measure
-    value: dict[str, exp.Expr] = {}
-    if measure.value is not None:
-        value = {"v": _comparable(measure, column(f"fp_v{measure.value}"), engine), "n": column(f"fp_n{measure.value}")}
     only = all_of(counted(measure), window)
-    found = [_filtered(sql(text, **value), only) for text in _AGGREGATES[measure.kind]]
-    return [exp.alias_(each, name) for each, name in zip(found, numbered.names, strict=True)]
+    parts = {"only": sql(" FILTER (WHERE :only)", only=only) if only else NOTHING}
+    if measure.value is not None:
+        parts["v"] = _comparable(measure, column(f"fp_v{measure.value}"), engine)
+        parts["n"] = column(f"fp_n{measure.value}")
+    found = (sql(template, **parts) for template in _AGGREGATES[measure.kind])
+    return [aliased(each, name(alias)) for each, alias in zip(found, numbered.names, strict=True)]
 
 
-def merges(numbered: Numbered, engine: Engine) -> list[exp.Expr]:
+def merges(numbered: Numbered, engine: Engine) -> list[Sql]:
     """Aggregates over partial results of :func:`aggregates`, for measures that can be merged by one."""
-    measure = numbered.measure
-    part = _comparable(measure, column(numbered.name), engine)
-    return [exp.alias_(sql(_MERGES[measure.kind], part=part), numbered.name)]
+    part = _comparable(numbered.measure, column(numbered.name), engine)
+    return [aliased(sql(_MERGES[numbered.measure.kind], part=part), name(numbered.name))]
 
 
-def change(measure: Measure, engine: Engine) -> exp.Expr:
+def change(measure: Measure, engine: Engine) -> Sql:
     """What one event adds to a count or sum, wide enough to be negated; NULL when it does not count."""
-    if measure.kind == "count":
-        return sql("CASE WHEN :counted THEN 1 END", counted=counted(measure))
-    assert measure.kind == "sum" and measure.value_type is not None
-    wide = cast(column(f"fp_v{measure.value}"), decimal(38, measure.value_type.scale), engine)
-    return sql("CASE WHEN :counted THEN :wide END", counted=counted(measure), wide=wide)
+    one = sql("1")
+    if measure.kind == "sum":
+        assert measure.value_type is not None
+        one = cast(column(f"fp_v{measure.value}"), decimal(38, measure.value_type.scale), engine)
+    only = counted(measure)
+    return sql("CASE WHEN :only THEN :one END", only=only, one=one) if only else one
 
 
 _AGGREGATES: Final[Mapping[MeasureKind, tuple[str, ...]]] = {
-    "count": ("COUNT(*)",),
-    "sum": ("SUM(:v)",),
-    "total": ("SUM(:v)",),
-    "distinct": ("COUNT(DISTINCT :v)",),
-    "min": ("MIN(:v)",),
-    "max": ("MAX(:v)",),
-    "oldest": ("MIN(:n)",),
-    "newest": ("MAX(:n)",),
-    "latest": ("MAX(fp_t)",),
-    "moments": ("COUNT(:v)", "AVG(:v)", "VAR_POP(:v) * COUNT(:v)"),
+    "count": ("COUNT(*):only",),
+    "sum": ("SUM(:v):only",),
+    "total": ("SUM(:v):only",),
+    "distinct": ("COUNT(DISTINCT :v):only",),
+    "min": ("MIN(:v):only",),
+    "max": ("MAX(:v):only",),
+    "oldest": ("MIN(:n):only",),
+    "newest": ("MAX(:n):only",),
+    "latest": ("MAX(fp_t):only",),
+    "moments": ("COUNT(*):only", "AVG(:v):only", "VAR_POP(:v):only * COUNT(*):only"),
 }
 _MERGES: Final[Mapping[MeasureKind, str]] = {
     "total": "SUM(:part)",
@@ -175,20 +182,10 @@ _MERGES: Final[Mapping[MeasureKind, str]] = {
 }
 
 
-def _comparable(measure: Measure, value: exp.Expr, engine: Engine) -> exp.Expr:
+def _comparable(measure: Measure, value: Sql, engine: Engine) -> Sql:
     if measure.kind == "moments":
         return cast(value, DOUBLE, engine)
     if measure.kind in ("min", "max"):
         assert measure.value_type is not None
         return by_code_point(value, measure.value_type, engine)
     return value
-
-
-def _filtered(aggregate: exp.Expr, only: exp.Expr) -> exp.Expr:
-    if isinstance(only, exp.Boolean):
-        return aggregate
-
-    def filtered(node: exp.Expr) -> exp.Expr:
-        return exp.Filter(this=node, expression=exp.Where(this=only.copy())) if isinstance(node, exp.AggFunc) else node
-
-    return aggregate.transform(filtered)

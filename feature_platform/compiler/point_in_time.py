@@ -8,12 +8,23 @@ the answer: one lookup, late rows and all.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from sqlglot import exp
-
-from feature_platform.compiler.feature_values import quoted
-from feature_platform.compiler.fragments import Relation, by_code_point, column, duration, name, select, sql
+from feature_platform.compiler.fragments import (
+    NOTHING,
+    Relation,
+    Sql,
+    all_of,
+    ascending,
+    by_code_point,
+    duration,
+    listed,
+    name,
+    quoted,
+    sql,
+    their_column,
+    where,
+)
 from feature_platform.compiler.plan import CompiledView
 from feature_platform.compiler.query_times import Points
 from feature_platform.specs.models import FeatureView
@@ -27,87 +38,71 @@ def newest_row_relations(
     # Where (key, event time) is unique by contract, no two rows tie; else all features decide, whichever of them are asked for.
     ties = [] if spec.contract.unique else [(each.name, each.column.type) for each in view.features]
     read = list(dict.fromkeys([*features, *(each for each, _ in ties)]))
-    order = [column("fp_t", "r"), column("fp_a", "r")]
-    order += [by_code_point(exp.column(quoted(each), table="r"), of, engine) for each, of in ties]
-    rank = exp.Window(this=sql("ROW_NUMBER()"), partition_by=[column("fp_first", "r")], order=_ascending(order))
-    ranked = select(
-        "SELECT r.*, GREATEST(r.fp_t, r.fp_a) AS fp_e FROM :rows AS r",
-        exp.alias_(rank, "fp_rank"),
+    order = [Sql("r.fp_t"), Sql("r.fp_a"), *(by_code_point(their_column(each, "r"), of, engine) for each, of in ties)]
+    records = sql(
+        """SELECT l.fp_first, l.fp_t, l.fp_e, :features FROM (
+             SELECT k.*, MAX(k.fp_rank) OVER (PARTITION BY k.fp_first ORDER BY k.fp_e) AS fp_leader FROM (
+               SELECT r.*, GREATEST(r.fp_t, r.fp_a) AS fp_e, ROW_NUMBER() OVER (PARTITION BY r.fp_first :order) AS fp_rank
+               FROM :rows AS r) AS k) AS l
+           WHERE l.fp_rank = l.fp_leader""",
+        features=listed(*(their_column(each, "l") for each in features)),
+        order=ascending(order),
         rows=name(f"{prefix}_rows"),
-    )
-    leading = select(
-        "SELECT k.*, MAX(k.fp_rank) OVER (PARTITION BY k.fp_first ORDER BY k.fp_e) AS fp_leader FROM :ranked AS k",
-        ranked=exp.Subquery(this=ranked),
-    )
-    records = select(
-        "SELECT l.fp_first, l.fp_t, l.fp_e FROM :leading AS l WHERE l.fp_rank = l.fp_leader",
-        *(exp.column(quoted(each), table="l") for each in features),
-        leading=exp.Subquery(this=leading),
     )
     return [
         _rows(view, spec, read, points, prefix),
-        Relation(f"{prefix}_records", records, stored=None if engine == "duckdb" else True),
+        Relation(f"{prefix}_records", records),
         *_lookup(spec, features, points, prefix, engine),
     ]
 
 
 def _rows(view: CompiledView, spec: FeatureView, read: Sequence[str], points: Points, prefix: str) -> Relation:
-    keys = [
-        exp.EQ(this=exp.column(quoted(key.name), table="v"), expression=column(each, "k"))
-        for key, each in zip(view.keys, points.keys, strict=True)
-    ]
-    tree = select(
-        """SELECT k.fp_first, v."event_time" AS fp_t, v."available_at" AS fp_a FROM :view AS v JOIN :entities AS k ON :same
-           WHERE v."event_time" <= (SELECT MAX(fp_q) FROM :points) AND v."available_at" <= (SELECT MAX(fp_q) FROM :points)""",
-        *(exp.column(quoted(each), table="v") for each in read),
-        view=exp.table_(quoted(view.name), db=quoted("features")),
-        entities=name(points.entities),
-        same=exp.and_(*keys),
-        points=name(points.name),
+    same = (
+        Sql(f"{their_column(key.name, 'v')} = k.{name(own)}") for key, own in zip(view.keys, points.keys, strict=True)
     )
+    fresh = NOTHING
     if spec.ttl is not None:
-        oldest = sql(
-            """v."event_time" >= (SELECT MIN(fp_q) FROM :points) - :ttl""", points=name(points.name), ttl=duration(spec.ttl.microseconds)
+        fresh = sql(
+            " AND v.event_time >= (SELECT MIN(fp_q) FROM :points) - :ttl",
+            points=name(points.name),
+            ttl=duration(spec.ttl.microseconds),
         )
-        tree = tree.where(oldest, copy=False)
-    return Relation(f"{prefix}_rows", tree)
+    body = sql(
+        """SELECT k.fp_first, v.event_time AS fp_t, v.available_at AS fp_a, :read
+           FROM "features".:view AS v JOIN :entities AS k ON :same
+           WHERE v.event_time <= (SELECT MAX(fp_q) FROM :points) AND v.available_at <= (SELECT MAX(fp_q) FROM :points):fresh""",
+        read=listed(*(their_column(each, "v") for each in read)),
+        view=quoted(view.name),
+        entities=name(points.entities),
+        same=all_of(*same),
+        points=name(points.name),
+        fresh=fresh,
+    )
+    return Relation(f"{prefix}_rows", body)
 
 
 def _lookup(spec: FeatureView, features: Sequence[str], points: Points, prefix: str, engine: Engine) -> list[Relation]:
-    found = [exp.column(quoted(each), table="r") for each in features]
-    fresh = exp.true()
+    fresh = NOTHING
     if spec.ttl is not None:
         fresh = sql("r.fp_t + :ttl >= p.fp_q", ttl=duration(spec.ttl.microseconds))
-    if engine == "duckdb":
-        tree = select(
-            """SELECT p.fp_point FROM :points AS p ASOF JOIN :records AS r ON p.fp_first = r.fp_first AND p.fp_q >= r.fp_e
-               WHERE :fresh""",
-            *found,
-            points=name(points.name),
-            records=name(f"{prefix}_records"),
-            fresh=fresh,
-        )
-        return [Relation(f"{prefix}_answers", tree, stored=True)]
-    numbered = select(
-        "SELECT r.*, ROW_NUMBER() OVER (PARTITION BY r.fp_first ORDER BY r.fp_e) AS fp_record FROM :records AS r",
-        records=name(f"{prefix}_records"),
-    )
-    times = select(
-        "SELECT n.fp_first, ARRAY_AGG(n.fp_e ORDER BY n.fp_e) AS fp_times FROM :numbered AS n GROUP BY n.fp_first",
-        numbered=name(f"{prefix}_numbered"),
-    )
+    parts = {
+        "found": listed(*(their_column(each, "r") for each in features)),
+        "points": name(points.name),
+        "records": name(f"{prefix}_records"),
+        "numbered": name(f"{prefix}_numbered"),
+        "fresh": where(fresh),
+    }
     # width_bucket searches a sorted array by halving: the number of records that could be seen by then.
-    tree = select(
-        """SELECT p.fp_point FROM :points AS p JOIN :times AS t ON t.fp_first = p.fp_first
-           JOIN :numbered AS r ON r.fp_first = p.fp_first AND r.fp_record = WIDTH_BUCKET(p.fp_q, t.fp_times) WHERE :fresh""",
-        *found,
-        points=name(points.name),
-        times=exp.Subquery(this=times),
-        numbered=name(f"{prefix}_numbered"),
-        fresh=fresh,
-    )
-    return [Relation(f"{prefix}_numbered", numbered, stored=True), Relation(f"{prefix}_answers", tree, stored=True)]
-
-
-def _ascending(keys: Sequence[exp.Expr]) -> exp.Order:
-    return exp.Order(expressions=[exp.Ordered(this=key, nulls_first=True) for key in keys])
+    templates: Mapping[Engine, str] = {
+        "duckdb": """SELECT p.fp_point, :found
+            FROM :points AS p ASOF JOIN :records AS r ON p.fp_first = r.fp_first AND p.fp_q >= r.fp_e:fresh""",
+        "postgres": """SELECT p.fp_point, :found FROM :points AS p
+            JOIN (SELECT n.fp_first, ARRAY_AGG(n.fp_e ORDER BY n.fp_e) AS fp_times FROM :numbered AS n GROUP BY n.fp_first) AS t
+              ON t.fp_first = p.fp_first
+            JOIN :numbered AS r ON r.fp_first = p.fp_first AND r.fp_record = WIDTH_BUCKET(p.fp_q, t.fp_times):fresh""",
+    }
+    answers = Relation(f"{prefix}_answers", sql(templates[engine], **parts), stored=True)
+    if engine == "duckdb":
+        return [answers]
+    counting = "SELECT r.*, ROW_NUMBER() OVER (PARTITION BY r.fp_first ORDER BY r.fp_e) AS fp_record FROM :records AS r"
+    return [Relation(f"{prefix}_numbered", sql(counting, **parts), stored=True), answers]

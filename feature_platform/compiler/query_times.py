@@ -9,13 +9,25 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlglot import exp
-
-from feature_platform.compiler.feature_values import quoted
-from feature_platform.compiler.fragments import Relation, all_of, cast, column, columns, name, select, sql
+from feature_platform.compiler.fragments import (
+    NOTHING,
+    Relation,
+    Sql,
+    aliased,
+    all_of,
+    ascending,
+    cast,
+    column,
+    columns,
+    listed,
+    name,
+    quoted,
+    sql,
+    their_column,
+)
 from feature_platform.compiler.schedules import newest_tick, tick_days
 from feature_platform.registry.cron import Cron, parse_cron
-from feature_platform.types import DataType, Engine
+from feature_platform.types import TIMESTAMP, DataType, Engine
 
 SPINE = "fp_asked"
 
@@ -45,62 +57,68 @@ class Points:
 
 
 def spine_relations(
-    key_types: Mapping[str, DataType], time: str, taken: Mapping[str, DataType], schedules: Sequence[str], engine: Engine
+    key_types: Mapping[str, DataType],
+    time: str,
+    taken: Mapping[str, DataType],
+    schedules: Sequence[str],
+    engine: Engine,
 ) -> list[Relation]:
     """Relations that end in :data:`SPINE`: per spine row ``fp_row``, the key columns under their own names, the columns ``taken`` from the
     request under ``fp_r_<name>``, the query time ``fp_q`` and the tick of the n-th schedule, ``fp_q<n>``."""
-    read = [
-        exp.alias_(sql("CAST(:time AS TIMESTAMP)", time=exp.column(quoted(time), table="s")), "fp_moment"),
-        *(exp.alias_(cast(exp.column(quoted(key), table="s"), of, engine), quoted(key)) for key, of in key_types.items()),
-        *(
-            exp.alias_(cast(exp.column(quoted(each), table="s"), of, engine), quoted(f"fp_r_{each}"))
-            for each, of in taken.items()
-        ),
-    ]
-    spine = select("SELECT s.fp_row FROM :spine AS s", *read, spine=exp.table_("spine", db="inputs", quoted=True))
+    read = [aliased(cast(their_column(time, "s"), TIMESTAMP, engine), name("fp_moment"))]
+    read += [aliased(cast(their_column(key, "s"), of, engine), quoted(key)) for key, of in key_types.items()]
+    read += [aliased(cast(their_column(each, "s"), of, engine), quoted(f"fp_r_{each}")) for each, of in taken.items()]
+    spine = sql('SELECT s.fp_row, :read FROM "inputs"."spine" AS s', read=listed(*read))
     relations = [Relation("fp_spine", spine, stored=True)]
-    asked = select("SELECT s.*, s.fp_moment AS fp_q FROM fp_spine AS s")
+    ticks = NOTHING
+    joins = NOTHING
     for number, schedule in enumerate(schedules):
         cron: Cron = parse_cron(schedule)
         days = f"fp_days{number}"
         if (calendar := tick_days(cron, "fp_spine", days)) is not None:
             relations.append(calendar)
-            today = sql(":day = DATE_TRUNC('day', s.fp_moment)", day=column("fp_day", days))
-            asked = asked.join(exp.to_table(days), on=today, join_type="left", copy=False)
+            joins = sql(
+                ":joins LEFT JOIN :days ON :days.fp_day = DATE_TRUNC('day', s.fp_moment)", joins=joins, days=name(days)
+            )
         tick = newest_tick(cron, column("fp_moment", "s"), days)
-        asked = asked.select(exp.alias_(tick, f"fp_q{number}"), copy=False)
+        ticks = sql(":ticks, :tick AS :named", ticks=ticks, tick=tick, named=name(f"fp_q{number}"))
+    asked = sql("SELECT s.*, s.fp_moment AS fp_q:ticks FROM fp_spine AS s:joins", ticks=ticks, joins=joins)
     return [*relations, Relation(SPINE, asked, stored=True)]
 
 
 def point_relations(points: Points, engine: Engine) -> list[Relation]:
     """The relations of ``points``: points and entities. A NULL key or time is no point."""
-    keys = [exp.alias_(exp.column(quoted(of)), key) for key, of in zip(points.keys, points.spine_keys, strict=True)]
-    asked = sql(":q IS NOT NULL", q=column(points.moment))
-    given = (sql(":key IS NOT NULL", key=exp.column(quoted(of))) for of in points.spine_keys)
-    distinct = select("SELECT DISTINCT :q AS fp_q FROM fp_asked", *keys, q=column(points.moment)).where(all_of(asked, *given))
-    entity = exp.Order(expressions=[exp.Ordered(this=key, nulls_first=True) for key in columns(points.keys)])
-    in_time = exp.Order(expressions=[*entity.copy().expressions, exp.Ordered(this=column("fp_q"), nulls_first=True)])
-    numbered = select(
-        "SELECT fp_q, :point - 1 AS fp_point, :first - 1 AS fp_first FROM :met AS d",
-        *columns(points.keys),
-        point=exp.Window(this=sql("ROW_NUMBER()"), order=in_time),
-        first=exp.Window(this=sql("RANK()"), order=entity),
-        met=exp.Subquery(this=distinct),
+    keys = columns(points.keys)
+    parts = {
+        "asked": name(SPINE),
+        "moment": name(points.moment),
+        "points": name(points.name),
+        "keys": listed(*keys),
+        "by_entity": ascending(keys),
+        "in_time": ascending([*keys, Sql("fp_q")]),
+        "taken": listed(
+            *(aliased(their_column(of, "s"), key) for of, key in zip(points.spine_keys, keys, strict=True))
+        ),
+        "given": all_of(*(sql(":key IS NOT NULL", key=their_column(of, "s")) for of in points.spine_keys)),
+        "times": sql(", ARRAY_AGG(fp_q ORDER BY fp_q) AS fp_times") if engine == "postgres" else NOTHING,
+    }
+    numbered = sql(
+        """SELECT fp_q, :keys, ROW_NUMBER() OVER (:in_time) - 1 AS fp_point, RANK() OVER (:by_entity) - 1 AS fp_first
+           FROM (SELECT DISTINCT s.:moment AS fp_q, :taken FROM :asked AS s WHERE s.:moment IS NOT NULL AND :given) AS d""",
+        **parts,
     )
-    entities = select(
-        "SELECT MIN(fp_point) AS fp_first, MAX(fp_point) + 1 AS fp_end FROM :points", *columns(points.keys), points=name(points.name)
+    entities = sql(
+        "SELECT :keys, MIN(fp_point) AS fp_first, MAX(fp_point) + 1 AS fp_end:times FROM :points GROUP BY :keys",
+        **parts,
     )
-    if engine == "postgres":
-        entities = entities.select(sql("ARRAY_AGG(fp_q ORDER BY fp_q) AS fp_times"), copy=False)
-    entities = entities.group_by(*columns(points.keys), copy=False)
     return [Relation(points.name, numbered, stored=True), Relation(points.entities, entities, stored=True)]
 
 
-def join_points(query: exp.Select, points: Points, spine: str) -> exp.Select:
-    """``query`` over the spine relation ``spine`` with each row's point joined."""
+def join_points(points: Points, spine: str) -> Sql:
+    """The join of each row's point to the spine relation ``spine``."""
     same = [
-        exp.EQ(this=exp.column(quoted(of), table=spine), expression=column(key, points.name))
+        Sql(f"{their_column(of, spine)} = {column(key, points.name)}")
         for key, of in zip(points.keys, points.spine_keys, strict=True)
     ]
-    at = exp.EQ(this=column(points.moment, spine), expression=column("fp_q", points.name))
-    return query.join(exp.to_table(points.name), on=exp.and_(*same, at), join_type="left", copy=False)
+    at = Sql(f"{column(points.moment, spine)} = {column('fp_q', points.name)}")
+    return sql(" LEFT JOIN :points ON :same", points=name(points.name), same=all_of(*same, at))

@@ -10,21 +10,29 @@ Reads ``"inputs"."spine"``: the caller's rows with a leading bigint ``fp_row``, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-
-from sqlglot import exp
 
 from feature_platform.compiler.aggregation_lines import AggregationPlan, plan_aggregations
 from feature_platform.compiler.catalog import Catalog, catalog_of
 from feature_platform.compiler.codes_time import SPINE_COLUMN, SPINE_TYPE, UNKNOWN_FEATURE
 from feature_platform.compiler.derived import DerivedPlan, input_name, plan_derived, rows_over
-from feature_platform.compiler.feature_values import filled, quoted
-from feature_platform.compiler.fragments import Relation, cast, column, equal, name, select, with_relations
+from feature_platform.compiler.feature_values import filled
+from feature_platform.compiler.fragments import (
+    Relation,
+    Sql,
+    aliased,
+    equal,
+    listed,
+    name,
+    quoted,
+    sql,
+    their_column,
+    with_relations,
+)
 from feature_platform.compiler.plan import CompiledProject, CompiledQuery, CompiledView, OutputColumn
 from feature_platform.compiler.point_in_time import newest_row_relations
 from feature_platform.compiler.query_times import SPINE, Points, join_points, point_relations, spine_relations
-from feature_platform.compiler.render import render
 from feature_platform.compiler.windows_at_points import level_relation, window_relations
 from feature_platform.errors import CompileError, Problem, did_you_mean
 from feature_platform.registry.graph import Registry, TableRef
@@ -55,7 +63,7 @@ def compile_training_set(
     request = _Request(registry, compiled, catalog or catalog_of(registry, compiled.views), wanted)
     request.check(spine, time)
     return CompiledQuery(
-        sql={engine: render(request.tree(time, engine), engine) for engine in engines},
+        sql={engine: str(request.sql(time, engine)) for engine in engines},
         columns=(OutputColumn("fp_row", BIGINT), *columns),
         reads=request.reads(),
     )
@@ -73,7 +81,11 @@ def training_columns(compiled: CompiledProject, features: Sequence[tuple[str, st
         known = compiled.views.get(view)
         has = known.feature(feature) if known else None
         if has is None:
-            near = did_you_mean(feature, [each.name for each in known.features]) if known else did_you_mean(view, compiled.views)
+            near = (
+                did_you_mean(feature, [each.name for each in known.features])
+                if known
+                else did_you_mean(view, compiled.views)
+            )
             what = f"view '{view}' has no feature '{feature}'." if known else f"there is no view '{view}'."
             problems.append(UNKNOWN_FEATURE.problem(what + near, mend="ask for a feature that exists"))
             continue
@@ -109,7 +121,9 @@ class _Request:
             if self.compiled.views[view].form == "sql":
                 self.rows[view] = names
             else:
-                self.aggregations[view] = plan_aggregations(self.registry.views[view], self.registry, self.catalog, names)
+                self.aggregations[view] = plan_aggregations(
+                    self.registry.views[view], self.registry, self.catalog, names
+                )
             self._at(view)
 
     def _stored(self) -> Mapping[str, tuple[str, ...]]:
@@ -163,30 +177,34 @@ class _Request:
         if problems:
             raise CompileError(problems)
 
-    def tree(self, time: str, engine: Engine) -> exp.Select:
+    def sql(self, time: str, engine: Engine) -> Sql:
         """The query for one engine."""
         relations = spine_relations(self.key_columns(), time, self.request, self.schedules, engine)
         for points in self.points.values():
             relations += point_relations(points, engine)
         if self.aggregations:
             relations.append(level_relation())
-        query = exp.select(column("fp_row", "s")).from_(exp.alias_(exp.to_table(SPINE), "s", table=True))
-        for points in self.points.values():
-            query = join_points(query, points, "s")
-        stored: dict[tuple[str, str], exp.Expr] = {}
+        joins = Sql("".join(join_points(points, "s") for points in self.points.values()))
+        stored: dict[tuple[str, str], Sql] = {}
         for number, view in enumerate((*self.aggregations, *self.rows)):
             prefix, points = f"fp_{number}", self._at(view)
             relations += self._answers(view, points, prefix, engine)
             answers = f"{prefix}_answers"
-            query = query.join(
-                exp.to_table(answers), on=equal(["fp_point"], answers, points.name), join_type="left", copy=False
-            )
+            same = equal(["fp_point"], answers, points.name)
+            joins = sql(":joins LEFT JOIN :answers ON :same", joins=joins, answers=name(answers), same=same)
             stored |= self._stored_columns(view, answers, engine)
+        parts = {"asked": name(SPINE), "joins": joins}
         if self.derived:
-            query = query.select(*stored.values(), *self._request_columns(engine), copy=False)
-            return self._with_derived(query, relations)
-        query = query.select(*(stored[each] for each in self.wanted), copy=False)
-        return with_relations(query.order_by(column("fp_row", "s"), copy=False), relations)
+            request = (aliased(their_column(f"fp_r_{each}", "s"), quoted(each)) for each in self.request)
+            found = listed(Sql("s.fp_row"), *stored.values(), *request)
+            relations.append(
+                Relation(_VALUES, sql("SELECT :found FROM :asked AS s:joins", found=found, **parts), stored=True)
+            )
+            return with_relations([*relations, *self._derivations(engine)], self._with_derived())
+        found = listed(*(stored[each] for each in self.wanted))
+        return with_relations(
+            relations, sql("SELECT s.fp_row, :found FROM :asked AS s:joins ORDER BY s.fp_row", found=found, **parts)
+        )
 
     def _answers(self, view: str, points: Points, prefix: str, engine: Engine) -> list[Relation]:
         if view in self.aggregations:
@@ -194,35 +212,40 @@ class _Request:
         spec = self.registry.views[view].spec
         return newest_row_relations(self.compiled.views[view], spec, self.rows[view], points, prefix, engine)
 
-    def _stored_columns(self, view: str, answers: str, engine: Engine) -> dict[tuple[str, str], exp.Expr]:
-        found: dict[tuple[str, str], exp.Expr] = {}
+    def _stored_columns(self, view: str, answers: str, engine: Engine) -> dict[tuple[str, str], Sql]:
+        found: dict[tuple[str, str], Sql] = {}
         if view in self.aggregations:
             for planned in self.aggregations[view].features:
                 feature = planned.feature.name
-                found[view, feature] = filled(exp.column(quoted(feature), table=answers), planned, engine)
+                found[view, feature] = filled(their_column(feature, answers), planned, engine)
         for feature in self.rows.get(view, ()):
-            found[view, feature] = exp.column(quoted(feature), table=answers)
-        return {(of, feature): exp.alias_(each, quoted(input_name(of, feature))) for (of, feature), each in found.items()}
+            found[view, feature] = their_column(feature, answers)
+        return {each: aliased(value, quoted(input_name(*each))) for each, value in found.items()}
 
-    def _request_columns(self, engine: Engine) -> Iterator[exp.Expr]:
-        for each, of in self.request.items():
-            yield exp.alias_(cast(exp.column(quoted(f"fp_r_{each}"), table="s"), of, engine), quoted(each))
+    def _derivations(self, engine: Engine) -> list[Relation]:
+        return [
+            Relation(f"fp_derived{number}", rows_over(plan, _VALUES, engine))
+            for number, plan in enumerate(self.derived.values())
+        ]
 
-    def _with_derived(self, stored: exp.Select, relations: list[Relation]) -> exp.Select:
-        relations = [*relations, Relation(_VALUES, stored, stored=True)]
-        query: exp.Select = select("SELECT v.fp_row FROM :stored AS v", stored=name(_VALUES))
-        for number, (view, plan) in enumerate(self.derived.items()):
-            features = [feature for of, feature in self.wanted if of == view]
-            relation = f"fp_derived{number}"
-            relations.append(Relation(relation, rows_over(plan, _VALUES, features)))
-            query = query.join(exp.to_table(relation), on=equal(["fp_row"], relation, "v"), join_type="left", copy=False)
+    def _with_derived(self) -> Sql:
         place = {view: f"fp_derived{number}" for number, view in enumerate(self.derived)}
-        for view, feature in self.wanted:
-            table, own = (place[view], feature) if view in place else ("v", input_name(view, feature))
-            query = query.select(
-                exp.alias_(exp.column(quoted(own), table=table), quoted(input_name(view, feature))), copy=False
-            )
-        return with_relations(query.order_by(column("fp_row", "v"), copy=False), relations)
+        found = [
+            aliased(their_column(feature, place[view]), quoted(input_name(view, feature)))
+            if view in place
+            else their_column(input_name(view, feature), "v")
+            for view, feature in self.wanted
+        ]
+        joins = (
+            sql(" LEFT JOIN :derived ON :same", derived=name(each), same=equal(["fp_row"], each, "v"))
+            for each in place.values()
+        )
+        return sql(
+            "SELECT v.fp_row, :found FROM :stored AS v:joins ORDER BY v.fp_row",
+            found=listed(*found),
+            stored=name(_VALUES),
+            joins=Sql("".join(joins)),
+        )
 
 
 def _fits(has: Column, needed: DataType) -> bool:

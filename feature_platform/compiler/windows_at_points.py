@@ -14,26 +14,29 @@ per window an event is a range of points ``[fp_lo, fp_hi)``, whatever was late o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
-from sqlglot import exp
+from collections.abc import Iterable, Mapping, Sequence
 
 from feature_platform.compiler.aggregation_lines import AggregationPlan, longest
 from feature_platform.compiler.event_versions import event_relation, numbered_versions, version_relations
-from feature_platform.compiler.feature_values import pointed_at, quoted, value
+from feature_platform.compiler.feature_values import pointed_at, value
 from feature_platform.compiler.fragments import (
+    NOTHING,
     Relation,
+    Sql,
+    aliased,
     all_of,
     cast,
     column,
     columns,
     duration,
     equal,
+    listed,
     name,
-    select,
+    quoted,
     sql,
     started,
     union_all,
+    where,
 )
 from feature_platform.compiler.measures import SUBTRACTABLE, Numbered, aggregates, change, counted, merges
 from feature_platform.compiler.query_times import Points
@@ -45,164 +48,139 @@ LEVELS = "fp_levels"
 
 def level_relation() -> Relation:
     """:data:`LEVELS`: for ranges of 2^bits to 2^(bits+1) points the sizes of their blocks."""
-    tree = select(
-        """SELECT b.fp_bits, CAST(l.fp_level AS INT) AS fp_level, CAST(POWER(2, l.fp_level) AS BIGINT) AS fp_size
+    body = sql(
+        """SELECT b.fp_bits, CAST(l.fp_level AS INTEGER) AS fp_level, CAST(POWER(2, l.fp_level) AS BIGINT) AS fp_size
            FROM GENERATE_SERIES(0, 40) AS b(fp_bits) JOIN GENERATE_SERIES(0, 41) AS l(fp_level) ON l.fp_level <= b.fp_bits + 1"""
     )
-    return Relation(LEVELS, tree, stored=True)
+    return Relation(LEVELS, body, stored=True)
 
 
 def window_relations(plan: AggregationPlan, points: Points, prefix: str, engine: Engine) -> list[Relation]:
     """Relations that end in ``<prefix>_answers``: per point ``fp_point`` and the view's features by name, empty answers as NULL or 0."""
-    relations = [event_relation(plan, f"{prefix}_events"), _candidates(plan, points, prefix, engine)]
+    relations = [event_relation(plan, f"{prefix}_events", engine), _candidates(plan, points, prefix, engine)]
     newest = sql("(SELECT MAX(fp_q) FROM :points)", points=name(points.name))
     found = f"{prefix}_versions"
-    relations += version_relations(plan, f"{prefix}_events", f"{prefix}_candidates", _entity(engine), newest, found)
+    relations += version_relations(plan, f"{prefix}_events", f"{prefix}_candidates", _place(engine), newest, found)
     if plan.ordered:
         relations.append(numbered_versions(plan, found, ["fp_first"], engine, f"{prefix}_ordered"))
         found = f"{prefix}_ordered"
     relations.append(_entered(points, found, prefix, engine))
     measured: list[str] = []
     for number, window in enumerate(plan.windows):
+        ranges = _ranges(plan, points, window, f"{prefix}_entered", f"{prefix}_range{number}", engine)
+        relations.append(ranges)
         inside = [each for each in plan.measures if each.measure.window == window]
-        relations.append(_ranges(plan, points, window, prefix, number, engine))
-        subtracted = [each for each in inside if each.measure.kind in SUBTRACTABLE]
-        merged = [each for each in inside if each.measure.kind not in SUBTRACTABLE]
-        if subtracted:
-            relations += _running(subtracted, points, f"{prefix}_range{number}", f"{prefix}_sums{number}", engine)
+        if subtracted := [each for each in inside if each.measure.kind in SUBTRACTABLE]:
             measured.append(f"{prefix}_sums{number}")
-        if merged:
-            relations += _merged_blocks(merged, points, f"{prefix}_range{number}", f"{prefix}_tops{number}", engine)
+            relations += _running(subtracted, points, ranges.name, measured[-1], engine)
+        if merged := [each for each in inside if each.measure.kind not in SUBTRACTABLE]:
             measured.append(f"{prefix}_tops{number}")
+            relations += _blocks(merged, points, ranges.name, measured[-1], engine)
     return [*relations, *_answers(plan, points, measured, prefix, engine)]
 
 
-def _entity(engine: Engine) -> list[str]:
+def _place(engine: Engine) -> list[str]:
+    # What an event carries of its entity's points.
     return ["fp_first", "fp_end", *(["fp_times"] if engine == "postgres" else [])]
 
 
 def _candidates(plan: AggregationPlan, points: Points, prefix: str, engine: Engine) -> Relation:
-    window = longest([each.measure.window for each in plan.measures])
+    kept = ["fp_t", "fp_a", *plan.source_key, *plan.payload]
     oldest = sql("(SELECT MIN(fp_q) FROM :points)", points=name(points.name))
-    newest = sql("(SELECT MAX(fp_q) FROM :points)", points=name(points.name))
-    conditions = all_of(
-        sql("e.fp_t < :newest AND e.fp_a <= :newest", newest=newest),
-        started(column("fp_t", "e"), oldest, window),
-        column("fp_w", "e") if plan.filtered else None,
+    body = sql(
+        """SELECT :place, :kept FROM :events AS e JOIN :entities AS k ON :same
+           WHERE e.fp_t < (SELECT MAX(fp_q) FROM :points) AND e.fp_a <= (SELECT MAX(fp_q) FROM :points):more""",
+        place=listed(*columns(_place(engine), "k")),
+        kept=listed(*columns(kept, "e")),
+        events=name(f"{prefix}_events"),
+        entities=name(points.entities),
+        same=equal(points.keys, "e", "k"),
+        points=name(points.name),
+        more=_and(
+            started(column("fp_t", "e"), oldest, longest([each.measure.window for each in plan.measures])),
+            column("fp_w", "e") if plan.filtered else None,
+        ),
     )
-    own = ["fp_t", "fp_a", *(f"fp_s{index}" for index in range(len(plan.source_keys))), *plan.payload]
-    tree = (
-        exp.select(*columns(_entity(engine), "k"), *columns(own, "e"))
-        .from_(exp.alias_(exp.to_table(f"{prefix}_events"), "e", table=True))
-        .join(exp.alias_(exp.to_table(points.entities), "k", table=True), on=equal(points.keys, "e", "k"))
-        .where(conditions)
-    )
-    return Relation(f"{prefix}_candidates", tree, stored=True if plan.source_keys else None)
+    return Relation(f"{prefix}_candidates", body, stored=True if plan.source_keys else None)
 
 
 def _entered(points: Points, versions: str, prefix: str, engine: Engine) -> Relation:
-    # Versions that some point sees, with the first that could.
-    enter = sql("GREATEST(v.fp_a, v.fp_t + :instant)", instant=duration(1))
-    if engine == "duckdb":
-        tree = select(
-            """SELECT x.*, p.fp_point AS fp_lo, p.fp_q AS fp_seen
-               FROM (SELECT v.*, :enter AS fp_enter FROM :versions AS v) AS x
-               ASOF JOIN :points AS p ON x.fp_first = p.fp_first AND x.fp_enter <= p.fp_q""",
-            enter=enter,
-            versions=name(versions),
-            points=name(points.name),
-        )
-    else:
-        tree = select(
-            """SELECT x.* FROM (SELECT v.*, v.fp_first + WIDTH_BUCKET(:enter - :instant, v.fp_times) AS fp_lo FROM :versions AS v) AS x
-               WHERE x.fp_lo < x.fp_end""",
-            enter=enter,
-            instant=duration(1),
-            versions=name(versions),
-        )
-    return Relation(f"{prefix}_entered", tree, stored=True)
+    # Versions that some point sees, with the first that could. In PostgreSQL the search by halving is width_bucket's.
+    templates: Mapping[Engine, str] = {
+        "duckdb": """SELECT x.*, p.fp_point AS fp_lo, p.fp_q AS fp_seen
+            FROM (SELECT v.*, GREATEST(v.fp_a, v.fp_t + :instant) AS fp_enter FROM :versions AS v) AS x
+            ASOF JOIN :points AS p ON x.fp_first = p.fp_first AND x.fp_enter <= p.fp_q""",
+        "postgres": """SELECT x.* FROM (
+              SELECT v.*, v.fp_first + WIDTH_BUCKET(GREATEST(v.fp_a, v.fp_t + :instant) - :instant, v.fp_times) AS fp_lo
+              FROM :versions AS v) AS x
+            WHERE x.fp_lo < x.fp_end""",
+    }
+    body = sql(templates[engine], instant=duration(1), versions=name(versions), points=name(points.name))
+    return Relation(f"{prefix}_entered", body, stored=True)
 
 
 def _ranges(
-    plan: AggregationPlan, points: Points, window: Duration, prefix: str, number: int, engine: Engine
+    plan: AggregationPlan, points: Points, window: Duration, entered: str, ranges: str, engine: Engine
 ) -> Relation:
     leave = column("fp_until", "e")
     if not is_all(window):
-        passed = duration(window.microseconds + 1)
-        leave = sql("LEAST(e.fp_until, e.fp_t + :passed)", passed=passed)
+        leave = sql("LEAST(e.fp_until, e.fp_t + :passed)", passed=duration(window.microseconds + 1))
     kept = ["fp_first", "fp_end", "fp_lo", "fp_t", *(f"fp_n{index}" for index in plan.ordered), *plan.payload]
-    if engine == "duckdb":
-        tree = select(
-            """SELECT COALESCE(p.fp_point, x.fp_end) AS fp_hi
-               FROM (SELECT e.*, :leave AS fp_leave FROM :entered AS e WHERE :leave IS NULL OR :leave > e.fp_seen) AS x
-               ASOF LEFT JOIN :points AS p ON x.fp_first = p.fp_first AND x.fp_leave <= p.fp_q""",
-            *columns(kept, "x"),
-            leave=leave,
-            entered=name(f"{prefix}_entered"),
-            points=name(points.name),
-        )
-    else:
-        tree = select(
-            """SELECT x.fp_hi FROM (
-                 SELECT e.*, COALESCE(e.fp_first + WIDTH_BUCKET(:leave - :instant, e.fp_times), e.fp_end) AS fp_hi FROM :entered AS e
-               ) AS x WHERE x.fp_lo < x.fp_hi""",
-            *columns(kept, "x"),
-            leave=leave,
-            instant=duration(1),
-            entered=name(f"{prefix}_entered"),
-        )
-    return Relation(f"{prefix}_range{number}", tree, stored=True)
+    templates: Mapping[Engine, str] = {
+        "duckdb": """SELECT COALESCE(p.fp_point, x.fp_end) AS fp_hi, :kept
+            FROM (SELECT e.*, :leave AS fp_leave FROM :entered AS e WHERE :leave IS NULL OR :leave > e.fp_seen) AS x
+            ASOF LEFT JOIN :points AS p ON x.fp_first = p.fp_first AND x.fp_leave <= p.fp_q""",
+        "postgres": """SELECT x.fp_hi, :kept FROM (
+              SELECT e.*, COALESCE(e.fp_first + WIDTH_BUCKET(:leave - :instant, e.fp_times), e.fp_end) AS fp_hi
+              FROM :entered AS e) AS x
+            WHERE x.fp_lo < x.fp_hi""",
+    }
+    body = sql(
+        templates[engine],
+        kept=listed(*columns(kept, "x")),
+        leave=leave,
+        instant=duration(1),
+        entered=name(entered),
+        points=name(points.name),
+    )
+    return Relation(ranges, body, stored=True)
 
 
-def _running(
-    measures: Sequence[Numbered], points: Points, ranges: str, sums: str, engine: Engine
-) -> list[Relation]:
+def _running(measures: Sequence[Numbered], points: Points, ranges: str, sums: str, engine: Engine) -> list[Relation]:
     relations: list[Relation] = []
     added = {each.name: change(each.measure, engine) for each in measures if each.measure.kind != "distinct"}
     branches = _changes(measures, added, ranges, engine) if added else []
     for each in measures:
         if each.measure.kind == "distinct":
-            spans = f"{sums}_{each.name}"
-            relations.append(_disjoint(each, ranges, spans))
-            branches += _changes(measures, {each.name: exp.Literal.number(1)}, spans, engine)
-    total = [exp.alias_(sql("SUM(:m)", m=column(each.name, "c")), each.name) for each in measures]
-    changes = select("SELECT c.fp_point FROM :changes AS c", *total, changes=exp.Subquery(this=union_all(branches)))
-    changes = changes.group_by(column("fp_point", "c"), copy=False)
-    order = sql("SELECT 1 ORDER BY p.fp_point").args["order"]
-    running = [
-        exp.alias_(
-            exp.Window(
-                this=sql("SUM(:m)", m=column(each.name, "d")),
-                partition_by=[column("fp_first", "p")],
-                order=order.copy(),
-                spec=_up_to_here(),
-            ),
-            each.name,
-        )
-        for each in measures
-    ]
-    tree = select(
-        "SELECT p.fp_point FROM :points AS p LEFT JOIN :changes AS d ON d.fp_point = p.fp_point",
-        *running,
+            spans = _disjoint(each, ranges, f"{sums}_{each.name}")
+            relations.append(spans)
+            branches += _changes(measures, {each.name: sql("1")}, spans.name, engine)
+    totals = (sql("SUM(c.:m) AS :m", m=name(each.name)) for each in measures)
+    so_far = "SUM(d.:m) OVER (PARTITION BY p.fp_first ORDER BY p.fp_point ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS :m"
+    body = sql(
+        """SELECT p.fp_point, :running FROM :points AS p LEFT JOIN (
+             SELECT c.fp_point, :totals FROM (:branches) AS c GROUP BY c.fp_point) AS d ON d.fp_point = p.fp_point""",
+        running=listed(*(sql(so_far, m=name(each.name)) for each in measures)),
         points=name(points.name),
-        changes=exp.Subquery(this=changes),
+        totals=listed(*totals),
+        branches=union_all(branches),
     )
-    return [*relations, Relation(sums, tree)]
+    return [*relations, Relation(sums, body)]
 
 
-def _changes(
-    measures: Sequence[Numbered], added: dict[str, exp.Expr], ranges: str, engine: Engine
-) -> list[exp.Select]:
-    def branch(at: str, sign: int) -> exp.Select:
-        found = []
-        for each in measures:
-            of = _sum_type(each)
-            part = added.get(each.name, exp.null())
-            typed = cast(part.copy(), of, engine)
-            found.append(exp.alias_(exp.Neg(this=typed) if sign < 0 else typed, each.name))
-        return select(f"SELECT {at} AS fp_point FROM :ranges", *found, ranges=name(ranges))
-
-    return [branch("fp_lo", 1), branch("fp_hi", -1).where("fp_hi < fp_end", copy=False)]
+def _changes(measures: Sequence[Numbered], added: Mapping[str, Sql], ranges: str, engine: Engine) -> list[Sql]:
+    entering = (
+        aliased(cast(added.get(each.name, sql("NULL")), _sum_type(each), engine), name(each.name)) for each in measures
+    )
+    leaving = (
+        aliased(sql("-:part", part=cast(added.get(each.name, sql("NULL")), _sum_type(each), engine)), name(each.name))
+        for each in measures
+    )
+    parts = {"ranges": name(ranges)}
+    return [
+        sql("SELECT fp_lo AS fp_point, :entering FROM :ranges", entering=listed(*entering), **parts),
+        sql("SELECT fp_hi AS fp_point, :leaving FROM :ranges WHERE fp_hi < fp_end", leaving=listed(*leaving), **parts),
+    ]
 
 
 def _sum_type(numbered: Numbered) -> DataType:
@@ -210,105 +188,115 @@ def _sum_type(numbered: Numbered) -> DataType:
     return decimal(38, of.scale) if numbered.measure.kind == "sum" and of is not None else BIGINT
 
 
-def _up_to_here() -> exp.WindowSpec:
-    return exp.WindowSpec(kind="ROWS", start="UNBOUNDED", start_side="PRECEDING", end="CURRENT ROW")
-
-
 def _disjoint(numbered: Numbered, ranges: str, spans: str) -> Relation:
     # In the order of their starts, what earlier ranges of the same value cover reaches from the start on to the farthest end without a gap.
-    tree = select(
+    body = sql(
         """SELECT x.fp_end, GREATEST(x.fp_lo, x.fp_covered) AS fp_lo, x.fp_hi FROM (
              SELECT r.fp_end, r.fp_lo, r.fp_hi, MAX(r.fp_hi) OVER (PARTITION BY r.fp_first, :v ORDER BY r.fp_lo, r.fp_hi
                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS fp_covered
-             FROM :ranges AS r WHERE :counted) AS x
+             FROM :ranges AS r:counted) AS x
            WHERE x.fp_covered IS NULL OR x.fp_covered < x.fp_hi""",
         v=column(f"fp_v{numbered.measure.value}", "r"),
-        counted=counted(numbered.measure, "r"),
+        counted=where(counted(numbered.measure, "r")),
         ranges=name(ranges),
     )
-    return Relation(spans, tree, stored=True)
+    return Relation(spans, body, stored=True)
 
 
-def _merged_blocks(
-    measures: Sequence[Numbered], points: Points, ranges: str, tops: str, engine: Engine
-) -> list[Relation]:
+def _blocks(measures: Sequence[Numbered], points: Points, ranges: str, tops: str, engine: Engine) -> list[Relation]:
     names = [each for numbered in measures for each in numbered.names]
-    found = [each for numbered in measures for each in aggregates(numbered, None, engine)]
-    spread = select("SELECT fp_lo, fp_hi FROM :ranges", *found, ranges=name(ranges)).group_by("fp_lo", "fp_hi", copy=False)
-    rungs = select(
-        """SELECT l.fp_level, (s.fp_lo + l.fp_size - 1) >> l.fp_level AS fp_left, s.fp_hi >> l.fp_level AS fp_right
-           FROM :spread AS s JOIN fp_levels AS l
-             ON l.fp_bits = CAST(FLOOR(LN(CAST(s.fp_hi - s.fp_lo AS DOUBLE)) / LN(CAST(2 AS DOUBLE))) AS BIGINT)""",
-        *columns(names, "s"),
-        spread=exp.Subquery(this=spread),
+    parts = {
+        "found": listed(*(each for numbered in measures for each in aggregates(numbered, None, engine))),
+        "names": listed(*columns(names)),
+        "of_block": listed(*columns(names, "b")),
+        "ranges": name(ranges),
+        "points": name(points.name),
+        "rungs": name(f"{tops}_rungs"),
+        "blocks": name(f"{tops}_blocks"),
+        "climbing": name(f"{tops}_climbing"),
+    }
+    rungs = sql(
+        """SELECT l.fp_level, (s.fp_lo + l.fp_size - 1) >> l.fp_level AS fp_left, s.fp_hi >> l.fp_level AS fp_right, :names
+           FROM (SELECT fp_lo, fp_hi, :found FROM :ranges GROUP BY fp_lo, fp_hi) AS s
+           JOIN fp_levels AS l ON l.fp_bits = CAST(FLOOR(LN(s.fp_hi - s.fp_lo) / LN(2)) AS BIGINT)""",
+        **parts,
     )
-    left = select("SELECT fp_level, fp_left AS fp_block FROM :rungs", *columns(names), rungs=name(f"{tops}_rungs"))
-    left = left.where("fp_left < fp_right AND fp_left & 1 = 1", copy=False)
-    right = select("SELECT fp_level, fp_right - 1 AS fp_block FROM :rungs", *columns(names), rungs=name(f"{tops}_rungs"))
-    right = right.where("fp_left < fp_right AND fp_right & 1 = 1", copy=False)
-    blocks = _merged(measures, ["fp_level", "fp_block"], union_all([left, right]), engine)
-    # The pairs of point and level come first, in a subquery of their own: joining in any other order is more work.
-    climbing = select(
+    cut = sql(
+        """SELECT fp_level, fp_left AS fp_block, :names FROM :rungs WHERE fp_left < fp_right AND (fp_left & 1) = 1
+           UNION ALL
+           SELECT fp_level, fp_right - 1 AS fp_block, :names FROM :rungs WHERE fp_left < fp_right AND (fp_right & 1) = 1""",
+        **parts,
+    )
+    # Pairs of point and level come first, in a relation of their own: joining in any other order is more work.
+    climbing = sql(
         """SELECT p.fp_point, l.fp_level, p.fp_point >> l.fp_level AS fp_block
            FROM :points AS p CROSS JOIN (SELECT DISTINCT fp_level FROM :blocks) AS l""",
-        points=name(points.name),
-        blocks=name(f"{tops}_blocks"),
+        **parts,
     )
-    reached = select(
-        "SELECT c.fp_point FROM :climbing AS c JOIN :blocks AS b ON b.fp_level = c.fp_level AND b.fp_block = c.fp_block",
-        *columns(names, "b"),
-        climbing=name(f"{tops}_climbing"),
-        blocks=name(f"{tops}_blocks"),
+    reached = sql(
+        "SELECT c.fp_point, :of_block FROM :climbing AS c JOIN :blocks AS b ON b.fp_level = c.fp_level AND b.fp_block = c.fp_block",
+        **parts,
     )
     return [
         Relation(f"{tops}_rungs", rungs, stored=True),
-        Relation(f"{tops}_blocks", blocks, stored=True),
+        Relation(f"{tops}_blocks", _merged(measures, ["fp_level", "fp_block"], cut, engine), stored=True),
         Relation(f"{tops}_climbing", climbing, stored=True),
         Relation(tops, _merged(measures, ["fp_point"], reached, engine)),
     ]
 
 
-def _merged(measures: Iterable[Numbered], group: Sequence[str], parts: exp.Query, engine: Engine) -> exp.Select:
+def _merged(measures: Iterable[Numbered], group: Sequence[str], parts: Sql, engine: Engine) -> Sql:
     # Deviations are merged around the common mean (Chan, Golub, LeVeque 1979): nothing large is ever subtracted from something large.
-    found: list[exp.Expr] = []
-    means: list[exp.Expr] = []
+    by = listed(*columns(group))
+    found: list[Sql] = []
+    means: list[Sql] = []
     for each in measures:
         if each.measure.kind != "moments":
             found += merges(each, engine)
             continue
-        n, mean, m2 = (column(part) for part in each.names)
-        common = column(f"{each.name}_common")
-        weighted = _over(sql("SUM(:n * :mean)", n=n, mean=mean), group)
-        weight = sql("NULLIF(:weight, 0)", weight=_over(sql("SUM(:n)", n=n), group))
-        means.append(exp.alias_(exp.Div(this=weighted, expression=weight), common.name))
-        off = sql("SUM(:m2 + :n * (:mean - :common) * (:mean - :common))", m2=m2, n=n, mean=mean, common=common)
-        found += [
-            exp.alias_(sql("SUM(:n)", n=n), each.names[0]),
-            exp.alias_(sql("MAX(:common)", common=common), each.names[1]),
-            exp.alias_(off, each.names[2]),
-        ]
-    inner: exp.Query = parts
+        n, mean, m2 = (name(part) for part in each.names)
+        own = {"n": n, "mean": mean, "m2": m2, "common": name(f"{each.name}_common"), "by": by}
+        means.append(
+            sql(
+                "SUM(:n * :mean) OVER (PARTITION BY :by) / NULLIF(SUM(:n) OVER (PARTITION BY :by), 0) AS :common", **own
+            )
+        )
+        found.append(
+            sql(
+                "SUM(:n) AS :n, MAX(:common) AS :mean, SUM(:m2 + :n * (:mean - :common) * (:mean - :common)) AS :m2",
+                **own,
+            )
+        )
     if means:
-        inner = select("SELECT w.* FROM :parts AS w", *means, parts=exp.Subquery(this=parts))
-    tree = exp.select(*columns(group), *found).from_(exp.Subquery(this=inner, alias=exp.TableAlias(this=name("g"))))
-    return tree.group_by(*columns(group), copy=False)
-
-
-def _over(aggregate: exp.Expr, group: Sequence[str]) -> exp.Window:
-    return exp.Window(this=aggregate, partition_by=columns(group))
+        parts = sql("SELECT w.*, :means FROM (:parts) AS w", means=listed(*means), parts=parts)
+    return sql("SELECT :by, :found FROM (:parts) AS g GROUP BY :by", by=by, found=listed(*found), parts=parts)
 
 
 def _answers(
     plan: AggregationPlan, points: Points, measured: Sequence[str], prefix: str, engine: Engine
 ) -> list[Relation]:
-    names = [each for numbered in plan.measures for each in numbered.names]
-    together = select("SELECT p.fp_point, p.fp_first, p.fp_q FROM :points AS p", *columns(names), points=name(points.name))
+    joins = NOTHING
     for relation in measured:
         same = equal(["fp_point"], relation, "p")
-        together = together.join(exp.to_table(relation), on=same, join_type="left", copy=False)
-    features = [
-        exp.alias_(value(each, "m", column("fp_q", "m"), engine), quoted(each.feature.name)) for each in plan.features
-    ]
-    answers = select("SELECT m.fp_point FROM :together AS m", *features, together=name(f"{prefix}_measured"))
-    answers = pointed_at(answers, plan, "m", ["fp_first"], f"{prefix}_ordered")
+        joins = sql(":joins LEFT JOIN :relation ON :same", joins=joins, relation=name(relation), same=same)
+    together = sql(
+        "SELECT p.fp_point, p.fp_first, p.fp_q, :names FROM :points AS p:joins",
+        names=listed(*columns(each for numbered in plan.measures for each in numbered.names)),
+        points=name(points.name),
+        joins=joins,
+    )
+    features = (
+        aliased(value(each, "m", column("fp_q", "m"), engine), quoted(each.feature.name)) for each in plan.features
+    )
+    answers = sql(
+        "SELECT m.fp_point, :features FROM :together AS m:joins",
+        features=listed(*features),
+        together=name(f"{prefix}_measured"),
+        joins=pointed_at(plan, "m", ["fp_first"], f"{prefix}_ordered"),
+    )
     return [Relation(f"{prefix}_measured", together), Relation(f"{prefix}_answers", answers, stored=True)]
+
+
+def _and(*conditions: Sql | None) -> Sql:
+    given = all_of(*conditions)
+    return sql(" AND :given", given=given) if given else NOTHING

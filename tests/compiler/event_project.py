@@ -91,7 +91,7 @@ keys: [{name: card, type: string, pii: none}]
 
 
 def source_yaml(name: str, time: str) -> str:
-    columns = "".join(f"\n  {column}: {{type: \"{of}\", pii: none}}" for column, of in EVENT_COLUMNS.items())
+    columns = "".join(f'\n  {column}: {{type: "{of}", pii: none}}' for column, of in EVENT_COLUMNS.items())
     return f"kind: source\nname: {name}\ntable: {name}\n{time}\ncolumns:{columns}\n"
 
 

@@ -52,11 +52,15 @@ class Project:
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
         catalog = catalog_of(registry, {})
-        self.compiled = CompiledProject({name: compile_aggregations(view, registry, catalog) for name, view in registry.views.items()}, {})
+        self.compiled = CompiledProject(
+            {name: compile_aggregations(view, registry, catalog) for name, view in registry.views.items()}, {}
+        )
         self.training: dict[str, CompiledQuery] = {}
         for name, view in self.compiled.views.items():
             wanted = [(name, each.name) for each in view.features]
-            self.training[name] = compile_training_set(registry, self.compiled, wanted, schema_of(SPINE_COLUMNS), time="at")
+            self.training[name] = compile_training_set(
+                registry, self.compiled, wanted, schema_of(SPINE_COLUMNS), time="at"
+            )
 
     def spec(self, view: str) -> FeatureView:
         return self.registry.views[view].spec
@@ -126,7 +130,9 @@ def some_event(chance: Random, anchor: datetime) -> dict[str, Any]:
         "happened": happened,
         "day": happened.date(),
         "told": told,
-        "amount": chance.choice([Decimal(chance.randint(-9999, 9999)).scaleb(-2), Decimal(1), Decimal(0), LARGEST, -LARGEST]),
+        "amount": chance.choice(
+            [Decimal(chance.randint(-9999, 9999)).scaleb(-2), Decimal(1), Decimal(0), LARGEST, -LARGEST]
+        ),
         "units": chance.choice([1, 2, 2**63 - 1, 2**63 - 1, -(2**63), 2**53 + 1]),
         "score": chance.choice([0.1, 0.2, 1e9, 1e9 + 0.5, -3.25]),
         "label": chance.choice(["", "a", "b", "B", "\uffff", "\U00010000", "z|y", "ä"]),
@@ -175,8 +181,14 @@ def some_question(chance: Random, rows: Sequence[dict[str, Any]], anchor: dateti
 worlds = st.builds(world, seed=st.integers(0, 2**32), events=st.integers(0, 40), questions=st.integers(0, 30))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(variant=st.sampled_from(["of_corrected", "of_repeated", "of_late", "of_plain", "of_daily", "bounded"]), world=worlds)
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(
+    variant=st.sampled_from(["of_corrected", "of_repeated", "of_late", "of_plain", "of_daily", "bounded"]), world=worlds
+)
 def test_a_training_set_has_what_the_reference_says(
     variants: Project, sessions: Sequence[Session], variant: str, world: World
 ) -> None:
@@ -187,7 +199,9 @@ def test_a_training_set_has_what_the_reference_says(
     expected = [
         {
             f"{variant}__{name}": value
-            for name, value in reference_row(spec, variants, rows, row["at"], {"card": row["card"], "shop": row["shop_id"]}).items()
+            for name, value in reference_row(
+                spec, variants, rows, row["at"], {"card": row["card"], "shop": row["shop_id"]}
+            ).items()
         }
         for row in spine
     ]
@@ -199,8 +213,14 @@ def test_a_training_set_has_what_the_reference_says(
         assert_same(found, expected, rows, session)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large])
-@given(variant=st.sampled_from(["of_corrected", "of_repeated", "of_late", "of_plain", "of_daily", "bounded"]), world=worlds)
+@settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(
+    variant=st.sampled_from(["of_corrected", "of_repeated", "of_late", "of_plain", "of_daily", "bounded"]), world=worlds
+)
 def test_a_materialization_has_what_a_training_set_has_at_its_tick(
     variants: Project, sessions: Sequence[Session], variant: str, world: World
 ) -> None:
@@ -241,7 +261,9 @@ def reference_row(
 
 
 def assert_same(found: Sequence[Event], expected: Sequence[Event], rows: Sequence[Event], session: Session) -> None:
-    scale = max([abs(float(row[name])) for row in rows for name in ("amount", "score") if row[name] is not None], default=0)
+    scale = max(
+        [abs(float(row[name])) for row in rows for name in ("amount", "score") if row[name] is not None], default=0
+    )
     wrong = [
         (session.engine, index, name, row[name], value)
         for index, (row, wanted) in enumerate(zip(found, expected, strict=True))
