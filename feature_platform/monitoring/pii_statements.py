@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Final
 
 from sqlglot import exp
 
 from feature_platform.governance import expressions as sql
-from feature_platform.governance.detection.patterns import CARD, LONG_NUMBER, PATTERNS, SUSPICIOUS
+from feature_platform.governance.detection.patterns import CARD, LONG_NUMBER, PARTS, PATTERNS, SUSPICIOUS
 from feature_platform.governance.transforms.cards import luhn_valid
 from feature_platform.monitoring.staged_table import StagedTable, column, count_where
 from feature_platform.types import BIGINT, STRING, DataType, Engine
@@ -54,7 +55,7 @@ def noticed(table: StagedTable, columns: Sequence[ScannedColumn]) -> exp.Select:
             counts.append(count_where(exp.Not(this=exp.paren(is_token, copy=False))).as_(f"not_tokens_{place}"))
             continue
         if not scanned.type.is_exact:
-            counts.append(count_where(sql.matches(value, SUSPICIOUS)).as_(f"suspicious_{place}"))
+            counts.append(count_where(_suspicious(value, table.engine)).as_(f"suspicious_{place}"))
         counts.append(count_where(sql.matches(value, LONG_NUMBER)).as_(f"long_{place}"))
     return exp.select(*counts).from_(table.source)
 
@@ -65,7 +66,7 @@ def class_hits(table: StagedTable, scanned: ScannedColumn, classes: Sequence[str
     Per class one row with value NULL that counts all hits, and up to 200 rows with a value each.
     """
     value = scanned.text(table.engine)
-    coarse = sql.either(sql.matches(value, SUSPICIOUS), sql.matches(value, LONG_NUMBER))
+    coarse = sql.either(_suspicious(value, table.engine), sql.matches(value, LONG_NUMBER))
     hits = (
         exp.select(value.as_("value"), exp.Count(this=exp.Star()).as_("occurrences"))
         .from_(table.source)
@@ -90,6 +91,23 @@ def texts(table: StagedTable, columns: Sequence[ScannedColumn]) -> exp.Query:
         picked = exp.select(sql.number(place).as_("place"), column("value")).from_(distinct.subquery("picked"))
         parts.append(picked)
     return parts[0] if len(parts) == 1 else exp.union(*parts, distinct=False)
+
+
+def _suspicious(value: exp.Expression, engine: Engine) -> exp.Expression:
+    """Whether the coarse pattern is found: one automaton in DuckDB, part by part in PostgreSQL."""
+    if engine == "duckdb":
+        return sql.matches(value, SUSPICIOUS)
+    return reduce(sql.either, (_part(value, characters, pattern) for characters, pattern in PARTS))
+
+
+def _part(value: exp.Expression, characters: str, pattern: str) -> exp.Expression:
+    if not characters:
+        return sql.matches(value, pattern)
+    present: list[exp.Expression] = [
+        exp.GT(this=sql.call("strpos", value, sql.text(character)), expression=sql.number(0))
+        for character in characters
+    ]
+    return sql.both(reduce(sql.either, present), sql.matches(value, pattern))
 
 
 def _classed(classes: Sequence[str], engine: Engine) -> exp.Select:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from feature_platform.errors import GovernanceError
 from feature_platform.governance.detection import classify, looks_personal, presidio, shape
 from feature_platform.governance.detection.judge import Hits, judge
-from feature_platform.governance.detection.patterns import LONG_NUMBER, PATTERNS, SUSPICIOUS
+from feature_platform.governance.detection.patterns import LONG_NUMBER, PARTS, PATTERNS, SUSPICIOUS
 from feature_platform.governance.detection.validators import valid_part
 from tests.governance.samples import HARD_NEGATIVES, card, digits, iban
 
@@ -103,6 +103,17 @@ def test_one_value_in_a_column_of_words_is_enough(text: str, classification: str
 def test_generated_addresses_are_noticed_by_the_coarse_pattern_and_the_class(email: str) -> None:
     assert re.search(SUSPICIOUS, email)
     assert re.search(PATTERNS["email"], email)
+
+
+@pytest.mark.parametrize(("characters", "pattern"), [part for part in PARTS if part[0]])
+def test_every_match_of_a_part_has_one_of_the_characters_that_are_looked_for_first(
+    characters: str, pattern: str
+) -> None:
+    @given(st.from_regex(pattern))
+    def check(text: str) -> None:
+        assert set(characters) & set(text)
+
+    check()
 
 
 SCHEMES = [

@@ -17,20 +17,22 @@ _AT: Final = "(?:@|%40|\uff20)"
 LONG_NUMBER: Final = "[0-9]{13}"
 """Coarse pattern for numbers that may be cards."""
 
-SUSPICIOUS: Final = "|".join(
-    (
-        f"[^@ ]{_AT}[^@ ]",
-        "[+][1-9][0-9 ().-]{6}",
-        "[0-9][.][0-9]{1,3}[.][0-9]{1,3}[.][0-9]",
-        "(?:[0-9A-Fa-f]{0,4}:){3}",
-        "(?:[0-9A-Fa-f]{2}-){5}",
-        "[0-9]{3}-[0-9]{2}-[0-9]{4}",
-        "[0-9]{6}/[0-9]{3}",
-        "[A-Z]{2}[0-9]{2}[ -]?[0-9A-Z]{4}",
-        "[3-6][0-9]{3}[ -][0-9]{4,6}[ -][0-9]{4}",
-    )
+PARTS: Final[tuple[tuple[str, str], ...]] = (
+    ("@%\uff20", f"[^@ ]{_AT}[^@ ]"),
+    ("+", "[+][1-9][0-9 ().-]{6}"),
+    (".", "[0-9][.][0-9]{1,3}[.][0-9]{1,3}[.][0-9]"),
+    (":", "(?:[0-9A-Fa-f]{0,4}:){3}"),
+    ("-", "(?:[0-9A-Fa-f]{2}-){5}"),
+    ("-", "[0-9]{3}-[0-9]{2}-[0-9]{4}"),
+    ("/", "[0-9]{6}/[0-9]{3}"),
+    ("", "[A-Z]{2}[0-9]{2}[ -]?[0-9A-Z]{4}"),
+    (" -", "[3-6][0-9]{3}[ -][0-9]{4,6}[ -][0-9]{4}"),
 )
-"""Coarse pattern for everything else."""
+"""(characters of which every match has at least one, pattern). PostgreSQL builds an automaton anew for every value, so
+looking for a character first saves most of its work."""
+
+SUSPICIOUS: Final = "|".join(pattern for _, pattern in PARTS)
+"""Coarse pattern for everything but long numbers."""
 
 _IIN: Final = (
     "4[0-9]{12}(?:[0-9]{3})?(?:[0-9]{3})?",  # Visa

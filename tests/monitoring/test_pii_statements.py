@@ -1,0 +1,74 @@
+"""Both engines notice and classify the same values as the patterns do in Python."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from feature_platform.governance.detection.patterns import LONG_NUMBER, PATTERNS, SUSPICIOUS
+from feature_platform.monitoring.pii_statements import SAMPLE, ScannedColumn, class_hits, noticed, texts
+from feature_platform.monitoring.staged_table import StagedTable
+from feature_platform.stores.protocols import Warehouse
+from feature_platform.types import STRING
+from tests.governance.samples import card
+from tests.monitoring.staging import case
+
+COLUMN = ScannedColumn("v", STRING)
+
+noise = st.text(st.sampled_from("@%40\uff20+-./: abAB0123456789ž\n"), max_size=24)
+likely = st.one_of([st.from_regex(pattern) for pattern in (*PATTERNS.values(), SUSPICIOUS, LONG_NUMBER)]).filter(
+    lambda text: "\0" not in text and text.isprintable()
+)
+
+
+def staged(warehouse: Warehouse, values: list[str | None]) -> StagedTable:
+    made = case(warehouse, {"v": values})
+    return StagedTable(made.warehouse, made.staged)
+
+
+def test_engines_see_what_the_patterns_see(warehouse: Warehouse) -> None:
+    @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.lists(st.none() | noise | likely, min_size=1, max_size=60))
+    def check(values: list[str | None]) -> None:
+        table = staged(warehouse, values)
+        present = [value for value in values if value is not None]
+        suspicious = [value for value in present if re.search(SUSPICIOUS, value)]
+        long = [value for value in present if re.search(LONG_NUMBER, value)]
+        (counts,) = table.rows(noticed(table, [COLUMN]))
+        assert counts == {"rows_counted": len(values), "suspicious_0": len(suspicious), "long_0": len(long)}
+        rows = table.rows(class_hits(table, COLUMN, tuple(PATTERNS)))
+        coarse = Counter(value for value in present if value in suspicious or value in long)
+        for name, pattern in PATTERNS.items():
+            found = {value: count for value, count in coarse.items() if re.search(pattern, value)}
+            (total,) = (row for row in rows if row["classification"] == name and row["value"] is None)
+            sampled = {
+                row["value"]: row["rows_found"] for row in rows if row["classification"] == name and row["value"]
+            }
+            assert (total["distinct_values"], total["rows_found"]) == (len(found), sum(found.values())), name
+            assert sampled == found, name
+
+    check()
+
+
+def test_the_sample_is_bounded_and_the_count_is_not(warehouse: Warehouse) -> None:
+    cards = sorted({card() for _ in range(300)})
+    rows = staged_rows(warehouse, [*cards, "4" + "0" * 15])
+    total = next(row for row in rows if row["value"] is None)
+    assert (total["distinct_values"], total["passing_luhn"]) == (len(cards) + 1, len(cards))
+    assert len(rows) == 1 + SAMPLE
+
+
+def staged_rows(warehouse: Warehouse, values: list[str | None]) -> list[dict[str, object]]:
+    table = staged(warehouse, values)
+    return table.rows(class_hits(table, COLUMN, ("payment_card",)))
+
+
+def test_texts_are_sampled_from_each_column_once(warehouse: Warehouse) -> None:
+    made = case(warehouse, {"a": ["same words"] * 50 + ["7"], "b": [f"text {n}" for n in range(51)]})
+    table = StagedTable(made.warehouse, made.staged)
+    rows = table.rows(texts(table, [ScannedColumn("a", STRING), ScannedColumn("b", STRING)]))
+    assert [row["value"] for row in rows if row["place"] == 0] == ["same words"]
+    assert len([row for row in rows if row["place"] == 1]) == 51
