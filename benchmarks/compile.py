@@ -27,7 +27,13 @@ def measure(views: int) -> dict[str, object]:
         changed = root / "domain_0" / "views_0.yaml"
         changed.write_text(changed.read_text().replace("amount + fee AS total", "amount + fee + 1 AS total"))
         size = sum(file.stat().st_size for file in cache.rglob("*"))
-        return {"views": views, "cold": cold, "cached": warm, "one_file_changed": _run(root, cache), "cache_bytes": size}
+        return {
+            "views": views,
+            "cold": cold,
+            "cached": warm,
+            "one_file_changed": _run(root, cache),
+            "cache_bytes": size,
+        }
 
 
 def _run(root: Path, cache: Path) -> dict[str, float]:

@@ -30,7 +30,9 @@ def infer_call(node: exp.Expr, call: Call, state: Inference, *, over: bool = Fal
     """The type of a call; its arguments are cast as the signature asks."""
     function = call.function
     if function.form == "window" and not over:
-        state.report.add(GROUPING, node, f"{function.name} is a window function", f"write {function.name}(...) OVER (ORDER BY ...)")
+        state.report.add(
+            GROUPING, node, f"{function.name} is a window function", f"write {function.name}(...) OVER (ORDER BY ...)"
+        )
         return UNKNOWN
     _check_aggregate(node, call, state, over=over)
     candidates = [signature for signature in function.signatures if signature.accepts_count(len(call.arguments))]
@@ -73,7 +75,10 @@ def infer_window(node: exp.Window, state: Inference) -> Inferred:
         return UNKNOWN
     if call.function.ordered == "over" and order is None:
         state.report.add(
-            NOT_REPRODUCIBLE, node, f"{call.function.name} without an order", "write OVER (PARTITION BY ... ORDER BY ...)"
+            NOT_REPRODUCIBLE,
+            node,
+            f"{call.function.name} without an order",
+            "write OVER (PARTITION BY ... ORDER BY ...)",
         )
     return infer_call(called, call, state, over=True)
 
@@ -100,7 +105,9 @@ def _check_aggregate(node: exp.Expr, call: Call, state: Inference, *, over: bool
             NOT_REPRODUCIBLE, node, f"{function.name} without an order", f"write {function.name}(... ORDER BY ...)"
         )
     if call.order and function.ordered != "inside":
-        state.report.add(ARGUMENTS, node, f"{function.name} has no ORDER BY", "leave it out; the result does not depend on it")
+        state.report.add(
+            ARGUMENTS, node, f"{function.name} has no ORDER BY", "leave it out; the result does not depend on it"
+        )
     elif call.order and call.arguments and all(ordered.this != call.arguments[0] for ordered in call.order):
         # Rows that tie would come in the engine's order.
         order = call.order[0].parent
@@ -133,7 +140,9 @@ def _argument_fits(signature: Signature, index: int, argument: exp.Expr, type_: 
         return True
     if not isinstance(type_, DataType):
         return False
-    return type_.kind in parameter.kinds or (parameter.kinds == TIME and type_ == STRING and isinstance(argument, exp.Literal))
+    return type_.kind in parameter.kinds or (
+        parameter.kinds == TIME and type_ == STRING and isinstance(argument, exp.Literal)
+    )
 
 
 def _apply(
@@ -162,7 +171,12 @@ def _apply(
     try:
         if signature.unify:
             types = _unify(placed, types, state)
-        if function.name == "round" and len(types) == 2 and isinstance(types[0], DataType) and types[0].kind != "double":
+        if (
+            function.name == "round"
+            and len(types) == 2
+            and isinstance(types[0], DataType)
+            and types[0].kind != "double"
+        ):
             return rounded(types[0], digits_of(placed[1]))
         return signature.result(types) if callable(signature.result) else signature.result
     except NoType as problem:
@@ -190,13 +204,18 @@ def _check_frame(node: exp.Window, ordering: list[Inferred], state: Inference) -
     if kind == "ROWS":
         for bound in bounds:
             if whole_value(bound) is None:
-                state.report.add(LITERAL, bound, "a ROWS frame counts rows", "write a whole number, UNBOUNDED or CURRENT ROW")
+                state.report.add(
+                    LITERAL, bound, "a ROWS frame counts rows", "write a whole number, UNBOUNDED or CURRENT ROW"
+                )
     elif kind == "RANGE":
         for bound in bounds:
             parts = interval_parts(bound)
             if parts is None or parts[0] or ordering != [TIMESTAMP]:
                 state.report.add(
-                    LITERAL, bound, "a RANGE frame spans a constant time over one timestamp", "write ORDER BY time RANGE BETWEEN INTERVAL 7 DAYS PRECEDING ..."
+                    LITERAL,
+                    bound,
+                    "a RANGE frame spans a constant time over one timestamp",
+                    "write ORDER BY time RANGE BETWEEN INTERVAL 7 DAYS PRECEDING ...",
                 )
             else:
                 state.of(bound)
@@ -206,7 +225,10 @@ def _check_frame(node: exp.Window, ordering: list[Inferred], state: Inference) -
 
 def _refuse_count(node: exp.Expr, function: Function, count: int, state: Inference) -> Inferred:
     state.report.add(
-        ARGUMENTS, node, f"{function.name} does not take {count} argument{'' if count == 1 else 's'}", f"write {_forms(function)}"
+        ARGUMENTS,
+        node,
+        f"{function.name} does not take {count} argument{'' if count == 1 else 's'}",
+        f"write {_forms(function)}",
     )
     return UNKNOWN
 
@@ -223,23 +245,34 @@ def _refuse_types(
         for index, argument in enumerate(arguments):
             parameter = signature.parameter(index)
             others = [other for other in range(len(arguments)) if other != index]
-            if parameter.constant is None or not all(_argument_fits(signature, other, arguments[other], types[other]) for other in others):
+            if parameter.constant is None or not all(
+                _argument_fits(signature, other, arguments[other], types[other]) for other in others
+            ):
                 continue
             try:
                 parameter.constant(argument)
             except NotFitting as form:
-                state.report.add(ARGUMENTS, argument, f"'{parameter.name}' of {function.name} is {form}", f"write {_forms(function)}")
+                state.report.add(
+                    ARGUMENTS, argument, f"'{parameter.name}' of {function.name} is {form}", f"write {_forms(function)}"
+                )
                 return UNKNOWN
-    given = ", ".join(str(type_) for type_, argument in zip(types, arguments, strict=True) if type_ != NULL or isinstance(argument, exp.Null))
+    given = ", ".join(
+        str(type_)
+        for type_, argument in zip(types, arguments, strict=True)
+        if type_ != NULL or isinstance(argument, exp.Null)
+    )
     wanted = " or ".join(
         dict.fromkeys(
             ", ".join(
-                parameter.name if parameter.constant else "|".join(sorted(parameter.kinds)) for parameter in signature.parameters
+                parameter.name if parameter.constant else "|".join(sorted(parameter.kinds))
+                for parameter in signature.parameters
             )
             for signature in candidates[:3]
         )
     )
-    state.report.add(ARGUMENTS, node, f"{function.name} does not take ({given})", f"it takes ({wanted}); cast the arguments")
+    state.report.add(
+        ARGUMENTS, node, f"{function.name} does not take ({given})", f"it takes ({wanted}); cast the arguments"
+    )
     return UNKNOWN
 
 

@@ -64,7 +64,12 @@ def infer_try_cast(node: exp.TryCast, state: Inference) -> Inferred:
         return target or UNKNOWN
     tested = _test(node.this, target)
     if source not in (STRING, NULL) or tested is None:
-        state.report.add(CAST, node, f"TRY_CAST from {source} to {target} is not part of the dialect", "TRY_CAST reads texts; else use CAST")
+        state.report.add(
+            CAST,
+            node,
+            f"TRY_CAST from {source} to {target} is not part of the dialect",
+            "TRY_CAST reads texts; else use CAST",
+        )
         return target
     node.replace(tested)
     return target
@@ -122,7 +127,9 @@ def _apply(node: exp.Cast, source: Inferred, target: DataType) -> str | None:
     match source.kind, target.kind:
         case ("int" | "bigint" | "decimal", "int" | "bigint" | "decimal" | "double") | ("int" | "bigint", "string"):
             return None
-        case ("double", "int" | "bigint") | ("date", "timestamp") | ("timestamp", "date") | ("boolean", "int" | "string"):
+        case (
+            ("double", "int" | "bigint") | ("date", "timestamp") | ("timestamp", "date") | ("boolean", "int" | "string")
+        ):
             return None
         case ("double", "decimal"):
             # By the shortest text that means this double: engines scale binary values in different ways.
@@ -200,7 +207,10 @@ def _bound(target: DataType) -> tuple[str, str] | None:
             return str(2**63), str(2**63 - 1)
         case "decimal" if target.precision < 38:
             digits = "9" * target.precision
-            whole, fraction = digits[: target.precision - target.scale] or "0", digits[target.precision - target.scale :]
+            whole, fraction = (
+                digits[: target.precision - target.scale] or "0",
+                digits[target.precision - target.scale :],
+            )
             greatest = f"{whole}.{fraction}" if fraction else whole
             return greatest, greatest
     return None

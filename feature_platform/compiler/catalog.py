@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -11,11 +11,6 @@ from feature_platform.governance.policies import PolicyBook
 from feature_platform.registry.graph import Registry, TableRef
 from feature_platform.compiler.plan import CompiledView
 from feature_platform.types import DataType
-
-
-def nothing_personal(_name: str) -> str | None:
-    """Suspects no column."""
-    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +48,11 @@ class Catalog:
     tables: Mapping[str, CatalogTable]
     policies: PolicyBook = field(default_factory=lambda: PolicyBook(()))
     strict_pii: bool = True
-    suspect: Callable[[str], str | None] = nothing_personal
-    """The classification that a column's name suggests, if it looks personal."""
 
 
-def catalog_of(registry: Registry, compiled: Mapping[str, CompiledView], *, policies: PolicyBook | None = None) -> Catalog:
+def catalog_of(
+    registry: Registry, compiled: Mapping[str, CompiledView], *, policies: PolicyBook | None = None
+) -> Catalog:
     """All sources, and those views of ``compiled`` whose rows are published (derived views have none)."""
     tables = {name.lower(): source_table(registry, name) for name in registry.sources}
     for name, view in compiled.items():

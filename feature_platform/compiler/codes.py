@@ -35,10 +35,14 @@ UNKNOWN_TABLE: Final = Code(
     "A query reads sources and feature views of the project, by their bare names, and its own CTEs. Nothing else exists for it.",
 )
 UNKNOWN_COLUMN: Final = Code(
-    "FP-SQL-006", "Unknown column", "No table in scope has a column of this name. Columns are those declared in the project."
+    "FP-SQL-006",
+    "Unknown column",
+    "No table in scope has a column of this name. Columns are those declared in the project.",
 )
 AMBIGUOUS_COLUMN: Final = Code(
-    "FP-SQL-007", "Ambiguous column", "Several tables in scope have a column of this name, so it needs its table in front."
+    "FP-SQL-007",
+    "Ambiguous column",
+    "Several tables in scope have a column of this name, so it needs its table in front.",
 )
 OUTPUT_NAMES: Final = Code(
     "FP-SQL-008",
@@ -76,7 +80,9 @@ OPERAND_TYPES: Final = Code(
     "Operands do not fit",
     "Engines convert silently in different ways, so the platform converts only between numbers and from date to timestamp.",
 )
-UNTYPED: Final = Code("FP-SQL-015", "Column without a type", "A column that is NULL in every row has no type unless it is cast.")
+UNTYPED: Final = Code(
+    "FP-SQL-015", "Column without a type", "A column that is NULL in every row has no type unless it is cast."
+)
 CAST: Final = Code(
     "FP-SQL-016",
     "Cast is not portable",
@@ -84,7 +90,9 @@ CAST: Final = Code(
 )
 LITERAL: Final = Code("FP-SQL-017", "Literal is not valid", "A constant does not have the form that its type asks for.")
 JOIN: Final = Code(
-    "FP-SQL-018", "Join is not supported", "Joins are inner, left, right, full and cross, with ON or USING, and mean the same everywhere."
+    "FP-SQL-018",
+    "Join is not supported",
+    "Joins are inner, left, right, full and cross, with ON or USING, and mean the same everywhere.",
 )
 DENIED: Final = Code(
     "FP-SQL-020",
@@ -103,7 +111,9 @@ TRANSFORM_MISPLACED: Final = Code(
     "only constants and clear columns of the same table.",
 )
 TRANSFORM_ARGUMENTS: Final = Code(
-    "FP-SQL-023", "Arguments of a governed transform do not fit", "The transform exists, but not for this column or these arguments."
+    "FP-SQL-023",
+    "Arguments of a governed transform do not fit",
+    "The transform exists, but not for this column or these arguments.",
 )
 UNCLASSIFIED: Final = Code(
     "FP-SQL-024",
@@ -133,7 +143,9 @@ LABEL_NOT_PERMITTED: Final = Code(
     "What was derived from personal data keeps its label at any distance; each reader's purpose has to allow it.",
 )
 NOT_TOKENISABLE: Final = Code(
-    "FP-SQL-029", "Column can't be tokenised", "Only text, integers, decimals and dates have one canonical text that a token can be made of."
+    "FP-SQL-029",
+    "Column can't be tokenised",
+    "Only text, integers, decimals and dates have one canonical text that a token can be made of.",
 )
 KEY_COLUMN: Final = Code(
     "FP-SQL-030",
@@ -146,7 +158,9 @@ TIME_COLUMN: Final = Code(
     "The columns that `event_time` and `available_at` name must be in the SELECT, as timestamps in UTC.",
 )
 FEATURE_CONTRACT: Final = Code(
-    "FP-SQL-032", "Feature contract does not fit", "`features` promises a feature or a type that the definition does not give."
+    "FP-SQL-032",
+    "Feature contract does not fit",
+    "`features` promises a feature or a type that the definition does not give.",
 )
 FEATURE_NAME: Final = Code(
     "FP-SQL-033",
@@ -154,7 +168,9 @@ FEATURE_NAME: Final = Code(
     "Feature names are identifiers of letters, digits and underscores, not reserved by the platform, and a view has at least one.",
 )
 SERVICE_FEATURE: Final = Code(
-    "FP-SQL-040", "Service asks for a feature that does not exist", "Features are named `view:feature`; `view:*` stands for all of a view."
+    "FP-SQL-040",
+    "Service asks for a feature that does not exist",
+    "Features are named `view:feature`; `view:*` stands for all of a view.",
 )
 SERVICE_LABEL: Final = Code(
     "FP-SQL-041",

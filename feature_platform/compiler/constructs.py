@@ -17,7 +17,13 @@ from typing import Final
 from sqlglot import exp
 
 from feature_platform.compiler.codes import ARGUMENTS, CONSTRUCT, UNKNOWN_FUNCTION
-from feature_platform.compiler.functions.catalogue import FUNCTION_NODES, call_of, function_named, known_names, written_name
+from feature_platform.compiler.functions.catalogue import (
+    FUNCTION_NODES,
+    call_of,
+    function_named,
+    known_names,
+    written_name,
+)
 from feature_platform.compiler.functions.refused import refusal_of
 from feature_platform.compiler.report import Report
 from feature_platform.errors import did_you_mean
@@ -130,8 +136,6 @@ _MENDS: Final[dict[type[exp.Expr], tuple[str, str]]] = {
     exp.Cube: ("CUBE", "use UNION ALL of several GROUP BY"),
     exp.GroupingSets: ("GROUPING SETS", "use UNION ALL of several GROUP BY"),
     exp.Command: ("a command", "write one SELECT"),
-    exp.Into: ("SELECT INTO", "leave it out: the platform stores the rows"),
-    exp.Lock: ("FOR UPDATE", "leave it out"),
 }
 
 _PART_MENDS: Final[dict[tuple[type[exp.Expr], str], tuple[str, str]]] = {
@@ -148,6 +152,9 @@ _PART_MENDS: Final[dict[tuple[type[exp.Expr], str], tuple[str, str]]] = {
     (exp.Subquery, "pivots"): ("PIVOT and UNPIVOT", "write one CASE per column"),
     (exp.Subquery, "sample"): ("TABLESAMPLE", "leave it out: a sample is another one each time"),
     (exp.Select, "sample"): ("USING SAMPLE", "leave it out: a sample is another one each time"),
+    (exp.Select, "locks"): ("FOR UPDATE", "leave it out"),
+    (exp.Select, "into"): ("SELECT INTO", "leave it out: the platform stores the rows"),
+    (exp.Limit, "limit_options"): ("LIMIT in per cent", "write LIMIT with a whole number"),
     (exp.Select, "windows"): ("a window by name", "write the window inside OVER (...)"),
     (exp.Select, "laterals"): ("LATERAL", "join a subquery, or use a window function"),
     (exp.Window, "alias"): ("a window by name", "write the window inside OVER (...)"),
@@ -181,7 +188,9 @@ def _check_node(node: exp.Expr, report: Report) -> bool:
     fine = True
     for part, value in node.args.items():
         if part not in parts and value:
-            what, mend = _PART_MENDS.get((kind, part), (f"{kind.__name__.upper()} with {part.strip('_').upper()}", "leave it out"))
+            what, mend = _PART_MENDS.get(
+                (kind, part), (f"{kind.__name__.upper()} with {part.strip('_').upper()}", "leave it out")
+            )
             report.add(CONSTRUCT, node, f"not part of the dialect: {what}", mend)
             fine = False
     return fine and _check_traps(node, report)
@@ -201,11 +210,12 @@ def _check_call(node: exp.Expr, report: Report) -> bool:
         node = node.this  # any_value skips NULLs, which the parser spells out
         kind = type(node)
     name = written_name(node)
+    shown = report.places.word(node) or name
     if isinstance(node, exp.Anonymous) and (name in TRANSFORMS or call_of(node) is not None):
         return True
     refused = refusal_of(node, name)
     if refused is not None:
-        report.add(refused.code, node, f"{name} is not offered: {refused.why}", refused.mend)
+        report.add(refused.code, node, f"{shown} is not offered: {refused.why}", refused.mend)
     elif kind in _MENDS:
         what, mend = _MENDS[kind]
         report.add(CONSTRUCT, node, f"not part of the dialect: {what}", mend)
@@ -213,7 +223,7 @@ def _check_call(node: exp.Expr, report: Report) -> bool:
         report.add(
             UNKNOWN_FUNCTION,
             node,
-            f"there is no function '{name}' in the catalogue.{did_you_mean(name, (*known_names(), *TRANSFORMS))}",
+            f"there is no function '{shown}' in the catalogue.{did_you_mean(shown, (*known_names(), *TRANSFORMS))}",
             "use a function of docs/reference/functions.md",
         )
     else:
@@ -225,18 +235,25 @@ def _check_traps(node: exp.Expr, report: Report) -> bool:
     """What parses, but as something else than the author or an engine takes it for."""
     match node:
         case exp.Alias() if _is_glued_number(node):
-            report.add(CONSTRUCT, node, "a number runs into a name", "put a space or AS between, or write the number in digits")
+            report.add(
+                CONSTRUCT, node, "a number runs into a name", "put a space or AS between, or write the number in digits"
+            )
             return False
         case exp.Subquery() if not isinstance(node.this, exp.Query):
-            report.add(CONSTRUCT, node, "not part of the dialect: a join in parentheses", "write the joins one after the other")
+            report.add(
+                CONSTRUCT, node, "not part of the dialect: a join in parentheses", "write the joins one after the other"
+            )
             return False
         case exp.Table() if not isinstance(node.this, exp.Identifier):
             return _check_table_function(node, report)
         case exp.Join() if node.args.get("kind") not in (None, "", "INNER", "OUTER", "CROSS"):
             kind = node.args["kind"]
-            report.add(CONSTRUCT, node, f"not part of the dialect: {kind} JOIN", "use EXISTS, NOT EXISTS, or JOIN ... ON")
+            report.add(
+                CONSTRUCT, node, f"not part of the dialect: {kind} JOIN", "use EXISTS, NOT EXISTS, or JOIN ... ON"
+            )
             return False
-        case exp.Cast() if node.args.get("format"):
+        case exp.Star() if not _is_projected(node):
+            report.add(CONSTRUCT, node, "not part of the dialect: a star inside an expression", "name the columns")
             return False
     return True
 
@@ -245,9 +262,16 @@ def _check_table_function(node: exp.Table, report: Report) -> bool:
     call = node.this
     name = written_name(call) if isinstance(call, exp.Expr) else str(call)
     refused = refusal_of(call, name)
-    why, mend = (refused.why, refused.mend) if refused else ("a query reads sources and views by name", "name a source or view")
+    why, mend = (
+        (refused.why, refused.mend) if refused else ("a query reads sources and views by name", "name a source or view")
+    )
     report.add(UNKNOWN_FUNCTION, node, f"the table function {name} is not offered: {why}", mend)
     return False
+
+
+def _is_projected(star: exp.Star) -> bool:
+    holder: exp.Expr = star.parent if isinstance(star.parent, exp.Column) else star
+    return isinstance(holder.parent, exp.Select) or (holder is star and isinstance(star.parent, exp.Count))
 
 
 def _is_glued_number(node: exp.Alias) -> bool:

@@ -41,11 +41,19 @@ def check_aggregation(select: exp.Select, own: set[str], report: Report) -> None
     """Aggregates and windows in their places; beside them only grouped columns. ``own`` are the aliases of the select's tables."""
     _check_places(select, report)
     group = select.args.get("group")
-    parts = [*select.expressions, *(select.args[part] for part in ("having", "qualify", "order") if select.args.get(part))]
+    parts = [
+        *select.expressions,
+        *(select.args[part] for part in ("having", "qualify", "order") if select.args.get(part)),
+    ]
     aggregated = group is not None or any(True for part in parts for _ in aggregates_in(part))
     if not aggregated:
         if select.args.get("having") is not None:
-            report.add(GROUPING, select.args["having"], "HAVING without aggregation", "use WHERE, or QUALIFY for window functions")
+            report.add(
+                GROUPING,
+                select.args["having"],
+                "HAVING without aggregation",
+                "use WHERE, or QUALIFY for window functions",
+            )
         return
     keys = set(group.expressions) if group is not None else set()
     for part in parts:
@@ -61,7 +69,10 @@ def _resolve_key(key: exp.Expr, select: exp.Select, resolve: Resolver, state: Re
         key.replace(select.expressions[ordinal - 1].this.copy())
     else:
         state.report.add(
-            UNKNOWN_COLUMN, key, f"there is no column number {ordinal}", f"the SELECT has {len(select.expressions)} columns"
+            UNKNOWN_COLUMN,
+            key,
+            f"there is no column number {ordinal}",
+            f"the SELECT has {len(select.expressions)} columns",
         )
 
 
@@ -72,9 +83,13 @@ def _check_places(select: exp.Select, report: Report) -> None:
         if clause is None:
             continue
         for call in aggregates_in(clause):
-            report.add(GROUPING, call, f"an aggregate has no place in {name}", "use HAVING, or aggregate in a CTE first")
+            report.add(
+                GROUPING, call, f"an aggregate has no place in {name}", "use HAVING, or aggregate in a CTE first"
+            )
         for call in windows_in(clause):
-            report.add(GROUPING, call, f"a window function has no place in {name}", "use QUALIFY, or compute it in a CTE first")
+            report.add(
+                GROUPING, call, f"a window function has no place in {name}", "use QUALIFY, or compute it in a CTE first"
+            )
     having = select.args.get("having")
     for call in windows_in(having) if having is not None else ():
         report.add(GROUPING, call, "a window function has no place in HAVING", "use QUALIFY")
@@ -90,7 +105,9 @@ def _check_nesting(node: exp.Expr, report: Report) -> None:
             report.add(GROUPING, call, "a window function inside an aggregate", "compute it in a CTE first")
     for window in windows_in(node):
         if any(True for child in window.iter_expressions() for _ in windows_in(child)):
-            report.add(GROUPING, window, "a window function inside a window function", "compute the inner one in a CTE first")
+            report.add(
+                GROUPING, window, "a window function inside a window function", "compute the inner one in a CTE first"
+            )
 
 
 def _check_grouped(node: exp.Expr, keys: set[exp.Expr], own: set[str], report: Report) -> None:

@@ -89,7 +89,10 @@ def _visit_set_operation(operation: exp.SetOperation, state: Inference) -> Mappi
             common[name] = UNKNOWN if UNKNOWN in (one, two) else supertype([one, two])
         except NoType as problem:
             state.report.add(
-                SET_OPERATION, operation, f"column '{name}' does not fit in both branches: {problem}", "cast it in one branch"
+                SET_OPERATION,
+                operation,
+                f"column '{name}' does not fit in both branches: {problem}",
+                "cast it in one branch",
             )
             common[name] = UNKNOWN
     wanted = list(common.values())
@@ -116,10 +119,20 @@ def _complete(query: exp.Expr, types: Mapping[str, Inferred], state: Inference) 
     complete: dict[str, Inferred] = dict(types)
     for projection, (name, type_) in zip(projections, types.items(), strict=False):
         if type_ == NULL:
-            state.report.add(UNTYPED, projection, f"column '{name}' is NULL in every row and has no type", "write CAST(NULL AS bigint), or the type that is meant")
+            state.report.add(
+                UNTYPED,
+                projection,
+                f"column '{name}' is NULL in every row and has no type",
+                "write CAST(NULL AS bigint), or the type that is meant",
+            )
             complete[name] = UNKNOWN
         elif type_ == INTERVAL:
-            state.report.add(UNTYPED, projection, f"column '{name}' is an interval, which no store holds", "use date_diff, or add the interval to a time")
+            state.report.add(
+                UNTYPED,
+                projection,
+                f"column '{name}' is an interval, which no store holds",
+                "use date_diff, or add the interval to a time",
+            )
             complete[name] = UNKNOWN
     return complete
 

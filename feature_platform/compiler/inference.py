@@ -106,7 +106,10 @@ def read_time_literal(node: exp.Expr, type_: Inferred, target: DataType, state: 
     text = normal_literal(node.name, finer)
     if text is None:
         state.report.add(
-            LITERAL, node, f"this text is no {target}", "write DATE '2026-01-31' or TIMESTAMP '2026-01-31 06:00:00', in UTC"
+            LITERAL,
+            node,
+            f"this text is no {target}",
+            "write DATE '2026-01-31' or TIMESTAMP '2026-01-31 06:00:00', in UTC",
         )
         return UNKNOWN
     literal = exp.Literal.string(text)
@@ -126,4 +129,3 @@ def meet(nodes: list[exp.Expr], types: list[Inferred], state: Inference) -> Infe
     """
     types = tightened(nodes, read_time_literals(nodes, types, state))
     return UNKNOWN if not is_known(*types) else supertype(types)
-

@@ -26,12 +26,19 @@ def resolve_join(join: exp.Join, scope: Scope, resolve: Resolver, state: Resolut
         _expand_using(join, using, scope, state)
         return
     if condition is None:
-        state.report.add(JOIN, join, "a join without a condition", "write JOIN ... ON, or CROSS JOIN if every pair is meant")
+        state.report.add(
+            JOIN, join, "a join without a condition", "write JOIN ... ON, or CROSS JOIN if every pair is meant"
+        )
         return
     resolve(condition)
     if join.side == "FULL" and not _only_equalities(join.args["on"]):
         # PostgreSQL can run a full join only by hashing or merging.
-        state.report.add(JOIN, join, "a FULL JOIN needs equalities between columns", "join on a.x = b.x [AND ...] and filter afterwards")
+        state.report.add(
+            JOIN,
+            join,
+            "a FULL JOIN needs equalities between columns",
+            "join on a.x = b.x [AND ...] and filter afterwards",
+        )
 
 
 def _expand_using(join: exp.Join, using: list[exp.Expr], scope: Scope, state: Resolution) -> None:
@@ -67,7 +74,9 @@ def _left_column(name: exp.Expr, lower: str, scope: Scope, state: Resolution) ->
         return _column(holders[0], holders[0].columns[lower], name)
     if holders:
         names = " and of ".join(relation.written for relation in holders)
-        state.report.add(AMBIGUOUS_COLUMN, name, f"'{name.name}' is a column of {names}", "write ON with the table in front")
+        state.report.add(
+            AMBIGUOUS_COLUMN, name, f"'{name.name}' is a column of {names}", "write ON with the table in front"
+        )
     elif all(relation.alias for relation in lefts):
         known = [column for relation in lefts for column in relation.columns]
         state.report.add(
@@ -101,4 +110,6 @@ def _only_equalities(condition: exp.Expr) -> bool:
         return _only_equalities(condition.this)
     if isinstance(condition, exp.And):
         return _only_equalities(condition.this) and _only_equalities(condition.expression)
-    return isinstance(condition, exp.EQ) and all(isinstance(side, exp.Column) for side in (condition.this, condition.expression))
+    return isinstance(condition, exp.EQ) and all(
+        isinstance(side, exp.Column) for side in (condition.this, condition.expression)
+    )

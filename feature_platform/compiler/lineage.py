@@ -73,7 +73,8 @@ def trace(tree: exp.Expr, scans: Mapping[str, Scan], report: Report) -> QueryFlo
     state = _Pass(report)
     for alias, scan in scans.items():
         state.relations[alias] = {
-            name: Flow(column.sources, _NO_REFS, column.labels, column.transforms) for name, column in scan.columns.items()
+            name: Flow(column.sources, _NO_REFS, column.labels, column.transforms)
+            for name, column in scan.columns.items()
         }
     return _query(tree, state)
 
@@ -213,7 +214,9 @@ def _call(call: Call, state: _Pass) -> Flow:
         flow = _decided(flows[0], _deciding(flows[1]))
     labels = flow.labels
     if function.labels == "aggregated":
-        labels = frozenset(Label("aggregated", label.classification) if label.kind != "derived" else label for label in labels)
+        labels = frozenset(
+            Label("aggregated", label.classification) if label.kind != "derived" else label for label in labels
+        )
     elif function.labels == "derived":
         labels = _derived(labels, tokens=True)
     return _decided(Flow(flow.direct, flow.indirect, labels, flow.transforms), _deciding(_union(inside)))
@@ -282,7 +285,9 @@ def _case(node: exp.Case, state: _Pass) -> Flow:
         for value, _ in branches:
             _check_comparison(value, [node.this, value], [subject, _flow(value, state)], state)
         decided = _union([subject, *(_flow(value, state) for value, _ in branches)])
-        results = [result for _, result in branches] + ([node.args["default"]] if node.args.get("default") is not None else [])
+        results = [result for _, result in branches] + (
+            [node.args["default"]] if node.args.get("default") is not None else []
+        )
         flows = [_flow(result, state) for result in results]
         _check_mixture(results, flows, state)
         return _kept(_union(flows), decided)
@@ -299,7 +304,9 @@ def _choice(branches: list[tuple[exp.Expr, exp.Expr]], default: exp.Expr | None,
 
 def _check_mixture(results: Iterable[exp.Expr], flows: list[Flow], state: _Pass) -> None:
     """The branches of a choice are tokens of one class all, or none is; NULL goes with everything."""
-    seen = {(_tokens(flow)): result for result, flow in zip(results, flows, strict=True) if not isinstance(result, exp.Null)}
+    seen = {
+        (_tokens(flow)): result for result, flow in zip(results, flows, strict=True) if not isinstance(result, exp.Null)
+    }
     if len(seen) > 1 and any(tokens for tokens in seen):
         state.report.add(
             TOKEN_CLASSES,
@@ -338,7 +345,9 @@ def _deciding(flow: Flow) -> Flow:
 
 def _decided(value: Flow, deciding: Flow) -> Flow:
     """A value that was picked by something else: its labels, and that something was decided by others."""
-    return Flow(value.direct, value.indirect | deciding.indirect, value.labels | _derived(deciding.labels), value.transforms)
+    return Flow(
+        value.direct, value.indirect | deciding.indirect, value.labels | _derived(deciding.labels), value.transforms
+    )
 
 
 def _kept(value: Flow, conditions: Flow) -> Flow:
@@ -366,7 +375,11 @@ def _union(flows: Iterable[Flow]) -> Flow:
 
 
 def _derived(labels: Labels, *, tokens: bool = False) -> Labels:
-    return frozenset(Label("derived", label.classification) for label in labels if tokens or label.kind != "token") if labels else CLEAN
+    return (
+        frozenset(Label("derived", label.classification) for label in labels if tokens or label.kind != "token")
+        if labels
+        else CLEAN
+    )
 
 
 def _without_tokens(labels: Labels) -> Labels:
@@ -397,5 +410,3 @@ def _refuse_token(flow: Flow, node: exp.Expr, how: str, state: _Pass) -> None:
 def _refused_token(flow: Flow, node: exp.Expr, how: str, state: _Pass) -> Flow:
     _refuse_token(flow, node, how, state)
     return flow
-
-

@@ -94,7 +94,9 @@ def multiplication(left: DataType, right: DataType) -> DataType:
     one, two = as_decimal(left), as_decimal(right)
     scale = one.scale + two.scale
     if scale > MOST_DIGITS:
-        raise NoType(f"{one} * {two} would have {scale} decimals; there are at most {MOST_DIGITS}. Round one of them first")
+        raise NoType(
+            f"{one} * {two} would have {scale} decimals; there are at most {MOST_DIGITS}. Round one of them first"
+        )
     return decimal(min(one.precision + two.precision, MOST_DIGITS), scale)
 
 

@@ -67,7 +67,9 @@ def infer_comparison(node: exp.Expr, state: Inference) -> Inferred:
     """Of ``= <> < <= > >=``, ``IS [NOT] DISTINCT FROM``."""
     sides = [node.this, node.expression]
     types = read_time_literals(sides, [state.of(side) for side in sides], state)
-    _check_comparable(node, types, state, equality=isinstance(node, exp.EQ | exp.NEQ | exp.NullSafeEQ | exp.NullSafeNEQ))
+    _check_comparable(
+        node, types, state, equality=isinstance(node, exp.EQ | exp.NEQ | exp.NullSafeEQ | exp.NullSafeNEQ)
+    )
     return BOOLEAN
 
 
@@ -117,7 +119,9 @@ def infer_logic(node: exp.Expr, state: Inference) -> Inferred:
 def infer_like(node: exp.Expr, state: Inference) -> Inferred:
     """Of LIKE with or without ESCAPE."""
     like = node.this if isinstance(node, exp.Escape) else node
-    if isinstance(node, exp.Escape) and not (isinstance(node.expression, exp.Literal) and len(node.expression.name) == 1):
+    if isinstance(node, exp.Escape) and not (
+        isinstance(node.expression, exp.Literal) and len(node.expression.name) == 1
+    ):
         state.report.add(LITERAL, node, "ESCAPE takes one character", "write ESCAPE '!'")
     for side in (like.this, like.expression):
         type_ = state.of(side)

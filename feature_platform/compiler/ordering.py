@@ -49,7 +49,9 @@ def _resolve_ordered(ordered: exp.Expr, outputs: dict[str, str], resolve: Resolv
         if 1 <= ordinal <= len(names):
             node.replace(_reference(names[ordinal - 1], node))
         else:
-            state.report.add(UNKNOWN_COLUMN, node, f"there is no column number {ordinal}", f"there are {len(names)} columns")
+            state.report.add(
+                UNKNOWN_COLUMN, node, f"there is no column number {ordinal}", f"there are {len(names)} columns"
+            )
         return
     if isinstance(node, exp.Column) and not node.table and node.name.lower() in outputs:
         node.replace(_reference(outputs[node.name.lower()], node))
@@ -75,7 +77,10 @@ def _refer_to_outputs(select: exp.Select, order: exp.Order, state: Resolution) -
         name = by_expression.get(node)
         if name is None:
             state.report.add(
-                OUTPUT_NAMES, node, "with DISTINCT, ORDER BY names columns of the SELECT", "add the expression to the SELECT, or group by it"
+                OUTPUT_NAMES,
+                node,
+                "with DISTINCT, ORDER BY names columns of the SELECT",
+                "add the expression to the SELECT, or group by it",
             )
         else:
             node.replace(_reference(name, node))

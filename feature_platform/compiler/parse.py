@@ -9,6 +9,7 @@ The dialect is DuckDB's. Text is read here and nowhere else, and never passed on
 from __future__ import annotations
 
 import logging
+import re
 from bisect import bisect_right
 from dataclasses import dataclass
 from typing import Final
@@ -24,6 +25,7 @@ DIALECT: Final = "duckdb"
 LONGEST: Final = 200_000
 """Characters. Far more than anybody writes; a bound for the parser's time and recursion."""
 _DEEPEST: Final = 150
+_WORD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CORRECT: Final = "correct the SQL near this place"
 
 # sqlglot warns on its logger about what it can't handle; here that is an error, so the warning is only noise.
@@ -50,6 +52,14 @@ class Places:
                 return self.at(min(offsets))
             node = node.parent
         return self.base
+
+    def word(self, node: exp.Expr) -> str | None:
+        """The word that stands at the node's own offset: a function's name as the author wrote it."""
+        start = node.meta_get("start")
+        if self.text is None or start is None:
+            return None
+        found = _WORD.match(self.text, start)
+        return found[0].lower() if found else None
 
     def at(self, offset: int) -> Location | None:
         """The place of the character at ``offset`` (from 0)."""
@@ -90,7 +100,7 @@ def parse_query(text: str, *, where: Location | None = None) -> Parsed:
             NOT_ONE_SELECT,
             f"{kind} is not a query",
             "write one SELECT; the platform creates and fills tables itself",
-            places.of(tree),
+            places.at(len(text) - len(text.lstrip())),
         )
     return Parsed(tree, places)
 
@@ -105,10 +115,17 @@ def parse_expression(text: str, *, where: Location | None = None) -> exp.Expr:
     tree = _parse(f"SELECT {text}\n", Places(f"SELECT {text}\n", _shifted(where)))
     only = isinstance(tree, exp.Select) and len(tree.expressions) == 1
     if not only or any(value for key, value in tree.args.items() if key not in ("expressions", "kind")):
-        raise _refusal(SYNTAX, "this is not one SQL expression", "write one expression without FROM, WHERE and commas", places.at(0))
+        raise _refusal(
+            SYNTAX,
+            "this is not one SQL expression",
+            "write one expression without FROM, WHERE and commas",
+            places.at(0),
+        )
     expression: exp.Expr = tree.expressions[0]
     if isinstance(expression, exp.Alias | exp.Star):
-        raise _refusal(SYNTAX, "an expression here has no name of its own", "leave out the AS or the star", places.at(0))
+        raise _refusal(
+            SYNTAX, "an expression here has no name of its own", "leave out the AS or the star", places.at(0)
+        )
     return expression.pop()
 
 
@@ -118,7 +135,9 @@ def _shifted(where: Location | None) -> Location | None:
 
 def _parse(text: str, places: Places) -> exp.Expr:
     if len(text) > LONGEST:
-        raise _refusal(SYNTAX, f"the SQL is longer than {LONGEST:,} characters", "split it into several views", places.at(0))
+        raise _refusal(
+            SYNTAX, f"the SQL is longer than {LONGEST:,} characters", "split it into several views", places.at(0)
+        )
     try:
         statements = [statement for statement in sqlglot.parse(text, read=DIALECT) if statement is not None]
     except ParseError as error:
@@ -147,12 +166,17 @@ def _check_depth(tree: exp.Expr, places: Places) -> None:
         level = [child for node in level for child in node.iter_expressions()]
         if not level:
             return
-    raise _refusal(SYNTAX, f"the SQL is nested more than {_DEEPEST} levels deep", "split it into CTEs", places.of(level[0]))
+    raise _refusal(
+        SYNTAX, f"the SQL is nested more than {_DEEPEST} levels deep", "split it into CTEs", places.of(level[0])
+    )
 
 
 def _described(description: str | None) -> str:
     # Only the parser's own words, never the author's text: a literal may be personal.
-    return (description or "not valid SQL").split(" but got")[0].rstrip(". ")
+    text = (description or "not valid SQL").split(" but got")[0].rstrip(". ")
+    if missing := re.search(r"Required keyword: .* missing for <class '[\w.]+\.(\w+)'>", text):
+        return f"{missing[1].lower()} lacks an argument"
+    return text.replace("Invalid expression / Unexpected token", "this does not fit here")
 
 
 def _refusal(code: Code, what: str, mend: str, where: Location | None) -> GuardError:

@@ -20,7 +20,13 @@ from feature_platform.compiler.aggregations import compile_aggregations
 from feature_platform.compiler.catalog import Catalog, catalog_of, view_table
 from feature_platform.compiler.derived import compile_derived
 from feature_platform.compiler.guard import guard
-from feature_platform.compiler.plan import COMPILER_VERSION, CompiledProject, CompiledQuery, CompiledService, CompiledView
+from feature_platform.compiler.plan import (
+    COMPILER_VERSION,
+    CompiledProject,
+    CompiledQuery,
+    CompiledService,
+    CompiledView,
+)
 from feature_platform.compiler.services import compile_service
 from feature_platform.compiler.sql_views import compile_sql_view
 from feature_platform.errors import CompileError, FeaturePlatformError, Location, Problem
@@ -94,7 +100,7 @@ def _compile_views(
     fresh: dict[str, CompiledView] = {}
     base = catalog_of(registry, {}, policies=policies)
     tables = dict(base.tables)
-    catalog = Catalog(tables, base.policies, base.strict_pii, base.suspect)  # sees views as they are compiled
+    catalog = Catalog(tables, base.policies, base.strict_pii)  # sees views as they are compiled
     for name, view in registry.views.items():
         if any(ref.kind == "view" and ref.name not in views for ref in view.reads):
             continue
@@ -113,7 +119,9 @@ def _compile_views(
     return views, fresh
 
 
-def _compile_view(view: LinkedView, registry: Registry, catalog: Catalog, views: Mapping[str, CompiledView]) -> CompiledView:
+def _compile_view(
+    view: LinkedView, registry: Registry, catalog: Catalog, views: Mapping[str, CompiledView]
+) -> CompiledView:
     match view.spec.form:
         case "sql":
             upstream = {ref.name: views[ref.name].fingerprint for ref in view.reads if ref.kind == "view"}
@@ -152,5 +160,3 @@ def _code() -> str:
         for file in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             total.update(file.relative_to(package).as_posix().encode() + file.read_bytes())
     return total.hexdigest()
-
-

@@ -29,7 +29,6 @@ from feature_platform.governance.transforms import PREFIX, TRANSFORMS, render_go
 from feature_platform.types import Engine
 
 
-
 def render(tree: exp.Expr, engine: Engine, *, pretty: bool = False, spent: bool = False) -> str:
     """The text of ``tree`` for ``engine``. The tree stays as it is, unless it is ``spent``: then nobody may use it afterwards.
 
@@ -97,7 +96,9 @@ def _over(node: exp.Expr, engine: Engine) -> exp.Expr:
         return node
     expression = _from_template(called, call, engine)
     holder = exp.Paren(this=expression)  # so that the aggregate has a parent even if it is the root
-    condition = filtered.expression if filtered is not None else node.expression if isinstance(node, exp.Filter) else None
+    condition = (
+        filtered.expression if filtered is not None else node.expression if isinstance(node, exp.Filter) else None
+    )
     if condition is not None:
         _add_filter(_core(holder), condition.this)
     if isinstance(node, exp.Window):
@@ -228,7 +229,9 @@ def _fitting(expression: exp.Expr, parent: exp.Expr | None) -> exp.Expr:
 
 
 def _division(node: exp.Expr, engine: Engine) -> exp.Expr:
-    divisor = "CAST(b AS DOUBLE PRECISION)" if _is_nonzero(node.expression) else "NULLIF(CAST(b AS DOUBLE PRECISION), 0)"
+    divisor = (
+        "CAST(b AS DOUBLE PRECISION)" if _is_nonzero(node.expression) else "NULLIF(CAST(b AS DOUBLE PRECISION), 0)"
+    )
     return _filled(f"CAST(a AS DOUBLE PRECISION) / {divisor}", engine, a=node.this, b=node.expression)
 
 
@@ -265,7 +268,9 @@ def _negate_escape(escape: exp.Expr) -> exp.Expr:
 def _literal(node: exp.Expr, engine: Engine) -> exp.Expr:
     assert isinstance(node, exp.Literal)
     if not node.is_string and engine == "postgres" and "e" in node.name.lower():
-        return exp.Cast(this=exp.Literal.string(node.name), to=exp.DataType.build("DOUBLE PRECISION", dialect="postgres"))
+        return exp.Cast(
+            this=exp.Literal.string(node.name), to=exp.DataType.build("DOUBLE PRECISION", dialect="postgres")
+        )
     return node
 
 

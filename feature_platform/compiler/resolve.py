@@ -106,12 +106,19 @@ def _resolve_select(select: exp.Select, visible: CTEs, outer: Scope | None, stat
 
 
 def _add_relation(item: exp.Expr, scope: Scope, visible: CTEs, state: Resolution) -> None:
-    relation = _subquery(item, scope, visible, state) if isinstance(item, exp.Subquery) else _table(item, visible, state)
+    relation = (
+        _subquery(item, scope, visible, state) if isinstance(item, exp.Subquery) else _table(item, visible, state)
+    )
     if relation is None:
         scope.relations.append(Relation("", item.alias_or_name.lower(), {}))
         return
     if scope.relation(relation.written) is not None:
-        state.report.add(OUTPUT_NAMES, item, f"two tables are called '{relation.written}' here", "give one of them another name with AS")
+        state.report.add(
+            OUTPUT_NAMES,
+            item,
+            f"two tables are called '{relation.written}' here",
+            "give one of them another name with AS",
+        )
     scope.relations.append(relation)
 
 
@@ -121,7 +128,9 @@ def _table(item: exp.Expr, visible: CTEs, state: Resolution) -> Relation | None:
     written = (item.alias or name).lower()
     alias = state.unique(item.alias or name)
     if item.args.get("alias") is not None and item.args["alias"].columns:
-        state.report.add(CONSTRUCT, item, "not part of the dialect: new column names in FROM", "rename columns in a CTE")
+        state.report.add(
+            CONSTRUCT, item, "not part of the dialect: new column names in FROM", "rename columns in a CTE"
+        )
     cte = visible.get(name.lower())
     if cte is not None:
         item.set("this", _like(cte.alias, item.this))
@@ -262,7 +271,9 @@ def _check_names(select: exp.Select, state: Resolution) -> None:
     for projection in select.expressions:
         name = projection.alias.lower()
         if name in seen:
-            state.report.add(OUTPUT_NAMES, projection, f"two columns are called '{projection.alias}'", "rename one of them with AS")
+            state.report.add(
+                OUTPUT_NAMES, projection, f"two columns are called '{projection.alias}'", "rename one of them with AS"
+            )
         seen.add(name)
 
 
@@ -300,5 +311,3 @@ def _like(name: str, origin: exp.Expr) -> exp.Identifier:
     if start is not None:
         identifier.meta["start"] = start
     return identifier
-
-

@@ -26,7 +26,9 @@ def check_round_trip(tree: exp.Expr, report: Report) -> None:
     """Notes a tree that reads differently once it is written out."""
     again = _again(tree, quoted=False)
     if again != tree and not _same(tree, again) and not _same(tree, _again(tree, quoted=True)):
-        report.add(ROUND_TRIP, tree, "the SQL, written out again, reads differently", "simplify it, or say it in another way")
+        report.add(
+            ROUND_TRIP, tree, "the SQL, written out again, reads differently", "simplify it, or say it in another way"
+        )
 
 
 def _again(tree: exp.Expr, *, quoted: bool) -> exp.Expr | None:
@@ -48,7 +50,9 @@ def _same(one: Any, two: Any) -> bool:
         return (
             first.function is second.function
             and first.distinct == second.distinct
-            and _same([_plain(argument) for argument in first.arguments], [_plain(argument) for argument in second.arguments])
+            and _same(
+                [_plain(argument) for argument in first.arguments], [_plain(argument) for argument in second.arguments]
+            )
             and _same(list(first.order), list(second.order))
         )
     if type(one) is not type(two):

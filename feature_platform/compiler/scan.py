@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final
 
 from sqlglot import exp
@@ -36,6 +37,7 @@ from feature_platform.compiler.names import Relation, Resolution
 from feature_platform.compiler.temporal import literal_type
 from feature_platform.governance.access import Access
 from feature_platform.governance.canonical import column_kinds
+from feature_platform.governance.detection.names import looks_personal
 from feature_platform.governance.labels import CLEAN, Labels
 from feature_platform.governance.policies import Decision
 from feature_platform.governance.transforms import PREFIX, TRANSFORMS, Transform
@@ -74,11 +76,13 @@ def guard_scans(tree: exp.Expr, state: Resolution, access: Access) -> dict[str, 
     for scan in scans.values():
         guard.check_view(scan)
     for call in [node for node in tree.find_all(exp.Anonymous) if _is_governed(node)]:
-        guard.move_transform(call)
+        if not guard.move_transform(call):
+            for column in call.find_all(exp.Column):
+                column.meta["refused"] = True  # one mistake, one message
     for column in list(tree.find_all(exp.Column)):
-        scan = scans.get(column.table)
-        if scan is not None:
-            guard.open_column(column, scan)
+        of = scans.get(column.table)
+        if of is not None and not column.meta_get("refused"):
+            guard.open_column(column, of)
     for scan in scans.values():
         _rewrite(scan)
     return scans
@@ -134,21 +138,26 @@ class _Guard:
             case _:
                 self._note_denied(column, declared, scan, decision)
 
-    def move_transform(self, call: exp.Anonymous) -> None:
-        """Moves a call of a governed transform into the scan of its column's table."""
+    def move_transform(self, call: exp.Anonymous) -> bool:
+        """Moves a call of a governed transform into the scan of its column's table; False if it is refused."""
         transform = TRANSFORMS[str(call.this).lower()]
         arguments: list[exp.Expr] = call.expressions
         found = self._transformed_column(call, transform, arguments)
         if found is None:
-            return
+            return False
         scan, declared = found
-        if not self._check_transform(call, transform, declared) or not self._check_arguments(call, transform, arguments[1:], scan):
-            return
+        if not self._check_transform(call, transform, declared):
+            return False
+        if not self._check_arguments(transform, arguments[1:], scan):
+            return False
         inside = [_column(declared), *(self._inside(argument, scan) for argument in arguments[1:])]
         name = self._place(transform, declared, inside, scan)
-        column = exp.column(exp.Identifier(this=name, quoted=True), table=exp.Identifier(this=scan.relation.alias, quoted=True))
+        column = exp.column(
+            exp.Identifier(this=name, quoted=True), table=exp.Identifier(this=scan.relation.alias, quoted=True)
+        )
         column.meta["resolved"] = True
         call.replace(column)
+        return True
 
     def _transformed_column(
         self, call: exp.Anonymous, transform: Transform, arguments: Sequence[exp.Expr]
@@ -156,7 +165,10 @@ class _Guard:
         report = self.state.report
         if len(arguments) != 1 + len(transform.arguments):
             report.add(
-                TRANSFORM_ARGUMENTS, call, f"{transform.name} takes {1 + len(transform.arguments)} arguments", f"write {transform.signature}"
+                TRANSFORM_ARGUMENTS,
+                call,
+                f"{transform.name} takes {1 + len(transform.arguments)} arguments",
+                f"write {transform.signature}",
             )
             return None
         first = arguments[0]
@@ -171,12 +183,16 @@ class _Guard:
             )
             return None
         if declared.classification is None or declared.classification == "none":
-            what = "of a view, which is governed already" if scan.table.ref.kind == "view" else "without a classification"
+            what = (
+                "of a view, which is governed already" if scan.table.ref.kind == "view" else "without a classification"
+            )
             report.add(
                 TRANSFORM_MISPLACED,
                 call,
                 f"{transform.name} reads classified columns; {scan.table.ref.name}.{declared.name} is a column {what}",
-                "use the column as it is" if scan.table.ref.kind == "view" else f"declare what it holds: `pii:` of {declared.name}",
+                "use the column as it is"
+                if scan.table.ref.kind == "view"
+                else f"declare what it holds: `pii:` of {declared.name}",
             )
             return None
         return scan, declared
@@ -214,7 +230,7 @@ class _Guard:
             return False
         return True
 
-    def _check_arguments(self, call: exp.Anonymous, transform: Transform, given: Sequence[exp.Expr], scan: Scan) -> bool:
+    def _check_arguments(self, transform: Transform, given: Sequence[exp.Expr], scan: Scan) -> bool:
         fine = True
         for argument, wanted in zip(given, transform.arguments, strict=True):
             type_ = self._argument_type(argument, scan)
@@ -244,7 +260,11 @@ class _Guard:
         declared = scan.table.by_name.get(argument.name.lower())
         if declared is None or declared.labels:
             return None
-        return declared.type if self.state.catalog.policies.decide(declared.classification, self.access).action == "clear" else None
+        return (
+            declared.type
+            if self.state.catalog.policies.decide(declared.classification, self.access).action == "clear"
+            else None
+        )
 
     def _inside(self, argument: exp.Expr, scan: Scan) -> exp.Expr:
         if isinstance(argument, exp.Column):
@@ -257,7 +277,9 @@ class _Guard:
         known = scan.calls.get(column.expression)
         if known is not None:
             return known
-        others = frozenset(ColumnRef(scan.table.ref, argument.name) for argument in inside[1:] if isinstance(argument, exp.Column))
+        others = frozenset(
+            ColumnRef(scan.table.ref, argument.name) for argument in inside[1:] if isinstance(argument, exp.Column)
+        )
         column = ScanColumn(column.expression, column.type, column.labels, column.sources | others, column.transforms)
         name, number = f"{transform.name}_{declared.name}", 1
         while name in scan.columns or name.lower() in scan.table.by_name:
@@ -270,7 +292,7 @@ class _Guard:
     def _check_unclassified(self, column: exp.Column, declared: CatalogColumn, scan: Scan) -> None:
         if declared.classification == "none" or scan.table.ref.kind == "view" or not self.state.catalog.strict_pii:
             return
-        suspected = self.state.catalog.suspect(declared.name)
+        suspected = _suspected(declared.name)
         if suspected is not None:
             self.state.report.add(
                 UNCLASSIFIED,
@@ -351,7 +373,7 @@ def _collated(expression: exp.Expr) -> exp.Expr:
 def _rewrite(scan: Scan) -> None:
     order = {column.name: position for position, column in enumerate(scan.table.columns)}
     names = sorted(scan.columns, key=lambda name: (order.get(name, len(order)), name))
-    projections = [exp.alias_(scan.columns[name].expression, name, quoted=True, copy=False) for name in names]
+    projections = [_named(scan.columns[name].expression, name) for name in names]
     if not projections:  # only the rows count
         projections = [exp.alias_(exp.true(), "fp_row", quoted=True)]
     ref = scan.table.ref
@@ -360,6 +382,18 @@ def _rewrite(scan: Scan) -> None:
     alias = exp.TableAlias(this=exp.Identifier(this=scan.relation.alias, quoted=True))
     assert scan.relation.node is not None
     scan.relation.node.replace(exp.Subquery(this=select, alias=alias))
+
+
+def _named(expression: exp.Expr, name: str) -> exp.Expr:
+    if isinstance(expression, exp.Column) and expression.name == name:
+        return expression
+    return exp.alias_(expression, name, quoted=True, copy=False)
+
+
+@lru_cache(maxsize=10_000)
+def _suspected(column: str) -> str | None:
+    # The same few names occur in thousands of views.
+    return looks_personal(column)
 
 
 def _ways(decision: Decision, column: str) -> str:

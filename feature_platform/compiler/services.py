@@ -24,13 +24,22 @@ def compile_service(
     spec = service.spec
     features = tuple(dict.fromkeys(_spelled_out(service, compiled)))
     problems = [
-        problem for view, feature in features for problem in _check(view, feature, service, registry, compiled, policies)
+        problem
+        for view, feature in features
+        for problem in _check(view, feature, service, registry, compiled, policies)
     ]
     if problems:
         raise CompileError(problems)
     views = sorted({view for view, _ in features})
     fingerprint = digest(
-        [COMPILER_VERSION, spec.name, spec.version, spec.purpose, features, [compiled[view].fingerprint for view in views]]
+        [
+            COMPILER_VERSION,
+            spec.name,
+            spec.version,
+            spec.purpose,
+            features,
+            [compiled[view].fingerprint for view in views],
+        ]
     )
     return CompiledService(spec.name, spec.version, spec.purpose, features, fingerprint)
 
@@ -89,7 +98,9 @@ def label_origin(
                 return ref
             continue
         view = compiled[ref.table.name]
-        columns = view.materialize.columns if view.materialize is not None else tuple(known.column for known in view.features)
+        columns = (
+            view.materialize.columns if view.materialize is not None else tuple(known.column for known in view.features)
+        )
         for other in columns:
             if other.name == ref.column:
                 stack.extend(sorted(other.indirect, reverse=True) + sorted(other.direct, reverse=True))

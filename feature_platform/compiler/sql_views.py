@@ -55,7 +55,9 @@ def compile_sql_view(view: LinkedView, registry: Registry, catalog: Catalog, ups
     ]
     sources = [*(key.name for key in keys), event_time.name, available_at.name, *(feature.name for feature in features)]
     names = {column.name.lower(): column.name for column in guarded.columns}
-    partitioned = cast(Literal["day", "hour"] | None, spec.storage.partition if spec.storage.partition != "none" else None)
+    partitioned = cast(
+        Literal["day", "hour"] | None, spec.storage.partition if spec.storage.partition != "none" else None
+    )
     tree = _published(guarded, [names[source.lower()] for source in sources], outputs, partitioned is not None)
     query = CompiledQuery(
         {engine: render(tree, engine, spent=engine == ENGINES[-1]) for engine in ENGINES},
@@ -121,12 +123,18 @@ class _Shape:
         where = self.view.origin.where(role)
         column = self._find(name) if name else None
         if name is None or column is None:
-            what = f"the SELECT has no column '{name}'{self._hint(name)}" if name else "the view does not say what its time column is"
+            what = (
+                f"the SELECT has no column '{name}'{self._hint(name)}"
+                if name
+                else "the view does not say what its time column is"
+            )
             self._note(TIME_COLUMN, what, f"select the time of the row and name it in `{role}:`", where)
             return OutputColumn(name or role, TIMESTAMP)
         self.taken.add(name.lower())
         if column.type not in (TIMESTAMP, DATE):
-            self._note(TIME_COLUMN, f"`{role}` column '{name}' is {column.type}", "select a timestamp or a date, in UTC", where)
+            self._note(
+                TIME_COLUMN, f"`{role}` column '{name}' is {column.type}", "select a timestamp or a date, in UTC", where
+            )
         return column
 
     def features(self) -> list[OutputColumn]:
@@ -136,7 +144,9 @@ class _Shape:
         for column in columns:
             self._check_name(column.name)
         if not columns:
-            self._note(FEATURE_NAME, "the SELECT has no feature beside keys and times", "select at least one more column")
+            self._note(
+                FEATURE_NAME, "the SELECT has no feature beside keys and times", "select at least one more column"
+            )
         known = {column.name: column for column in columns}
         for name, contract in contracts.items():
             column_ = known.get(name)
@@ -160,7 +170,11 @@ class _Shape:
 
     def _check_name(self, name: str) -> None:
         if not _NAME.fullmatch(name) or name.lower().startswith("fp_"):
-            self._note(FEATURE_NAME, f"'{name}' is no name for a feature", "use letters, digits and underscores, not beginning with fp_")
+            self._note(
+                FEATURE_NAME,
+                f"'{name}' is no name for a feature",
+                "use letters, digits and underscores, not beginning with fp_",
+            )
         elif name.lower() in (EVENT_TIME, AVAILABLE_AT):
             self._note(
                 FEATURE_NAME,

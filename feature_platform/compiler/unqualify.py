@@ -30,7 +30,10 @@ def unqualify(tree: exp.Query, state: Resolution) -> exp.Query:
 
 def _rewritten(inner: exp.Select, alias: str) -> exp.Select:
     outer = exp.Select(
-        expressions=[exp.alias_(_column(projection.alias, alias), projection.alias, quoted=True) for projection in inner.expressions]
+        expressions=[
+            exp.alias_(_column(projection.alias, alias), projection.alias, quoted=True)
+            for projection in inner.expressions
+        ]
     )
     if inner.parent is not None:
         inner.replace(outer)

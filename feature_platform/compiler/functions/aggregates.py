@@ -8,7 +8,20 @@ from typing import Final
 from sqlglot import exp
 
 from feature_platform.compiler.functions import constants
-from feature_platform.compiler.functions.model import ANY, EXACT, NUMBER, ORDERED, SCALAR, TEXT, TRUTH, WHOLE, Function, Parameter, node, sig
+from feature_platform.compiler.functions.model import (
+    ANY,
+    EXACT,
+    NUMBER,
+    ORDERED,
+    SCALAR,
+    TEXT,
+    TRUTH,
+    WHOLE,
+    Function,
+    Parameter,
+    node,
+    sig,
+)
 from feature_platform.compiler.numeric import MOST_DIGITS, Inferred, NoType
 from feature_platform.types import BIGINT, BOOLEAN, DOUBLE, STRING, DataType, array, decimal
 
@@ -34,7 +47,9 @@ def _array(types: Sequence[Inferred]) -> Inferred:
     return array(only)
 
 
-def _spread(name: str, kinds: tuple[type[exp.Expr], ...], sql: str, doc: str, aliases: tuple[str, ...] = ()) -> Function:
+def _spread(
+    name: str, kinds: tuple[type[exp.Expr], ...], sql: str, doc: str, aliases: tuple[str, ...] = ()
+) -> Function:
     return Function(
         name,
         (sig(_X, to=DOUBLE, both=f"{sql}(x)"),),
@@ -127,7 +142,13 @@ FUNCTIONS: Final = (
         (node(exp.Max, "this"),),
         form="aggregate",
     ),
-    _spread("stddev_samp", (exp.StddevSamp, exp.Stddev), "STDDEV_SAMP", "Sample standard deviation; NULL of fewer than two.", ("stddev",)),
+    _spread(
+        "stddev_samp",
+        (exp.StddevSamp, exp.Stddev),
+        "STDDEV_SAMP",
+        "Sample standard deviation; NULL of fewer than two.",
+        ("stddev",),
+    ),
     _spread("stddev_pop", (exp.StddevPop,), "STDDEV_POP", "Population standard deviation."),
     _spread("var_samp", (exp.Variance,), "VAR_SAMP", "Sample variance; NULL of fewer than two.", ("variance",)),
     _spread("var_pop", (exp.VariancePop,), "VAR_POP", "Population variance."),

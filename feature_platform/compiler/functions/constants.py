@@ -100,7 +100,9 @@ def regex(argument: exp.Expr) -> exp.Expr:
 
     Literals, ``.``, ``[...]`` of ASCII characters, ``^ $ | ( ) (?: )``, ``* + ? {m,n}``, ``\\d \\w \\s`` and escaped punctuation.
     """
-    form = "a constant regular expression of literals, [...], . ^ $ | ( ) * + ? {m,n} \\d \\w \\s and escaped punctuation"
+    form = (
+        "a constant regular expression of literals, [...], . ^ $ | ( ) * + ? {m,n} \\d \\w \\s and escaped punctuation"
+    )
     if not (isinstance(argument, exp.Literal) and argument.is_string and argument.name):
         raise NotFitting(form)
     pattern, spelled, position, after_repeat = argument.name, [], 0, True

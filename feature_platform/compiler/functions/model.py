@@ -139,8 +139,6 @@ def sig(
     return Signature(parameters, to, {"duckdb": duckdb or both, "postgres": postgres or both}, key, unify)
 
 
-def node(
-    kind: type[exp.Expr], *keys: str, fixed: Mapping[str, str] | None = None, ignored: Sequence[str] = ()
-) -> Form:
+def node(kind: type[exp.Expr], *keys: str, fixed: Mapping[str, str] | None = None, ignored: Sequence[str] = ()) -> Form:
     """A form; see :class:`Form`."""
     return Form(kind, keys, fixed or {}, frozenset(ignored))

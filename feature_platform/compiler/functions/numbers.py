@@ -52,7 +52,9 @@ def _remainder(types: Sequence[Inferred]) -> Inferred:
     return BIGINT if result.is_integer else result
 
 
-def _real(name: str, kind: type[exp.Expr], sql: str, doc: str, *, nulls: str = _NULL_IN, aliases: tuple[str, ...] = ()) -> Function:
+def _real(
+    name: str, kind: type[exp.Expr], sql: str, doc: str, *, nulls: str = _NULL_IN, aliases: tuple[str, ...] = ()
+) -> Function:
     return Function(
         name, (sig(_X, to=DOUBLE, both=sql),), doc, nulls, (node(kind, "this"),), aliases=aliases, tolerance=True
     )
@@ -83,9 +85,21 @@ FUNCTIONS: Final = (
         "round",
         (
             sig(Parameter("x", EXACT), to=_without_scale, both="ROUND(x, 0)"),
-            sig(Parameter("x", EXACT), Parameter("digits", constant=whole(0, 15)), to=_same, both="ROUND(x, digits)", key="digits"),
+            sig(
+                Parameter("x", EXACT),
+                Parameter("digits", constant=whole(0, 15)),
+                to=_same,
+                both="ROUND(x, digits)",
+                key="digits",
+            ),
             sig(Parameter("x", NUMBER), to=DOUBLE, both=_ROUND, key="double"),
-            sig(Parameter("x", NUMBER), Parameter("power", constant=power_of_ten), to=DOUBLE, both=_ROUND_AT, key="double_digits"),
+            sig(
+                Parameter("x", NUMBER),
+                Parameter("power", constant=power_of_ten),
+                to=DOUBLE,
+                both=_ROUND_AT,
+                key="double_digits",
+            ),
         ),
         "To the nearest, halves away from zero. A double is rounded by its binary value.",
         _NULL_IN,

@@ -105,12 +105,21 @@ FUNCTIONS: Final = (
     Function(
         "date_trunc",
         tuple(
-            sig(Parameter("unit", constant=one_unit(unit)), _TIME, to=TIMESTAMP, both=f"DATE_TRUNC('{unit}', time)", key=unit)
+            sig(
+                Parameter("unit", constant=one_unit(unit)),
+                _TIME,
+                to=TIMESTAMP,
+                both=f"DATE_TRUNC('{unit}', time)",
+                key=unit,
+            )
             for unit in _TRUNCATED
         ),
         "The start of the second, minute, hour, day, week, month, quarter or year; of a date too a timestamp.",
         _NULL_IN,
-        (node(exp.TimestampTrunc, "unit", "this"), node(exp.DateTrunc, "unit", "this", ignored=("input_type_preserved",))),
+        (
+            node(exp.TimestampTrunc, "unit", "this"),
+            node(exp.DateTrunc, "unit", "this", ignored=("input_type_preserved",)),
+        ),
         aliases=("datetrunc",),
     ),
     Function(
@@ -149,7 +158,11 @@ FUNCTIONS: Final = (
     ),
     Function(
         "epoch_us",
-        (sig(_TIME, to=BIGINT, duckdb="EPOCH_US(time)", postgres="CAST(EXTRACT(EPOCH FROM time) * 1000000 AS BIGINT)"),),
+        (
+            sig(
+                _TIME, to=BIGINT, duckdb="EPOCH_US(time)", postgres="CAST(EXTRACT(EPOCH FROM time) * 1000000 AS BIGINT)"
+            ),
+        ),
         "Whole microseconds since 1970-01-01.",
         _NULL_IN,
     ),
@@ -288,4 +301,3 @@ FUNCTIONS: Final = (
         (node(exp.DateBin, "this", "expression"),),
     ),
 )
-

@@ -84,7 +84,11 @@ FUNCTIONS: Final = (
     _shift("lag", exp.Lag, "The value `offset_` (default 1) rows before; for another default than NULL use coalesce."),
     _shift("lead", exp.Lead, "The value `offset_` (default 1) rows after; for another default than NULL use coalesce."),
     _edge("first_value", exp.FirstValue, "The value of the frame's first row."),
-    _edge("last_value", exp.LastValue, "The value of the frame's last row; the default frame ends at the current row and its ties."),
+    _edge(
+        "last_value",
+        exp.LastValue,
+        "The value of the frame's last row; the default frame ends at the current row and its ties.",
+    ),
     Function(
         "nth_value",
         (sig(_VALUE, Parameter("n", constant=whole(1)), to=_same, both="NTH_VALUE(x, n)"),),
