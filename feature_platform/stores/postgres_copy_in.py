@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -97,6 +98,11 @@ class _Field:
     """Where each value begins in ``data``, and where the last one ends."""
     data: Bytes | None = None
 
+    @property
+    def is_plain(self) -> bool:
+        """Whether every value is there and has the same size."""
+        return self.items is not None and self.data is None and self.valid is None
+
 
 def _field(kind: DataType, column: pa.Array) -> _Field:
     import pyarrow as pa
@@ -132,42 +138,51 @@ def _items(kind: DataType, column: pa.Array) -> npt.NDArray[Any]:
 
 
 def _numerics(kind: DataType, column: pa.Array) -> npt.NDArray[Any]:
-    """Base-10,000 digits, as many for each value as the type can need; the server strips zeros.
+    """Base-10,000 digits around the decimal point, as many for each value as the largest of the batch needs.
 
-    The magnitude is divided in four limbs of 32 bits: by the odd part of the scale first, so that groups of four digits
-    stand around the point, then by 10^4 again and again.
+    The lowest group of the fraction holds the odd digits of the scale, so it is divided off first. The server strips
+    zeros on either side.
     """
     words = _buffer(column, np.uint64, width=2)
     low, high = words[:, 0].copy(), words[:, 1].copy()
     negative = (high >> np.uint64(63)).astype(bool)
     low[negative] = ~low[negative] + np.uint64(1)
     high[negative] = ~high[negative] + (low[negative] == 0)
-    mask = np.uint64(0xFFFFFFFF)
-    limbs = [high >> np.uint64(32), high & mask, low >> np.uint64(32), low & mask]
-    if kind.precision <= 18:
-        limbs = limbs[2:]
-    odd = kind.scale % 4
+    limbs, largest = _limbs(low, high)
     fraction = (kind.scale + 3) // 4
-    groups = fraction + (kind.precision - kind.scale + 3) // 4
-    digits = np.empty((len(column), groups), dtype=">u2")
-    for group in range(groups - 1, -1, -1):
-        width = odd if odd and group == groups - 1 else 4
-        digits[:, group] = _divide(limbs, 10**width) * np.uint64(10 ** (4 - width))
+    groups = fraction + (max(len(str(largest)) - kind.scale, 0) + 3) // 4
     items = np.empty(len(column), dtype=[("head", ">u2", (4,)), ("digits", ">u2", (groups,))])
+    for group in range(groups - 1, -1, -1):
+        width = kind.scale % 4 if kind.scale % 4 and group == groups - 1 else 4
+        items["digits"][:, group] = _divide(limbs, 10**width) * np.uint64(10 ** (4 - width))
     items["head"] = (groups, (groups - fraction - 1) % 65536, 0, kind.scale)
     items["head"][:, 2] = np.where(negative, 0x4000, 0)
-    items["digits"] = digits
     return items
 
 
+def _limbs(low: npt.NDArray[np.uint64], high: npt.NDArray[np.uint64]) -> tuple[list[npt.NDArray[np.uint64]], int]:
+    """A magnitude as numbers that can be divided in place, most significant first, and the largest magnitude.
+
+    One number where all fit into 64 bits, else four of 32 bits. What lies under a NULL counts too: it is encoded.
+    """
+    if not len(low):
+        return [low], 0
+    top = int(high.max())
+    if top == 0:
+        return [low], int(low.max())
+    mask = np.uint64(0xFFFFFFFF)
+    return [high >> np.uint64(32), high & mask, low >> np.uint64(32), low & mask], (top << 64) | 0xFFFFFFFFFFFFFFFF
+
+
 def _divide(limbs: list[npt.NDArray[np.uint64]], divisor: int) -> npt.NDArray[np.uint64]:
-    """Divides in place, most significant limb first; gives the remainder."""
+    """Divides in place; gives the remainder. Of several limbs each has 32 bits, of a single one 64."""
     by = np.uint64(divisor)
-    rest = np.zeros_like(limbs[0])
+    rest: npt.NDArray[np.uint64] | None = None
     for position, limb in enumerate(limbs):
-        current = (rest << np.uint64(32)) | limb
+        current = limb if rest is None else (rest << np.uint64(32)) | limb
         limbs[position] = current // by
         rest = current - limbs[position] * by
+    assert rest is not None
     return rest
 
 
@@ -212,30 +227,44 @@ def _hides_values(column: pa.Array, valid: npt.NDArray[np.bool_]) -> bool:
 
 
 def _write_fields(out: Bytes, positions: Numbers, fields: list[_Field]) -> None:
-    for field in fields:
-        lengths = field.sizes.astype(">i4")
-        if field.valid is not None:
-            lengths[~field.valid] = -1
-        _put(out, positions, lengths)
-        _write_values(out, positions + 4, field)
-        positions = positions + 4 + field.sizes
+    """Writes length and value of each field, those of neighbouring plain fields in one go: each go costs as much."""
+    for plain, group in groupby(fields, key=lambda field: field.is_plain):
+        if plain:
+            run = _run([field.items for field in group])
+            _put(out, positions, run)
+            positions = positions + run.dtype.itemsize
+            continue
+        for field in group:
+            lengths = field.sizes.astype(">i4")
+            if field.valid is not None:
+                lengths[~field.valid] = -1
+            _put(out, positions, lengths)
+            _write_values(out, positions + 4, field)
+            positions = positions + 4 + field.sizes
+
+
+def _run(columns: list[npt.NDArray[Any] | None]) -> npt.NDArray[Any]:
+    """Lengths and values of several columns side by side."""
+    known = [items for items in columns if items is not None]
+    parts = [part for index, items in enumerate(known) for part in ((f"n{index}", ">i4"), (f"v{index}", items.dtype))]
+    run = np.empty(len(known[0]), dtype=parts)
+    for index, items in enumerate(known):
+        run[f"n{index}"] = items.dtype.itemsize
+        run[f"v{index}"] = items
+    return run
 
 
 def _write_values(out: Bytes, positions: Numbers, field: _Field) -> None:
-    if field.items is not None:
-        if field.data is None:
-            chosen = field.valid
-            _put(
-                out,
-                positions if chosen is None else positions[chosen],
-                field.items if chosen is None else field.items[chosen],
-            )
-            return
-        present = np.ones(len(positions), dtype=bool) if field.valid is None else field.valid
+    present = slice(None) if field.valid is None else field.valid
+    if field.items is not None and field.data is None:
+        _put(out, positions[present], field.items[present])
+        return
+    if field.items is not None:  # an array: what stands before its values is shorter where there are none
         empty = field.items["size"] == 0
-        short = field.items["head"]
-        _put(out, positions[present & empty], np.ascontiguousarray(short[present & empty]).view("V12").reshape(-1))
-        _put(out, positions[present & ~empty], field.items[present & ~empty])
+        filled = ~empty if field.valid is None else ~empty & field.valid
+        empty = empty if field.valid is None else empty & field.valid
+        _put(out, positions[empty], np.ascontiguousarray(field.items["head"][empty]).view("V12").reshape(-1))
+        _put(out, positions[filled], field.items[filled])
         positions = positions + 20
     assert field.offsets is not None
     assert field.data is not None
