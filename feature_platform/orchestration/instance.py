@@ -16,12 +16,11 @@ import dagster as dg
 
 from feature_platform.errors import Problem
 from feature_platform.orchestration.codes import INSTANCE_BUSY
+from feature_platform.orchestration.storage import HOME_VARIABLE
 from feature_platform.stores.leases import exclusive, try_exclusive
 
 if TYPE_CHECKING:
     from feature_platform.project.project import Project
-
-HOME_VARIABLE: Final = "DAGSTER_HOME"
 
 _PREPARED: Final = ".prepared"
 _PATIENCE_SECONDS: Final = 300.0

@@ -13,12 +13,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from dagster import Field, StringSource
 from dagster._core.storage.base_storage import DagsterStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 
+from feature_platform.project.project import STATE_VARIABLE
+
 POSTGRES_VARIABLE: Final = "FP_DAGSTER_POSTGRES_URL"
+HOME_VARIABLE: Final = "DAGSTER_HOME"
 
 
 class StorageByEnv(DagsterStorage, ConfigurableClass):
@@ -26,17 +28,25 @@ class StorageByEnv(DagsterStorage, ConfigurableClass):
 
     @classmethod
     def config_type(cls) -> Any:
-        return {"base_dir": Field(StringSource, description="Folder of the SQLite files.")}
+        return {}
 
     @classmethod
-    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Any:
+    def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Any:  # noqa: ARG003 - Dagster's signature
         """A ``DagsterStorage``, though not this one."""
         url = os.environ.get(POSTGRES_VARIABLE)
         if not url:
-            return DagsterSqliteStorage(str(Path(config_value["base_dir"]).absolute()), inst_data)
+            return DagsterSqliteStorage(str(_folder().absolute()), inst_data)
         from dagster_postgres import DagsterPostgresStorage
 
         return DagsterPostgresStorage(_with_driver(url), inst_data=inst_data)
+
+
+def _folder() -> Path:
+    """``DAGSTER_HOME``. Dagster's tools also run without one, and then read ``dagster.yaml`` where they are: there, the
+    state folder of a project in the same place."""
+    if home := os.environ.get(HOME_VARIABLE):
+        return Path(home)
+    return Path(os.environ.get(STATE_VARIABLE) or ".fp") / "dagster"
 
 
 def _with_driver(url: str) -> str:

@@ -21,12 +21,14 @@ def keys(definitions: dg.Definitions) -> set[str]:
     return {spec.key.to_user_string() for spec in definitions.resolve_all_asset_specs()}
 
 
-def test_dagster_validates_the_workspace(cards: Workplace) -> None:
+def test_dagster_validates_the_workspace_beside_the_settings(cards: Workplace) -> None:
     cards.write(LAST_PAYMENT, DAILY_SPEND)
+    environment = inherited(FP_PROJECT=str(cards.root), FP_HOME=str(cards.state))
+    environment.pop("DAGSTER_HOME", None)
     done = subprocess.run(
-        [sys.executable, "-m", "dagster", "definitions", "validate", "-w", str(TOP / "workspace.yaml")],
-        env=inherited(FP_PROJECT=str(cards.root), DAGSTER_HOME=""),
-        cwd=cards.folder,
+        [sys.executable, "-m", "dagster", "definitions", "validate", "-w", "workspace.yaml"],
+        env=environment,
+        cwd=TOP,  # where dagster.yaml is, too: Dagster reads it there when DAGSTER_HOME is not set
         capture_output=True,
         text=True,
         check=False,
