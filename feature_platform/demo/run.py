@@ -128,12 +128,10 @@ def _verdict(outcome: RunReport) -> str:
     checks = [check for asset in outcome.assets for check in asset.checks]
     passed = sum(check.passed for check in checks)
     failed = len(checks) - passed
+    checked = f"checks: {passed} passed, {failed} failed" if checks else "nothing changed, so nothing had to be checked"
     counts = f"{len(outcome.of('published'))} published, {len(outcome.of('up_to_date'))} up to date"
     colour = "green" if outcome.ok else "bold red"
-    return (
-        f"[{colour}]{len(outcome.assets)} assets[/]: {counts}; checks: [{colour}]{passed} passed, {failed} failed[/]; "
-        f"{outcome.seconds:.0f} s"
-    )
+    return f"[{colour}]{len(outcome.assets)} assets[/]: {counts}; [{colour}]{checked}[/]; {outcome.seconds:.0f} s"
 
 
 def _entity(rows: pa.Table) -> Mapping[str, Any]:
