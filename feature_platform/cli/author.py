@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
@@ -24,6 +24,16 @@ if TYPE_CHECKING:
     from feature_platform.types import Engine
 
 T = TypeVar("T")
+
+_ONE: Final = {
+    "domains": "domain",
+    "entities": "entity",
+    "sources": "source",
+    "views": "view",
+    "features": "feature",
+    "services": "service",
+    "policies": "policy",
+}
 
 
 class EngineName(StrEnum):
@@ -46,7 +56,7 @@ def validate(project: ProjectOption = None, profile: ProfileOption = None, json:
     screen = Screen(json)
     with opened(screen, project, profile) as found:
         counts = _counts(found)
-        listed = ", ".join(f"{number} {what}" for what, number in counts.items())
+        listed = ", ".join(f"{number} {what if number != 1 else _ONE[what]}" for what, number in counts.items())
         screen.show({"problems": [], **counts}, lambda: [f"[green]No problems[/] in {listed}."])
 
 

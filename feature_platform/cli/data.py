@@ -53,7 +53,7 @@ def features(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
 
             rows = [(info.name, info.type, info.entity, describe(info.labels), info.description) for info in infos]
             yield plain_table(("feature", "type", "entity", "labels", "description"), rows, whole=4)
-            yield f"[dim]{len(infos)} features[/]"
+            yield f"[dim]{len(infos)} feature{'s' if len(infos) != 1 else ''}[/]"
 
         listed = [
             {

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from feature_platform.compiler.catalog import purposes_at_distance
 from feature_platform.compiler.plan import CompiledService, CompiledView, Feature
 from feature_platform.errors import Problem, UsageError, did_you_mean
 from feature_platform.sdk.codes import NOT_PERMITTED, UNKNOWN_FEATURE
@@ -125,7 +124,7 @@ def _refusals(project: Project, chosen: Iterable[Selected], asker: Asker) -> Ite
     closed: set[str] = set()
     for selected in chosen:
         name = selected.view.name
-        allowed = purposes_at_distance(project.registry, name)
+        allowed = project.registry.views[name].purposes
         if asker.purpose not in allowed:
             if name not in closed:
                 closed.add(name)
