@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -50,16 +50,41 @@ class Catalog:
     strict_pii: bool = True
 
 
+class Tables(Mapping[str, CatalogTable]):
+    """The tables of a project by name, made when they are asked for. Sees the views that ``compiled`` has at that moment."""
+
+    def __init__(self, registry: Registry, compiled: Mapping[str, CompiledView]) -> None:
+        self._registry = registry
+        self._compiled = compiled
+        self._made: dict[str, CatalogTable] = {}
+
+    def __getitem__(self, name: str) -> CatalogTable:
+        if name not in self._made:
+            self._made[name] = self._make(name)
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        yield from self._registry.sources
+        yield from (name for name, view in self._compiled.items() if view.materialize is not None)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def _make(self, name: str) -> CatalogTable:
+        if name in self._registry.sources:
+            return source_table(self._registry, name)
+        view = self._compiled[name]
+        if view.materialize is None:  # derived views have no rows
+            raise KeyError(name)
+        return view_table(view, self._registry.views[name].purposes)
+
+
 def catalog_of(
     registry: Registry, compiled: Mapping[str, CompiledView], *, policies: PolicyBook | None = None
 ) -> Catalog:
-    """All sources, and those views of ``compiled`` whose rows are published (derived views have none)."""
-    tables = {name.lower(): source_table(registry, name) for name in registry.sources}
-    for name, view in compiled.items():
-        if view.materialize is not None:
-            tables[name.lower()] = view_table(view, purposes_at_distance(registry, name))
+    """All sources, and those views of ``compiled`` whose rows are published."""
     book = PolicyBook.of(registry) if policies is None else policies
-    return Catalog(tables, book, registry.platform.strict_pii)
+    return Catalog(Tables(registry, compiled), book, registry.platform.strict_pii)
 
 
 def source_table(registry: Registry, name: str) -> CatalogTable:

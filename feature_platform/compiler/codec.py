@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from decimal import Decimal
 from functools import lru_cache
-from typing import Any
+from typing import Any, Final, cast
 
 from feature_platform.compiler.plan import CompiledQuery, CompiledView, Feature, OutputColumn
-from feature_platform.governance.labels import Label
+from feature_platform.governance.labels import Label, LabelKind
 from feature_platform.registry.graph import ColumnRef, TableRef
 from feature_platform.types import Column, DataType
+
+_SEPARATOR: Final = "\n"
 
 
 def encode(view: CompiledView) -> str:
@@ -25,7 +27,7 @@ def encode(view: CompiledView) -> str:
             "form": view.form,
             "entity": view.entity,
             "keys": [[key.name, str(key.type), key.nullable] for key in view.keys],
-            "features": [[feature.name, _column(feature.column), _value(feature.empty)] for feature in view.features],
+            "features": [[feature.name, _place(feature, view), _value(feature.empty)] for feature in view.features],
             "materialize": _query(view.materialize),
             "derive": _query(view.derive),
             "partitioned": view.partitioned,
@@ -44,20 +46,30 @@ def decode(text: str) -> CompiledView:
         ValueError, KeyError, TypeError, IndexError: the text is something else.
     """
     data = json.loads(text)
+    materialize, derive = _read_query(data["materialize"]), _read_query(data["derive"])
+    columns = [*(materialize.columns if materialize else ()), *(derive.columns if derive else ())]
     return CompiledView(
         name=data["name"],
         form=data["form"],
         entity=data["entity"],
         keys=tuple(Column(name, _type(type_), nullable) for name, type_, nullable in data["keys"]),
         features=tuple(
-            Feature(name, _read_column(column), _read_value(empty)) for name, column, empty in data["features"]
+            Feature(name, columns[place] if isinstance(place, int) else _read_column(place), _read_value(empty))
+            for name, place, empty in data["features"]
         ),
-        materialize=_read_query(data["materialize"]),
-        derive=_read_query(data["derive"]),
+        materialize=materialize,
+        derive=derive,
         partitioned=data["partitioned"],
         fingerprint=data["fingerprint"],
         reads=tuple(_table(kind, name) for kind, name in data["reads"]),
     )
+
+
+def _place(feature: Feature, view: CompiledView) -> Any:
+    """Most features are a column of the view's query, which is there already: its number, else the column."""
+    queries = (view.materialize, view.derive)
+    columns = [column for query in queries if query is not None for column in query.columns]
+    return columns.index(feature.column) if feature.column in columns else _column(feature.column)
 
 
 def _query(query: CompiledQuery | None) -> Any:
@@ -80,10 +92,10 @@ def _column(column: OutputColumn) -> list[Any]:
     return [
         column.name,
         str(column.type),
-        [[label.kind, label.classification, label.form] for label in sorted(column.labels)],
-        [_ref_text(ref) for ref in sorted(column.direct)],
-        [_ref_text(ref) for ref in sorted(column.indirect)],
-        sorted(column.transforms),
+        _SEPARATOR.join(f"{label.kind} {label.classification} {label.form}" for label in sorted(column.labels)),
+        _SEPARATOR.join(map(_ref_text, sorted(column.direct))),
+        _SEPARATOR.join(map(_ref_text, sorted(column.indirect))),
+        _SEPARATOR.join(sorted(column.transforms)),
         column.description,
     ]
 
@@ -91,13 +103,7 @@ def _column(column: OutputColumn) -> list[Any]:
 def _read_column(data: list[Any]) -> OutputColumn:
     name, type_, labels, direct, indirect, transforms, description = data
     return OutputColumn(
-        name,
-        _type(type_),
-        frozenset(Label(*label) for label in labels),
-        frozenset(map(_ref, direct)),
-        frozenset(map(_ref, indirect)),
-        frozenset(transforms),
-        description,
+        name, _type(type_), _labels(labels), _refs(direct), _refs(indirect), _names(transforms), description
     )
 
 
@@ -117,7 +123,25 @@ def _ref_text(ref: ColumnRef) -> str:
     return f"{ref.table.kind} {ref.table.name} {ref.column}"
 
 
+# Columns of one view share most of their sets, so reading one again costs a look-up only.
 @lru_cache(maxsize=100_000)
+def _refs(text: str) -> frozenset[ColumnRef]:
+    return frozenset(map(_ref, text.split(_SEPARATOR))) if text else frozenset()
+
+
+@lru_cache(maxsize=10_000)
+def _labels(text: str) -> frozenset[Label]:
+    if not text:
+        return frozenset()
+    parts = (part.split(" ", 2) for part in text.split(_SEPARATOR))
+    return frozenset(Label(cast(LabelKind, kind), classification, form) for kind, classification, form in parts)
+
+
+@lru_cache(maxsize=1_000)
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split(_SEPARATOR)) if text else frozenset()
+
+
 def _ref(text: str) -> ColumnRef:
     kind, name, column = text.split(" ", 2)
     return ColumnRef(_table(kind, name), column)

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 
 from feature_platform.compiler import cache as disk
 from feature_platform.compiler.aggregations import compile_aggregations
-from feature_platform.compiler.catalog import Catalog, catalog_of, view_table
+from feature_platform.compiler.catalog import Catalog, catalog_of
 from feature_platform.compiler.derived import compile_derived
 from feature_platform.compiler.guard import guard
 from feature_platform.compiler.plan import (
@@ -98,9 +98,7 @@ def _compile_views(
     """All views that compile, and by cache key those that were not known."""
     views: dict[str, CompiledView] = {}
     fresh: dict[str, CompiledView] = {}
-    base = catalog_of(registry, {}, policies=policies)
-    tables = dict(base.tables)
-    catalog = Catalog(tables, base.policies, base.strict_pii)  # sees views as they are compiled
+    catalog = catalog_of(registry, views, policies=policies)  # sees views as they are compiled
     for name, view in registry.views.items():
         if any(ref.kind == "view" and ref.name not in views for ref in view.reads):
             continue
@@ -114,8 +112,6 @@ def _compile_views(
             if name in keys:
                 fresh[keys[name]] = compiled
         views[name] = compiled
-        if compiled.materialize is not None:
-            tables[name.lower()] = view_table(compiled, view.purposes)
     return views, fresh
 
 
