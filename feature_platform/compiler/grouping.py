@@ -28,6 +28,9 @@ def resolve_groups(select: exp.Select, resolve: Resolver, state: Resolution) -> 
         for key in list(group.expressions):
             _resolve_key(key, select, resolve, state)
     keys = [_unwrapped(key) for key in group.expressions]
+    for key in keys:
+        if key.find(exp.Query) is not None:
+            state.report.add(GROUPING, key, "a subquery has no place in GROUP BY", "compute it in a CTE first")
     kept = [key for key in keys if not _is_constant(key)]
     if keys and not kept:
         state.report.add(GROUPING, group, "grouping by constants alone", "leave out GROUP BY, or group by a column")

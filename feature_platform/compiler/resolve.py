@@ -220,6 +220,13 @@ def _find_bare(column: exp.Column, name: str, scope: Scope, state: Resolution, *
         return _bind(column, holders[0])
     alias = scope.aliases.get(name) if own else None
     if alias is not None:
+        if alias.find(exp.Query) is not None:
+            state.report.add(
+                UNKNOWN_COLUMN,
+                column,
+                f"'{column.name}' is a subquery of this same SELECT",
+                "compute it in a CTE first and use its column",
+            )
         _substitute(column, alias)
         return True
     return any(not relation.alias for relation in scope.relations)  # an unknown table was noted already

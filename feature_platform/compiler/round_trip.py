@@ -58,7 +58,9 @@ def _same(one: Any, two: Any) -> bool:
     if type(one) is not type(two):
         return False
     if isinstance(one, exp.Identifier):
-        return one.name == two.name  # quotes change nothing: names compare without regard to case
+        return bool(one.name == two.name)  # quotes change nothing: names compare without regard to case
+    if isinstance(one, exp.Anonymous):
+        return str(one.this).lower() == str(two.this).lower() and _same(one.expressions, two.expressions)
     return all(
         _same(one.args.get(key), two.args.get(key))
         for key in one.args.keys() | two.args.keys()

@@ -23,6 +23,7 @@ from sqlglot import exp
 
 from feature_platform.compiler.catalog import CatalogColumn, CatalogTable
 from feature_platform.compiler.codes import (
+    CONSTRUCT,
     DENIED,
     LABEL_NOT_PERMITTED,
     NOT_TOKENISABLE,
@@ -83,9 +84,18 @@ def guard_scans(tree: exp.Expr, state: Resolution, access: Access) -> dict[str, 
         of = scans.get(column.table)
         if of is not None and not column.meta_get("refused"):
             guard.open_column(column, of)
-    for scan in scans.values():
-        _rewrite(scan)
+    inside = [_rewrite(scan) for scan in scans.values()]
+    _check_nothing_unguarded(tree, inside, state)
     return scans
+
+
+def _check_nothing_unguarded(tree: exp.Expr, inside: list[exp.Table], state: Resolution) -> None:
+    """The promise of this pass, looked at once more: every table left in the tree is inside a scan, or a CTE."""
+    scanned = {id(table) for table in inside}
+    known = {cte.alias for cte in tree.find_all(exp.CTE)}
+    for table in tree.find_all(exp.Table):
+        if id(table) not in scanned and (table.args.get("db") is not None or table.name not in known):
+            state.report.add(CONSTRUCT, table, f"table '{table.name}' can't be guarded here", "read it in a CTE first")
 
 
 def _table(relation: Relation) -> CatalogTable:
@@ -370,7 +380,8 @@ def _collated(expression: exp.Expr) -> exp.Expr:
     return exp.Collate(this=expression, expression=exp.Identifier(this=COLLATION, quoted=True))
 
 
-def _rewrite(scan: Scan) -> None:
+def _rewrite(scan: Scan) -> exp.Table:
+    """Puts the scan in the table's place; gives the table inside."""
     order = {column.name: position for position, column in enumerate(scan.table.columns)}
     names = sorted(scan.columns, key=lambda name: (order.get(name, len(order)), name))
     projections = [_named(scan.columns[name].expression, name) for name in names]
@@ -382,6 +393,7 @@ def _rewrite(scan: Scan) -> None:
     alias = exp.TableAlias(this=exp.Identifier(this=scan.relation.alias, quoted=True))
     assert scan.relation.node is not None
     scan.relation.node.replace(exp.Subquery(this=select, alias=alias))
+    return table
 
 
 def _named(expression: exp.Expr, name: str) -> exp.Expr:
