@@ -98,7 +98,7 @@ def _columns(plan: AggregationPlan) -> tuple[OutputColumn, ...]:
 def _as_of(plan: AggregationPlan, parameter: str, engine: Engine) -> Sql:
     tick = sql("CAST($:parameter AS TIMESTAMP)", parameter=name(parameter))
     relations = [event_relation(plan, "fp_events", engine), _candidates(plan, tick)]
-    relations += version_relations(plan, "fp_events", "fp_candidates", plan.entity, tick, "fp_versions")
+    relations += version_relations(plan, "fp_events", "fp_candidates", plan.entity, "fp_versions", tick)
     counted = "fp_versions"
     if plan.ordered:
         counted = "fp_ordered"

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 
 from feature_platform.compiler.aggregation_lines import AggregationPlan
 from feature_platform.compiler.fragments import (
+    NOTHING,
     Relation,
     Sql,
     aliased,
@@ -43,12 +44,12 @@ def event_relation(plan: AggregationPlan, relation: str, engine: Engine) -> Rela
 
 
 def version_relations(
-    plan: AggregationPlan, events: str, candidates: str, extra: Sequence[str], known_at: Sql, versions: str
+    plan: AggregationPlan, events: str, candidates: str, extra: Sequence[str], versions: str, known_at: Sql | None = None
 ) -> list[Relation]:
     """Relations that end in ``versions``: the candidates that hold at some time, with ``fp_until`` (NULL: to this day).
 
-    ``candidates`` has the columns ``extra``, ``fp_t``, ``fp_a``, the source keys and the payload; ``known_at`` is the newest time that anybody
-    asks about: what became known later makes no difference.
+    ``candidates`` has the columns ``extra``, ``fp_t``, ``fp_a``, the source keys and the payload. With ``known_at``, versions that became known
+    later are left out, so that what holds then has no ``fp_until``.
     """
     keys = plan.source_key
     kept = [*extra, "fp_t", "fp_a", *keys, *plan.payload]
@@ -56,7 +57,7 @@ def version_relations(
         "candidates": name(candidates),
         "events": name(events),
         "repeated": name(f"{versions}_repeated"),
-        "known_at": known_at,
+        "known": sql("c.fp_a <= :known_at AND", known_at=known_at) if known_at else NOTHING,
         "kept": listed(*columns(kept, "c")),
     }
     if not keys:
@@ -77,7 +78,7 @@ def version_relations(
     }
     repeated = sql(
         """SELECT :keys FROM :events AS c
-           WHERE c.fp_a <= :known_at AND EXISTS (SELECT 1 FROM :candidates AS r WHERE :same)
+           WHERE :known EXISTS (SELECT 1 FROM :candidates AS r WHERE :same)
            GROUP BY :keys HAVING COUNT(*) > 1""",
         **parts,
     )
@@ -93,7 +94,7 @@ def version_relations(
                    WHERE EXISTS (SELECT 1 FROM :repeated AS r WHERE :same)
                    UNION ALL
                    SELECT 0 AS fp_counts, :copied FROM :events AS c
-                   WHERE c.fp_a <= :known_at AND EXISTS (SELECT 1 FROM :repeated AS r WHERE :same)) AS v) AS h
+                   WHERE :known EXISTS (SELECT 1 FROM :repeated AS r WHERE :same)) AS v) AS h
            WHERE h.fp_counts = 1 AND (h.fp_until IS NULL OR h.fp_until > h.fp_a)""",
         **parts,
     )

@@ -62,20 +62,15 @@ def _rows(view: CompiledView, spec: FeatureView, read: Sequence[str], points: Po
     )
     fresh = NOTHING
     if spec.ttl is not None:
-        fresh = sql(
-            " AND v.event_time >= (SELECT MIN(fp_q) FROM :points) - :ttl",
-            points=name(points.name),
-            ttl=duration(spec.ttl.microseconds),
-        )
+        fresh = sql(" AND v.event_time >= k.fp_oldest - :ttl", ttl=duration(spec.ttl.microseconds))
     body = sql(
         """SELECT k.fp_first, v.event_time AS fp_t, v.available_at AS fp_a, :read
            FROM "features".:view AS v JOIN :entities AS k ON :same
-           WHERE v.event_time <= (SELECT MAX(fp_q) FROM :points) AND v.available_at <= (SELECT MAX(fp_q) FROM :points):fresh""",
+           WHERE v.event_time <= k.fp_newest AND v.available_at <= k.fp_newest:fresh""",
         read=listed(*(their_column(each, "v") for each in read)),
         view=quoted(view.name),
         entities=name(points.entities),
         same=all_of(*same),
-        points=name(points.name),
         fresh=fresh,
     )
     return Relation(f"{prefix}_rows", body)

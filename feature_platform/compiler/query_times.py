@@ -48,7 +48,8 @@ class Points:
 
     @property
     def entities(self) -> str:
-        """Relation of the entities: keys, ``fp_first``, ``fp_end`` (behind the last point); for PostgreSQL the sorted ``fp_times``."""
+        """Relation of the entities: keys, ``fp_first``, ``fp_end`` (behind the last point), the times ``fp_oldest`` and ``fp_newest``; for
+        PostgreSQL all times, sorted, as ``fp_times``."""
         return f"fp_entities{self.number}"
 
     @property
@@ -108,7 +109,7 @@ def point_relations(points: Points, engine: Engine) -> list[Relation]:
         **parts,
     )
     entities = sql(
-        "SELECT :keys, MIN(fp_point) AS fp_first, MAX(fp_point) + 1 AS fp_end:times FROM :points GROUP BY :keys",
+        "SELECT :keys, MIN(fp_point) AS fp_first, MAX(fp_point) + 1 AS fp_end, MIN(fp_q) AS fp_oldest, MAX(fp_q) AS fp_newest:times FROM :points GROUP BY :keys",
         **parts,
     )
     return [Relation(points.name, numbered, stored=True), Relation(points.entities, entities, stored=True)]

@@ -58,9 +58,8 @@ def level_relation() -> Relation:
 def window_relations(plan: AggregationPlan, points: Points, prefix: str, engine: Engine) -> list[Relation]:
     """Relations that end in ``<prefix>_answers``: per point ``fp_point`` and the view's features by name, empty answers as NULL or 0."""
     relations = [event_relation(plan, f"{prefix}_events", engine), _candidates(plan, points, prefix, engine)]
-    newest = sql("(SELECT MAX(fp_q) FROM :points)", points=name(points.name))
     found = f"{prefix}_versions"
-    relations += version_relations(plan, f"{prefix}_events", f"{prefix}_candidates", _place(engine), newest, found)
+    relations += version_relations(plan, f"{prefix}_events", f"{prefix}_candidates", _place(engine), found)
     if plan.ordered:
         relations.append(numbered_versions(plan, found, ["fp_first"], engine, f"{prefix}_ordered"))
         found = f"{prefix}_ordered"
@@ -86,18 +85,16 @@ def _place(engine: Engine) -> list[str]:
 
 def _candidates(plan: AggregationPlan, points: Points, prefix: str, engine: Engine) -> Relation:
     kept = ["fp_t", "fp_a", *plan.source_key, *plan.payload]
-    oldest = sql("(SELECT MIN(fp_q) FROM :points)", points=name(points.name))
     body = sql(
         """SELECT :place, :kept FROM :events AS e JOIN :entities AS k ON :same
-           WHERE e.fp_t < (SELECT MAX(fp_q) FROM :points) AND e.fp_a <= (SELECT MAX(fp_q) FROM :points):more""",
+           WHERE e.fp_t < k.fp_newest AND e.fp_a <= k.fp_newest:more""",
         place=listed(*columns(_place(engine), "k")),
         kept=listed(*columns(kept, "e")),
         events=name(f"{prefix}_events"),
         entities=name(points.entities),
         same=equal(points.keys, "e", "k"),
-        points=name(points.name),
         more=_and(
-            started(column("fp_t", "e"), oldest, longest([each.measure.window for each in plan.measures])),
+            started(column("fp_t", "e"), column("fp_oldest", "k"), longest([each.measure.window for each in plan.measures])),
             column("fp_w", "e") if plan.filtered else None,
         ),
     )
