@@ -32,6 +32,11 @@ UI_MISSING: Final = Code(
     "Web UI is not installed",
     "`fp ui` starts Dagster's webserver, which comes with the extra `ui`.",
 )
+FILE: Final = Code(
+    "FP-CLI-007",
+    "File can't be read or written",
+    "The operating system refused a file or folder that the command needs: it is not there, or somebody else's.",
+)
 SERVER_STOPPED: Final = Code(
     "FP-CLI-006",
     "A server stopped by itself",

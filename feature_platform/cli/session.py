@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import typer
 
-from feature_platform.cli.codes import NO_PROJECT
+from feature_platform.cli.codes import FILE, NO_PROJECT
 from feature_platform.cli.screen import Screen, Texts, print_problems
 from feature_platform.errors import FeaturePlatformError, UsageError
 
@@ -35,6 +35,13 @@ def reporting(screen: Screen, texts: Texts = Texts()) -> Iterator[None]:  # noqa
         raise typer.Exit(WRONG_USAGE) from None
     except FeaturePlatformError as error:
         print_problems(error.problems, texts=texts, machine=screen.machine)
+        raise typer.Exit(FOUND_PROBLEMS) from None
+    except BrokenPipeError:
+        raise  # whoever read the output has seen enough
+    except OSError as error:
+        what = f"'{error.filename}': {error.strerror}" if error.filename is not None else str(error.strerror or error)
+        problem = FILE.problem(what, mend="check the path, and whether you may use it")
+        print_problems([problem], texts=texts, machine=screen.machine)
         raise typer.Exit(FOUND_PROBLEMS) from None
 
 

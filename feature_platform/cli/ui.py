@@ -117,7 +117,8 @@ def _running(
     servers: list[subprocess.Popen[bytes]] = []
     try:
         for command in commands:
-            servers.append(subprocess.Popen(command, env=environment, start_new_session=True))  # noqa: S603 - ours
+            # their logs are no result: they go where ours go
+            servers.append(subprocess.Popen(command, env=environment, start_new_session=True, stdout=2))  # noqa: S603
         yield servers
     finally:
         for server in servers:

@@ -58,8 +58,3 @@ REQUEST_VALUE: Final = Code(
     "Every entity of an online read needs the keys of the views, and the request values of derived features, in "
     "their types.",
 )
-NOT_PUBLISHED: Final = Code(
-    "FP-SDK-030",
-    "Nothing was published yet",
-    "A query or training set reads the published rows of a view, and the view was never materialized in this profile.",
-)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
-from itertools import count
 from typing import TYPE_CHECKING, Final
 
 from feature_platform.compiler.plan import CompiledQuery
@@ -73,16 +72,18 @@ def _engine_schema(needs: Needs, time: str) -> TableSchema:
 
 
 def _numbered(spine: Spine, inputs: TableSchema) -> pa.RecordBatchReader:
+    import numpy as np
     import pyarrow as pa
 
     schema = inputs.arrow()
     names = [name for name in inputs.names if name != ROW]
 
     def batches() -> Iterator[pa.RecordBatch]:
-        rows = count()
+        first = 0
         with spine.open() as reader:
             for batch in reader:
-                numbers = pa.array([next(rows) for _ in range(batch.num_rows)], pa.int64())
+                numbers = pa.array(np.arange(first, first + batch.num_rows, dtype=np.int64))
+                first += batch.num_rows
                 yield pa.RecordBatch.from_arrays([numbers, *(batch.column(name) for name in names)], schema=schema)
 
     return pa.RecordBatchReader.from_batches(schema, batches())

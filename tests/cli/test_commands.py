@@ -20,6 +20,8 @@ from typer.testing import CliRunner, Result
 from feature_platform.cli.main import app
 from feature_platform.project.project import STATE_VARIABLE
 
+pytestmark = pytest.mark.xdist_group("cli_commands")  # one worker makes what all of them need
+
 FP = Path(sys.executable).with_name("fp")
 AS_OF = "2026-03-28"
 SPINE = "customer_id,event_time,note\n3,2026-03-01,before\n3,2026-03-10T06:00:00Z,after\n999,2026-03-10,nobody\n"
@@ -186,6 +188,14 @@ def test_a_training_set_can_be_written_to_a_file(shop: Path, tmp_path: Path) -> 
     spine.write_text(SPINE, encoding="utf-8")
     assert answer("training-set", spine, "-f", "next_product", "--out", out) == {"file": str(out), "rows": 3}
     assert pq.read_table(out).column_names[:3] == ["customer_id", "event_time", "note"]
+
+
+def test_a_file_that_can_not_be_written_is_a_problem_and_no_traceback(shop: Path, tmp_path: Path) -> None:
+    spine = tmp_path / "spine.csv"
+    spine.write_text(SPINE, encoding="utf-8")
+    assert "FP-CLI-007" in refused(
+        1, "training-set", spine, "-f", "next_product", "--out", tmp_path / "no" / "x.parquet"
+    )
 
 
 def test_get_gives_the_newest_vector(shop: Path) -> None:
