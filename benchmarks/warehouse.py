@@ -3,7 +3,8 @@
 ``duckdb_delta``: a query over Parquet files, staged and published as a Delta table, against DuckDB's own ``COPY`` of
 the same query to a Parquet file. ``postgres``: the same rows from DuckDB into PostgreSQL, against a binary ``COPY`` of
 bytes that were encoded before. ``postgres_read``: rows of PostgreSQL as Arrow, against a binary ``COPY`` whose bytes
-nobody looks at. Both sides run in turn and the best of three counts. ``peak_rss_mb`` is the whole process.
+nobody looks at. Both sides run in turn and the best of three counts. ``peak_rss_mb`` is that of
+a process which only stages, publishes and reads.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import psycopg
@@ -54,6 +56,7 @@ FROM range($rows) AS t(i)
 """
 SOURCE = TableName("sources", "rows")
 TARGET = TableName("features", "rows")
+EVERY = Query('SELECT * FROM "features"."rows"', "postgres", tables={TARGET: NativeTable(TARGET)})
 ROUNDS = 3
 
 
@@ -61,49 +64,65 @@ def main() -> None:
     """``python benchmarks/warehouse.py [--rows 5000000]``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=5_000_000)
-    parser.add_argument("--only", choices=[*MEASURES], help="one measure, in this process")
+    parser.add_argument("--step", nargs=2, metavar=("NAME", "FOLDER"), help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.only:
-        with tempfile.TemporaryDirectory(prefix="fp-bench-") as folder:
-            result = MEASURES[options.only](Path(folder), options.rows)
-        print(json.dumps({**result, "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}))
+    if options.step:
+        step, folder = options.step
+        print(json.dumps(STEPS[step](Path(folder), options.rows)))
         return
-    results = {
-        name: {"1x": measured(name, options.rows // 10), "10x": measured(name, options.rows)} for name in MEASURES
-    }
-    print(json.dumps({"rows_10x": options.rows, "cpus": os.cpu_count(), **results}, indent=2))
+    results = {f"{rows}_rows": measured(rows) for rows in (options.rows // 10, options.rows)}
+    print(json.dumps({"cpus": os.cpu_count(), **results}, indent=2))
 
 
-def measured(name: str, rows: int) -> dict[str, object]:
-    """One measure in a process of its own, for its memory."""
-    command = [sys.executable, __file__, "--only", name, "--rows", str(rows)]
-    found: dict[str, object] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-    return found
+def measured(rows: int) -> dict[str, object]:
+    """Every step in a process of its own, for its memory; speed and memory apart, since speed runs the engine too."""
+    with tempfile.TemporaryDirectory(prefix="fp-bench-") as folder:
+
+        def run(step: str) -> Any:
+            command = [sys.executable, __file__, "--step", step, folder, "--rows", str(rows)]
+            return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+        run("generate")
+        return {name: run(name) | run(f"{name}_memory") for name in ("duckdb_delta", "postgres", "postgres_read")}
+
+
+def generate(folder: Path, rows: int) -> None:
+    with closing(duckdb.connect()) as connection:
+        connection.execute(
+            f"COPY ({GENERATE}) TO '{folder}/source.parquet' (FORMAT parquet)", {"rows": rows}
+        ).fetchall()
+
+
+def source(folder: Path) -> Query:
+    files = FilesTable(f"{folder}/source.parquet", "parquet", SCHEMA)
+    return Query('SELECT * FROM "sources"."rows"', "duckdb", tables={SOURCE: files})
 
 
 def to_delta(folder: Path, rows: int) -> dict[str, object]:
-    query = source(folder, rows)
-    target = folder / "own.parquet"
+    def own() -> None:
+        with closing(duckdb.connect()) as connection:
+            select = f"SELECT * FROM read_parquet('{folder}/source.parquet')"
+            connection.execute(f"COPY ({select}) TO '{folder}/own.parquet' (FORMAT parquet)").fetchall()
+
     with closing(DuckDBDeltaWarehouse("warehouse", folder / "tables", data_root=folder)) as warehouse:
+        return compared(own, lambda: warehouse.publish(warehouse.stage(TARGET, SCHEMA, source(folder))), rows)
 
-        def own() -> None:
-            with closing(duckdb.connect()) as connection:
-                connection.execute("SET memory_limit = '1GB'")
-                select = f"SELECT * FROM read_parquet('{folder}/source.parquet')"
-                connection.execute(f"COPY ({select}) TO '{target}' (FORMAT parquet)").fetchall()
 
-        return compared(own, lambda: warehouse.publish(warehouse.stage(TARGET, SCHEMA, query)), rows)
+def to_delta_memory(folder: Path, _rows: int) -> dict[str, object]:
+    with closing(DuckDBDeltaWarehouse("warehouse", folder / "tables", data_root=folder)) as warehouse:
+        warehouse.publish(warehouse.stage(TARGET, SCHEMA, source(folder)))
+    return peak()
 
 
 def to_postgres(folder: Path, rows: int) -> dict[str, object]:
-    with filled_postgres(folder, rows) as (postgres, connection, table, stream):
+    with filled_postgres(folder) as (postgres, connection, stream):
         encoded = folder / "rows.bin"
         with encoded.open("wb") as file:
-            file.writelines(binary_rows(connection, table))
+            file.writelines(binary_rows(connection))
 
         def own() -> None:
             with connection.transaction():
-                connection.execute(f"CREATE TABLE own (LIKE {table})")
+                connection.execute("CREATE TABLE own (LIKE rows)")
                 with connection.cursor() as cursor, cursor.copy("COPY own FROM STDIN (FORMAT binary)") as copy:
                     for block in blocks(encoded):
                         copy.write(block)
@@ -112,59 +131,60 @@ def to_postgres(folder: Path, rows: int) -> dict[str, object]:
         return compared(own, lambda: postgres.publish(postgres.stage(TARGET, SCHEMA, stream)), rows)
 
 
+def to_postgres_memory(folder: Path, _rows: int) -> dict[str, object]:
+    with filled_postgres(folder):
+        return peak()
+
+
 def from_postgres(folder: Path, rows: int) -> dict[str, object]:
-    with filled_postgres(folder, rows) as (postgres, connection, table, _):
-        every = Query('SELECT * FROM "features"."rows"', "postgres", tables={TARGET: NativeTable(TARGET)})
-        return compared(lambda: sum(map(len, binary_rows(connection, table))), lambda: postgres.execute(every), rows)
+    with filled_postgres(folder) as (postgres, connection, _):
+        return compared(lambda: sum(map(len, binary_rows(connection))), lambda: postgres.execute(EVERY), rows)
+
+
+def from_postgres_memory(folder: Path, _rows: int) -> dict[str, object]:
+    with filled_postgres(folder) as (postgres, _, _):
+        postgres.execute(EVERY)
+        return peak()
+
+
+STEPS: dict[str, Callable[[Path, int], object]] = {
+    "generate": generate,
+    "duckdb_delta": to_delta,
+    "duckdb_delta_memory": to_delta_memory,
+    "postgres": to_postgres,
+    "postgres_memory": to_postgres_memory,
+    "postgres_read": from_postgres,
+    "postgres_read_memory": from_postgres_memory,
+}
 
 
 @contextmanager
-def filled_postgres(
-    folder: Path, rows: int
-) -> Iterator[tuple[PostgresWarehouse, psycopg.Connection[tuple[str]], str, StreamTable]]:
-    """A warehouse with the rows, a connection beside it, the rows' physical table, and where they came from."""
-    query = source(folder, rows)
+def filled_postgres(folder: Path) -> Iterator[tuple[PostgresWarehouse, psycopg.Connection[tuple[str]], StreamTable]]:
+    """A warehouse with the rows, a connection beside it with the same rows in a table ``rows``, and their stream."""
     with (
         closing(DuckDBDeltaWarehouse("warehouse", folder / "tables", data_root=folder)) as duckdb_delta,
         EmbeddedPostgres(folder / "postgres", keep_data=False) as server,
         closing(PostgresWarehouse("postgres", server.url)) as postgres,
         psycopg.connect(server.url, autocommit=True) as connection,
     ):
-        stream = StreamTable(lambda: duckdb_delta.read(query))
+        stream = StreamTable(lambda: duckdb_delta.read(source(folder)))
         postgres.publish(postgres.stage(TARGET, SCHEMA, stream))
         found = connection.execute("SELECT relation_schema || '.' || relation_name FROM fp_meta.writes").fetchone()
         assert found is not None
         connection.execute(f"CREATE TABLE rows AS SELECT * FROM {found[0]}")
-        yield postgres, connection, "rows", stream
+        yield postgres, connection, stream
 
 
-def binary_rows(connection: psycopg.Connection[tuple[str]], table: str) -> Iterator[bytes]:
-    with connection.cursor() as cursor, cursor.copy(f"COPY {table} TO STDOUT (FORMAT binary)") as copy:
+def binary_rows(connection: psycopg.Connection[tuple[str]]) -> Iterator[bytes]:
+    with connection.cursor() as cursor, cursor.copy("COPY rows TO STDOUT (FORMAT binary)") as copy:
         for block in copy:
             yield bytes(block)
-
-
-MEASURES: dict[str, Callable[[Path, int], dict[str, object]]] = {
-    "duckdb_delta": to_delta,
-    "postgres": to_postgres,
-    "postgres_read": from_postgres,
-}
-
-
-def source(folder: Path, rows: int) -> Query:
-    """Reads a Parquet file of ``rows`` rows."""
-    path = folder / "source.parquet"
-    with closing(duckdb.connect()) as connection:
-        connection.execute(f"COPY ({GENERATE}) TO '{path}' (FORMAT parquet)", {"rows": rows}).fetchall()
-    files = FilesTable(str(path), "parquet", SCHEMA)
-    return Query('SELECT * FROM "sources"."rows"', "duckdb", tables={SOURCE: files})
 
 
 def compared(own: Callable[[], object], ours: Callable[[], object], rows: int) -> dict[str, object]:
     seconds = [(timed(own), timed(ours)) for _ in range(ROUNDS)]
     best_own, best_ours = (min(column) for column in zip(*seconds, strict=True))
     return {
-        "rows": rows,
         "engine_rows_per_second": round(rows / best_own),
         "rows_per_second": round(rows / best_ours),
         "share_of_engine": round(best_own / best_ours, 2),
@@ -175,6 +195,10 @@ def timed(work: Callable[[], object]) -> float:
     begin = time.perf_counter()
     work()
     return time.perf_counter() - begin
+
+
+def peak() -> dict[str, object]:
+    return {"peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024}
 
 
 def blocks(path: Path) -> Iterator[bytes]:

@@ -71,6 +71,8 @@ def connect(limits: Limits) -> duckdb.DuckDBPyConnection:
             "python_enable_replacements": "false",
         },
     )
+    # Where there is no script file, as in a notebook, DuckDB prints a bar to standard output, between a command's JSON.
+    connection.execute("SET enable_progress_bar = false").fetchall()
     connection.execute("SET TimeZone = 'UTC'").fetchall()
     return connection
 
@@ -100,6 +102,9 @@ def bind(
         else:
             with registered(connection, table) as source:
                 connection.execute(f"CREATE TABLE {target} AS SELECT * FROM {source}").fetchall()  # noqa: S608 - quoted
+    if writes:
+        # Rows of a table have no order; keeping one while writing holds row groups back in memory, the more the longer.
+        connection.execute("SET preserve_insertion_order = false").fetchall()
     paths = ", ".join(literal(path) for path in reachable)
     connection.execute(f"SET allowed_paths = [{paths}]").fetchall()
     connection.execute("SET enable_external_access = false").fetchall()
