@@ -45,7 +45,6 @@ bench: $(STAMP) ## speed and memory, JSON out
 
 docs: $(STAMP) ## renew the generated pages
 	@$(BIN)/python -m feature_platform.specs.reference docs/reference
-	@$(BIN)/python -m feature_platform.cli.reference docs/reference/cli.md
 	@$(BIN)/python -m feature_platform.governance.transforms.reference docs/reference
 	@$(BIN)/python -m feature_platform.cli.reference docs/reference/cli.md
 
