@@ -182,7 +182,7 @@ _ABOUT_CHECKOUT: Final = (
     ("config", "--get", "remote.origin.url"),
 )
 _NOT_NULL: Final = dg.TableColumnConstraints(nullable=False)
-_OWNER: Final = re.compile(r"team:.+|[A-Za-z0-9_.+-]+@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,6}")
+_OWNER: Final = re.compile(r"team:.+|\w[\w.+-]*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,6}", re.ASCII)
 _TAG: Final = re.compile(r"[A-Za-z0-9_.-]{1,63}")
 
 

@@ -9,7 +9,9 @@ own.
 from __future__ import annotations
 
 import os
+import sqlite3
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,7 +37,9 @@ class StorageByEnv(DagsterStorage, ConfigurableClass):
         """A ``DagsterStorage``, though not this one."""
         url = os.environ.get(POSTGRES_VARIABLE)
         if not url:
-            return DagsterSqliteStorage(str(_folder().absolute()), inst_data)
+            folder = _folder().resolve()
+            _commit_without_waiting(folder)
+            return DagsterSqliteStorage(str(folder), inst_data)
         from dagster_postgres import DagsterPostgresStorage
 
         return DagsterPostgresStorage(_with_driver(url), inst_data=inst_data)
@@ -47,6 +51,27 @@ def _folder() -> Path:
     if home := os.environ.get(HOME_VARIABLE):
         return Path(home)
     return Path(os.environ.get(STATE_VARIABLE) or ".fp") / "dagster"
+
+
+@cache
+def _commit_without_waiting(folder: Path) -> None:
+    """SQLite files in ``folder`` wait for the disk at checkpoints instead of at every commit.
+
+    Dagster commits each event twice, on a connection of its own each time. With a write-ahead log and ``synchronous =
+    NORMAL`` a run of many small steps takes a third of the time on an ordinary disk. No crash of a process loses
+    anything; a power failure may cost the last events, never the file.
+    """
+    from sqlalchemy import Engine, event
+
+    def configure(connection: Any, _record: Any) -> None:
+        if not isinstance(connection, sqlite3.Connection):
+            return
+        file = connection.execute("PRAGMA database_list").fetchone()[2]
+        if Path(file).is_relative_to(folder):
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")
+
+    event.listen(Engine, "connect", configure)
 
 
 def _with_driver(url: str) -> str:
