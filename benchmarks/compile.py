@@ -1,7 +1,9 @@
-"""How long it takes to load, link and compile a project of 1,000 and of 10,000 views: cold, and from the caches. Prints JSON.
+"""How long it takes to load, link and compile a project of 1,000 and of 10,000 views: cold, and from the caches.
+Prints JSON.
 
-The project is the one of ``load.py``: half of the views in SQL, half aggregations, ten features each. Every measurement is a process of its own, as a
-command line or a code location would have it; ``process_seconds`` counts its start too.
+The project is the one of ``load.py``: half of the views in SQL, half aggregations, ten features each. Every
+measurement is a process of its own, as a command line or a code location would have it; ``process_seconds`` counts its
+start too.
 """
 
 from __future__ import annotations

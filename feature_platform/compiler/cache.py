@@ -1,8 +1,9 @@
 """What was compiled before, on disk, by content.
 
-A key is a digest of everything that a view's compilation depends on, so an entry never goes stale: something else has another key. One SQLite file holds all
-entries: a warm project reads thousands of them in one go, and SQLite keeps several processes apart. Whatever is wrong with the file or an entry is a miss, never an error;
-a damaged file is put aside.
+A key is a digest of everything that a view's compilation depends on, so an entry never goes stale: something else has
+another key. One SQLite file holds all entries: a warm project reads thousands of them in one go, and SQLite keeps
+several processes apart. Whatever is wrong with the file or an entry is a miss, never an error; a damaged file is put
+aside.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ def load(folder: Path, keys: Iterable[str]) -> dict[str, CompiledView]:
 
 
 def save(folder: Path, views: Mapping[str, CompiledView]) -> None:
-    """Adds entries. If the disk is full or another process holds the file for long, they are compiled again next time."""
+    """Adds entries. If the disk is full or another process holds the file for long, they are compiled again next
+    time."""
     rows = []
     for key, view in views.items():
         with suppress(TypeError):

@@ -1,13 +1,16 @@
-"""Types of calls: which signature of the catalogue fits, the casts that it asks for, and the rules of aggregates and windows."""
+"""Types of calls: which signature of the catalogue fits, the casts that it asks for, and the rules of aggregates and
+windows."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from sqlglot import exp
 
 from feature_platform.compiler.codes import ARGUMENTS, GROUPING, LITERAL, NOT_REPRODUCIBLE
 from feature_platform.compiler.functions.catalogue import Call, call_of, written_name
 from feature_platform.compiler.functions.constants import interval_parts, whole_value
-from feature_platform.compiler.functions.model import TIME, Function, NotFitting, Signature
+from feature_platform.compiler.functions.model import TIME, Function, NotFittingError, Signature
 from feature_platform.compiler.functions.numbers import digits_of, rounded
 from feature_platform.compiler.inference import (
     UNKNOWN,
@@ -18,12 +21,22 @@ from feature_platform.compiler.inference import (
     read_time_literal,
     tightened,
 )
-from feature_platform.compiler.numeric import NULL, Inferred, NoType
+from feature_platform.compiler.numeric import NULL, Inferred, NoTypeError
 from feature_platform.compiler.operators import require_boolean
 from feature_platform.types import STRING, TIMESTAMP, DataType
 
 SIGNATURE = "fp_signature"
 """Key in a node's ``meta``: the signature that typing chose, for rendering."""
+
+
+@dataclass(frozen=True)
+class _Given:
+    """A call with the types of its arguments."""
+
+    node: exp.Expr
+    function: Function
+    arguments: tuple[exp.Expr, ...]
+    types: tuple[Inferred, ...]
 
 
 def infer_call(node: exp.Expr, call: Call, state: Inference, *, over: bool = False) -> Inferred:
@@ -44,11 +57,12 @@ def infer_call(node: exp.Expr, call: Call, state: Inference, *, over: bool = Fal
     if not is_known(*types):
         return UNKNOWN
     arguments = taken_apart(node).arguments  # typing may have put casts around them
+    given = _Given(node, function, arguments, tuple(types))
     for signature in candidates:
-        if _fits(signature, arguments, types):
+        if _fits(signature, given):
             node.meta[SIGNATURE] = signature.key
-            return _apply(node, function, signature, arguments, types, state)
-    return _refuse_types(node, function, candidates, arguments, types, state)
+            return _apply(given, signature, state)
+    return _refuse_types(given, candidates, state)
 
 
 def taken_apart(node: exp.Expr) -> Call:
@@ -121,10 +135,10 @@ def _argument_type(index: int, argument: exp.Expr, candidates: list[Signature], 
     return state.of(argument)
 
 
-def _fits(signature: Signature, arguments: tuple[exp.Expr, ...], types: list[Inferred]) -> bool:
+def _fits(signature: Signature, given: _Given) -> bool:
     return all(
         _argument_fits(signature, index, argument, type_)
-        for index, (argument, type_) in enumerate(zip(arguments, types, strict=True))
+        for index, (argument, type_) in enumerate(zip(given.arguments, given.types, strict=True))
     )
 
 
@@ -133,7 +147,7 @@ def _argument_fits(signature: Signature, index: int, argument: exp.Expr, type_: 
     if parameter.constant is not None:
         try:
             parameter.constant(argument)
-        except NotFitting:
+        except NotFittingError:
             return False
         return True
     if type_ == NULL:
@@ -145,25 +159,17 @@ def _argument_fits(signature: Signature, index: int, argument: exp.Expr, type_: 
     )
 
 
-def _apply(
-    node: exp.Expr,
-    function: Function,
-    signature: Signature,
-    arguments: tuple[exp.Expr, ...],
-    types: list[Inferred],
-    state: Inference,
-) -> Inferred:
-    types = list(types)
-    placed = list(arguments)
-    for index, argument in enumerate(arguments):
+def _apply(given: _Given, signature: Signature, state: Inference) -> Inferred:
+    """Casts the arguments as the signature asks; gives the type of the call."""
+    types, placed = list(given.types), list(given.arguments)
+    for index, argument in enumerate(given.arguments):
         parameter = signature.parameter(index)
         if parameter.constant is not None:
             normal = parameter.constant(argument)
             if normal is not argument:
                 argument.replace(normal)
                 placed[index] = normal
-            continue
-        if parameter.kinds == TIME and types[index] == STRING:
+        elif parameter.kinds == TIME and types[index] == STRING:
             types[index] = read_time_literal(argument, STRING, TIMESTAMP, state)
         elif parameter.cast is not None and types[index] != parameter.cast:
             placed[index] = cast_to(argument, parameter.cast)
@@ -171,16 +177,12 @@ def _apply(
     try:
         if signature.unify:
             types = _unify(placed, types, state)
-        if (
-            function.name == "round"
-            and len(types) == 2
-            and isinstance(types[0], DataType)
-            and types[0].kind != "double"
-        ):
-            return rounded(types[0], digits_of(placed[1]))
+        first = types[0] if types else NULL
+        if given.function.name == "round" and len(types) == 2 and isinstance(first, DataType) and first.is_exact:
+            return rounded(first, digits_of(placed[1]))
         return signature.result(types) if callable(signature.result) else signature.result
-    except NoType as problem:
-        state.report.add(ARGUMENTS, node, f"{function.name}: {problem}", "cast the arguments to one type")
+    except NoTypeError as problem:
+        state.report.add(ARGUMENTS, given.node, f"{given.function.name}: {problem}", "cast the arguments to one type")
         return UNKNOWN
 
 
@@ -233,47 +235,47 @@ def _refuse_count(node: exp.Expr, function: Function, count: int, state: Inferen
     return UNKNOWN
 
 
-def _refuse_types(
-    node: exp.Expr,
-    function: Function,
-    candidates: list[Signature],
-    arguments: tuple[exp.Expr, ...],
-    types: list[Inferred],
-    state: Inference,
-) -> Inferred:
+def _refuse_types(given: _Given, candidates: list[Signature], state: Inference) -> Inferred:
+    name = given.function.name
     for signature in candidates:
-        for index, argument in enumerate(arguments):
-            parameter = signature.parameter(index)
-            others = [other for other in range(len(arguments)) if other != index]
-            if parameter.constant is None or not all(
-                _argument_fits(signature, other, arguments[other], types[other]) for other in others
-            ):
-                continue
-            try:
-                parameter.constant(argument)
-            except NotFitting as form:
-                state.report.add(
-                    ARGUMENTS, argument, f"'{parameter.name}' of {function.name} is {form}", f"write {_forms(function)}"
-                )
-                return UNKNOWN
-    given = ", ".join(
+        wrong = _wrong_constant(signature, given)
+        if wrong is not None:
+            argument, what = wrong
+            state.report.add(ARGUMENTS, argument, what, f"write {_forms(given.function)}")
+            return UNKNOWN
+    shown = ", ".join(
         str(type_)
-        for type_, argument in zip(types, arguments, strict=True)
+        for type_, argument in zip(given.types, given.arguments, strict=True)
         if type_ != NULL or isinstance(argument, exp.Null)
     )
-    wanted = " or ".join(
-        dict.fromkeys(
-            ", ".join(
-                parameter.name if parameter.constant else "|".join(sorted(parameter.kinds))
-                for parameter in signature.parameters
-            )
-            for signature in candidates[:3]
-        )
-    )
+    wanted = " or ".join(dict.fromkeys(_wanted(signature) for signature in candidates[:3]))
     state.report.add(
-        ARGUMENTS, node, f"{function.name} does not take ({given})", f"it takes ({wanted}); cast the arguments"
+        ARGUMENTS, given.node, f"{name} does not take ({shown})", f"it takes ({wanted}); cast the arguments"
     )
     return UNKNOWN
+
+
+def _wrong_constant(signature: Signature, given: _Given) -> tuple[exp.Expr, str] | None:
+    """The constant argument that alone keeps the signature from fitting, and what it should be."""
+    for index, argument in enumerate(given.arguments):
+        parameter = signature.parameter(index)
+        others = [other for other in range(len(given.arguments)) if other != index]
+        if parameter.constant is None or not all(
+            _argument_fits(signature, other, given.arguments[other], given.types[other]) for other in others
+        ):
+            continue
+        try:
+            parameter.constant(argument)
+        except NotFittingError as form:
+            return argument, f"'{parameter.name}' of {given.function.name} is {form}"
+    return None
+
+
+def _wanted(signature: Signature) -> str:
+    return ", ".join(
+        parameter.name if parameter.constant else "|".join(sorted(parameter.kinds))
+        for parameter in signature.parameters
+    )
 
 
 def _forms(function: Function) -> str:

@@ -1,8 +1,8 @@
 """CAST and TRY_CAST: which conversions mean the same on every engine, and how the others are said so that they do.
 
-``CAST`` from text is refused except of constants, which are read while compiling: what is not a number would stop a run, with the value in the message,
-and engines differ in what they take for a number. ``TRY_CAST`` from text gives NULL for everything but the plain forms: digits with sign and decimal point,
-ISO 8601 dates and times, true and false.
+``CAST`` from text is refused except of constants, which are read while compiling: what is not a number would stop a
+run, with the value in the message, and engines differ in what they take for a number. ``TRY_CAST`` from text gives
+NULL for everything but the plain forms: digits with sign and decimal point, ISO 8601 dates and times, true and false.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def infer_cast(node: exp.Cast, state: Inference) -> Inferred:
     value = node.this
     if isinstance(value, exp.Literal) and value.is_string:
         return _cast_literal(node, value, target, state)
-    if source == NULL or source == target:
+    if source in (NULL, target):
         _retarget(node, target)
         return target
     complaint = _apply(node, source, target)
@@ -78,9 +78,9 @@ def infer_try_cast(node: exp.TryCast, state: Inference) -> Inferred:
 def type_of(node: exp.DataType) -> DataType | None:
     """The platform's type that a type's name in SQL means, or None."""
     name = node.this.name if hasattr(node.this, "name") else str(node.this)
-    if name in ("DECIMAL",):
+    if name == "DECIMAL":
         numbers = [int(parameter.name) for parameter in node.expressions]
-        precision, scale = (numbers + [0])[:2] if numbers else (18, 3)
+        precision, scale = [*numbers, 0][:2] if numbers else (18, 3)
         return decimal(precision, scale) if 1 <= precision <= 38 and scale <= precision else None
     if name == "ARRAY" and len(node.expressions) == 1:
         element = type_of(node.expressions[0])

@@ -1,4 +1,5 @@
-"""What a query can see: sources and feature views with typed, classified, labelled columns, and the policies over them."""
+"""What a query can see: sources and feature views with typed, classified, labelled columns, and the policies over
+them."""
 
 from __future__ import annotations
 
@@ -6,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from feature_platform.compiler.plan import CompiledView
 from feature_platform.governance.labels import CLEAN, Labels
 from feature_platform.governance.policies import PolicyBook
 from feature_platform.registry.graph import Registry, TableRef
-from feature_platform.compiler.plan import CompiledView
 from feature_platform.types import DataType
 
 
@@ -51,7 +52,8 @@ class Catalog:
 
 
 class Tables(Mapping[str, CatalogTable]):
-    """The tables of a project by name, made when they are asked for. Sees the views that ``compiled`` has at that moment."""
+    """The tables of a project by name, made when they are asked for. Sees the views that ``compiled`` has at that
+    moment."""
 
     def __init__(self, registry: Registry, compiled: Mapping[str, CompiledView]) -> None:
         self._registry = registry

@@ -9,30 +9,35 @@ from feature_platform.errors import Code
 SYNTAX: Final = Code(
     "FP-SQL-001",
     "SQL is not understood",
-    "The text does not parse as SQL of the platform's dialect (DuckDB's). Nothing that the parser does not understand is passed on.",
+    "The text does not parse as SQL of the platform's dialect (DuckDB's). Nothing that the parser does not "
+    "understand is passed on.",
 )
 NOT_ONE_SELECT: Final = Code(
     "FP-SQL-002",
     "Not exactly one SELECT",
-    "A query is one SELECT, possibly with CTEs and set operations. Several statements, DDL, DML, COPY, SET, ATTACH, PIVOT and "
+    "A query is one SELECT, possibly with CTEs and set operations. Several statements, DDL, DML, COPY, SET, ATTACH, "
+    "PIVOT and "
     "the like can reach what a guarded scan can't see.",
 )
 CONSTRUCT: Final = Code(
     "FP-SQL-003",
     "Construct is not supported",
-    "The dialect is a closed list of constructs that mean the same on every engine and whose lineage is known. What is not on "
+    "The dialect is a closed list of constructs that mean the same on every engine and whose lineage is known. What "
+    "is not on "
     "the list does not compile.",
 )
 ROUND_TRIP: Final = Code(
     "FP-SQL-004",
     "Parser and renderer disagree",
-    "The query's tree, written as text and read again, gives another tree. Then an engine could understand something else than "
+    "The query's tree, written as text and read again, gives another tree. Then an engine could understand something "
+    "else than "
     "what was checked.",
 )
 UNKNOWN_TABLE: Final = Code(
     "FP-SQL-005",
     "Unknown table",
-    "A query reads sources and feature views of the project, by their bare names, and its own CTEs. Nothing else exists for it.",
+    "A query reads sources and feature views of the project, by their bare names, and its own CTEs. Nothing else "
+    "exists for it.",
 )
 UNKNOWN_COLUMN: Final = Code(
     "FP-SQL-006",
@@ -52,24 +57,28 @@ OUTPUT_NAMES: Final = Code(
 SET_OPERATION: Final = Code(
     "FP-SQL-009",
     "Branches of a set operation do not fit",
-    "UNION, INTERSECT and EXCEPT align columns by position: each branch needs as many, of types with a common supertype.",
+    "UNION, INTERSECT and EXCEPT align columns by position: each branch needs as many, of types with a common "
+    "supertype.",
 )
 GROUPING: Final = Code(
     "FP-SQL-010",
     "Aggregation is not well-formed",
-    "Beside an aggregate, a column has to be grouped or aggregated itself; aggregates don't nest and have no place in WHERE, ON or "
+    "Beside an aggregate, a column has to be grouped or aggregated itself; aggregates don't nest and have no place "
+    "in WHERE, ON or "
     "GROUP BY.",
 )
 UNKNOWN_FUNCTION: Final = Code(
     "FP-SQL-011",
     "Unknown function",
-    "The function catalogue is closed: every entry is tested to give the same value on every engine. What has no entry does not "
+    "The function catalogue is closed: every entry is tested to give the same value on every engine. What has no "
+    "entry does not "
     "compile.",
 )
 NOT_REPRODUCIBLE: Final = Code(
     "FP-SQL-012",
     "Result would not be reproducible",
-    "The clock, random numbers, session state and an order that is not fixed give another value each time: training and serving "
+    "The clock, random numbers, session state and an order that is not fixed give another value each time: training "
+    "and serving "
     "could never agree.",
 )
 ARGUMENTS: Final = Code(
@@ -78,7 +87,8 @@ ARGUMENTS: Final = Code(
 OPERAND_TYPES: Final = Code(
     "FP-SQL-014",
     "Operands do not fit",
-    "Engines convert silently in different ways, so the platform converts only between numbers and from date to timestamp.",
+    "Engines convert silently in different ways, so the platform converts only between numbers and from date to "
+    "timestamp.",
 )
 UNTYPED: Final = Code(
     "FP-SQL-015", "Column without a type", "A column that is NULL in every row has no type unless it is cast."
@@ -86,7 +96,8 @@ UNTYPED: Final = Code(
 CAST: Final = Code(
     "FP-SQL-016",
     "Cast is not portable",
-    "The engines give different values or texts for this conversion, or it would stop a run with the value in the message.",
+    "The engines give different values or texts for this conversion, or it would stop a run with the value in the "
+    "message.",
 )
 LITERAL: Final = Code("FP-SQL-017", "Literal is not valid", "A constant does not have the form that its type asks for.")
 JOIN: Final = Code(
@@ -97,7 +108,8 @@ JOIN: Final = Code(
 DENIED: Final = Code(
     "FP-SQL-020",
     "Column is denied by policy",
-    "A classified column may be read only as far as a policy opens it for the purposes of whoever asks. The default is no.",
+    "A classified column may be read only as far as a policy opens it for the purposes of whoever asks. The default "
+    "is no.",
 )
 TRANSFORM_NOT_ALLOWED: Final = Code(
     "FP-SQL-021",
@@ -107,7 +119,8 @@ TRANSFORM_NOT_ALLOWED: Final = Code(
 TRANSFORM_MISPLACED: Final = Code(
     "FP-SQL-022",
     "Governed transform in the wrong place",
-    "A governed transform runs inside the guarded scan of one source table, so it takes a classified column of that table, and besides it "
+    "A governed transform runs inside the guarded scan of one source table, so it takes a classified column of that "
+    "table, and besides it "
     "only constants and clear columns of the same table.",
 )
 TRANSFORM_ARGUMENTS: Final = Code(
@@ -123,7 +136,8 @@ UNCLASSIFIED: Final = Code(
 TOKEN_USE: Final = Code(
     "FP-SQL-025",
     "Token is used as if it were the value",
-    "A token tells only whether two values are equal. Its order, its characters and its comparison with a constant mean nothing, "
+    "A token tells only whether two values are equal. Its order, its characters and its comparison with a constant "
+    "mean nothing, "
     "or probe for a known person.",
 )
 TOKEN_CLASSES: Final = Code(
@@ -134,7 +148,8 @@ TOKEN_CLASSES: Final = Code(
 STAR_OVER_DENIED: Final = Code(
     "FP-SQL-027",
     "Star covers denied columns",
-    "`*` stands for every column. Leaving out silently what a policy denies would let a policy change the shape of a table "
+    "`*` stands for every column. Leaving out silently what a policy denies would let a policy change the shape of a "
+    "table "
     "without anybody noticing, so the columns that are left out have to be written down.",
 )
 LABEL_NOT_PERMITTED: Final = Code(
@@ -150,7 +165,8 @@ NOT_TOKENISABLE: Final = Code(
 KEY_COLUMN: Final = Code(
     "FP-SQL-030",
     "View lacks a key column of its entity",
-    "A view in SQL has every key column of its entity, under that name, with that type; a personal key as the token of its class.",
+    "A view in SQL has every key column of its entity, under that name, with that type; a personal key as the token "
+    "of its class.",
 )
 TIME_COLUMN: Final = Code(
     "FP-SQL-031",
@@ -165,7 +181,8 @@ FEATURE_CONTRACT: Final = Code(
 FEATURE_NAME: Final = Code(
     "FP-SQL-033",
     "Feature name is not usable",
-    "Feature names are identifiers of letters, digits and underscores, not reserved by the platform, and a view has at least one.",
+    "Feature names are identifiers of letters, digits and underscores, not reserved by the platform, and a view has "
+    "at least one.",
 )
 SERVICE_FEATURE: Final = Code(
     "FP-SQL-040",
@@ -175,7 +192,8 @@ SERVICE_FEATURE: Final = Code(
 SERVICE_LABEL: Final = Code(
     "FP-SQL-041",
     "Feature is not allowed for the service's purpose",
-    "Every label of every feature has to be allowed for the one purpose of the service, however far away the personal column is.",
+    "Every label of every feature has to be allowed for the one purpose of the service, however far away the "
+    "personal column is.",
 )
 VIEW_PURPOSE: Final = Code(
     "FP-SQL-042",

@@ -1,7 +1,7 @@
 """The closed list of constructs: which nodes a query may be made of, and with which parts.
 
-Whatever is not listed here, or in the function catalogue, is refused: opaque commands, dialect specialities whose meaning differs between
-engines, and anything that a later version of the parser may come to understand.
+Whatever is not listed here, or in the function catalogue, is refused: opaque commands, dialect specialities whose
+meaning differs between engines, and anything that a later version of the parser may come to understand.
 
 >>> from feature_platform.compiler.parse import Places, parse_query
 >>> report = Report(Places(None, None))
@@ -33,11 +33,24 @@ _BINARY: Final = frozenset({"this", "expression"})
 
 ALLOWED: Final[dict[type[exp.Expr], frozenset[str]]] = {
     exp.Select: frozenset(
-        "expressions distinct from_ joins where group having qualify order limit offset with_".split()
+        [
+            "expressions",
+            "distinct",
+            "from_",
+            "joins",
+            "where",
+            "group",
+            "having",
+            "qualify",
+            "order",
+            "limit",
+            "offset",
+            "with_",
+        ]
     ),
-    exp.Union: frozenset("this expression distinct with_ order limit offset".split()),
-    exp.Except: frozenset("this expression distinct with_ order limit offset".split()),
-    exp.Intersect: frozenset("this expression distinct with_ order limit offset".split()),
+    exp.Union: frozenset(["this", "expression", "distinct", "with_", "order", "limit", "offset"]),
+    exp.Except: frozenset(["this", "expression", "distinct", "with_", "order", "limit", "offset"]),
+    exp.Intersect: frozenset(["this", "expression", "distinct", "with_", "order", "limit", "offset"]),
     exp.Subquery: frozenset({"this", "alias"}),
     exp.With: frozenset({"expressions"}),
     exp.CTE: frozenset({"this", "alias"}),

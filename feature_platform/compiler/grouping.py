@@ -41,7 +41,8 @@ def resolve_groups(select: exp.Select, resolve: Resolver, state: Resolution) -> 
 
 
 def check_aggregation(select: exp.Select, own: set[str], report: Report) -> None:
-    """Aggregates and windows in their places; beside them only grouped columns. ``own`` are the aliases of the select's tables."""
+    """Aggregates and windows in their places; beside them only grouped columns. ``own`` are the aliases of the
+    select's tables."""
     _check_places(select, report)
     group = select.args.get("group")
     parts = [

@@ -1,4 +1,5 @@
-"""The only entry for SQL of a user's making: text or tree → a guarded, typed query with lineage, or every reason why not.
+"""The only entry for SQL of a user's making: text or tree → a guarded, typed query with lineage, or every reason why
+not.
 
 Small passes, a module each, tree in and tree out:
 
@@ -54,7 +55,8 @@ class GuardedQuery:
 def guard(query: str | exp.Query, catalog: Catalog, access: Access, *, where: Location | None = None) -> GuardedQuery:
     """Guards a query of a user, or one that the platform built from a user's words.
 
-    ``where`` is the place of the text's first character; problems are placed from there on. Of a tree every problem stands at ``where``.
+    ``where`` is the place of the text's first character; problems are placed from there on. Of a tree every problem
+    stands at ``where``.
 
     Raises:
         GuardError: with all problems of the first pass that found some.

@@ -1,7 +1,8 @@
 """Types of every column of a guarded query, inferred by own rules over the closed lists of constructs and functions.
 
-The pass puts casts where engines would otherwise disagree, and around every column of the outermost SELECT: what a store gets has exactly the inferred
-types, whatever an engine made of the expression inside. What has no type does not compile.
+The pass puts casts where engines would otherwise disagree, and around every column of the outermost SELECT: what a
+store gets has exactly the inferred types, whatever an engine made of the expression inside. What has no type does not
+compile.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from feature_platform.compiler.casts import infer_cast, infer_try_cast
 from feature_platform.compiler.codes import ARGUMENTS, LITERAL, SET_OPERATION, UNTYPED
 from feature_platform.compiler.functions.catalogue import call_of
 from feature_platform.compiler.inference import UNKNOWN, Inference, cast_to
-from feature_platform.compiler.numeric import INTERVAL, NULL, Inferred, NoType, number_literal, supertype
+from feature_platform.compiler.numeric import INTERVAL, NULL, Inferred, NoTypeError, number_literal, supertype
 from feature_platform.compiler.operators import (
     infer_arithmetic,
     infer_between,
@@ -87,7 +88,7 @@ def _visit_set_operation(operation: exp.SetOperation, state: Inference) -> Mappi
     for (name, one), two in zip(left.items(), right.values(), strict=False):
         try:
             common[name] = UNKNOWN if UNKNOWN in (one, two) else supertype([one, two])
-        except NoType as problem:
+        except NoTypeError as problem:
             state.report.add(
                 SET_OPERATION,
                 operation,
@@ -157,7 +158,7 @@ def _literal(node: exp.Literal, state: Inference) -> Inferred:
         return STRING
     try:
         type_ = number_literal(node.name)
-    except NoType as problem:
+    except NoTypeError as problem:
         state.report.add(LITERAL, node, str(problem), "write a shorter number")
         return UNKNOWN
     if type_.kind == "decimal" and type_.scale == 0:

@@ -45,7 +45,8 @@ def is_known(*types: Inferred) -> bool:
 
 
 def cast_to(node: exp.Expr, type_: DataType) -> exp.Expr:
-    """Puts a cast around ``node`` in its tree; gives what stands there now. Nothing happens when it is cast to this type already."""
+    """Puts a cast around ``node`` in its tree; gives what stands there now. Nothing happens when it is cast to this
+    type already."""
     if isinstance(node, exp.Cast) and node.meta_get("type") == str(type_):
         return node
     cast = exp.Cast(this=exp.null(), to=type_node(type_))
@@ -76,7 +77,8 @@ def is_whole_literal(node: exp.Expr) -> bool:
 
 
 def tightened(nodes: list[exp.Expr], types: list[Inferred]) -> list[Inferred]:
-    """Next to decimals, whole-number literals count with their digits only: ``coalesce(amount, 0)`` stays what ``amount`` is."""
+    """Next to decimals, whole-number literals count with their digits only: ``coalesce(amount, 0)`` stays what
+    ``amount`` is."""
     if not any(isinstance(type_, DataType) and type_.kind == "decimal" for type_ in types):
         return types
     return [_digits(node) if is_whole_literal(node) else type_ for node, type_ in zip(nodes, types, strict=True)]
@@ -125,7 +127,7 @@ def meet(nodes: list[exp.Expr], types: list[Inferred], state: Inference) -> Infe
     """The common type of several expressions, after literals were read.
 
     Raises:
-        NoType: there is none.
+        NoTypeError: there is none.
     """
     types = tightened(nodes, read_time_literals(nodes, types, state))
     return UNKNOWN if not is_known(*types) else supertype(types)

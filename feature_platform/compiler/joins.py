@@ -1,7 +1,7 @@
 """Joins: inner, left, right, full and cross, with ON or USING.
 
-``a JOIN b USING (k)`` becomes ``a JOIN b ON a.k = b.k``; a bare ``k`` then means the left column, after a right join the right one, after a full join
-the first of both that is not NULL.
+``a JOIN b USING (k)`` becomes ``a JOIN b ON a.k = b.k``; a bare ``k`` then means the left column, after a right join
+the right one, after a full join the first of both that is not NULL.
 """
 
 from __future__ import annotations

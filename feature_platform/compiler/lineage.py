@@ -1,7 +1,8 @@
 """Column lineage and labels: one pass over the query, for all columns together.
 
-Each expression has a *flow*: the columns whose values flow into it (DIRECT), those that only decide (INDIRECT, in OpenLineage's sense), the labels of its value, and the
-governed transforms on the way. Each query level has a *path*: what decides which rows there are — WHERE, ON, GROUP BY, HAVING, ORDER BY, DISTINCT.
+Each expression has a *flow*: the columns whose values flow into it (DIRECT), those that only decide (INDIRECT, in
+OpenLineage's sense), the labels of its value, and the governed transforms on the way. Each query level has a *path*:
+what decides which rows there are — WHERE, ON, GROUP BY, HAVING, ORDER BY, DISTINCT.
 
 Labels follow values:
 
@@ -15,9 +16,9 @@ A token is good for equality with a token of its own class, and for nothing else
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from sqlglot import exp
 
@@ -156,43 +157,59 @@ def _order(select: exp.Select, columns: Mapping[str, Flow], state: _Pass) -> Ite
 
 def _flow(node: exp.Expr, state: _Pass) -> Flow:
     """The flow of an expression."""
-    match node:
-        case exp.Column():
-            return state.relations.get(node.table, {}).get(node.name, NOTHING)
-        case exp.Literal() | exp.Boolean() | exp.Null() | exp.Interval() | exp.DataType() | exp.Var():
-            return NOTHING
-        case exp.Alias() | exp.Paren():
-            return _flow(node.this, state)
-        case exp.Query():
-            return _scalar_subquery(node, state)
-        case exp.Exists():
-            found = _query(node.this, state)
-            return Flow(_NO_REFS, _everything(found), _derived(_union([found.path, *found.columns.values()]).labels))
-        case exp.EQ() | exp.NEQ() | exp.NullSafeEQ() | exp.NullSafeNEQ():
-            return _equality(node, [node.this, node.expression], state)
-        case exp.In():
-            return _membership(node, state)
-        case exp.Is():
-            tested = _flow(node.this, state)
-            if isinstance(node.expression, exp.Null):
-                return Flow(tested.direct, tested.indirect, _derived(tested.labels, tokens=True), tested.transforms)
-            return _refused_token(tested, node, "compared", state)
-        case exp.Case():
-            return _case(node, state)
-        case exp.If():
-            return _choice([(node.this, node.args["true"])], node.args.get("false"), state)
-        case exp.Window():
-            return _window(node, state)
-        case exp.Filter():
-            decided = _deciding(_flow(node.expression.this, state))
-            return _decided(_flow(node.this, state), decided)
-        case exp.And() | exp.Or() | exp.Not():
-            return _union(_flow(child, state) for child in node.iter_expressions())
+    rule = _RULES.get(type(node))
+    if rule is not None:
+        return rule(node, state)
+    if isinstance(node, exp.Query):
+        return _scalar_subquery(node, state)
     call = call_of(node)
     if call is not None:
         return _call(call, state)
-    flow = _union(_flow(child, state) for child in node.iter_expressions())
-    return _refused_token(flow, node, "calculated with, cast or matched", state)
+    flow = _parts(node, state)
+    _refuse_token(flow, node, "calculated with, cast or matched", state)
+    return flow
+
+
+def _column(node: exp.Column, state: _Pass) -> Flow:
+    return state.relations.get(node.table, {}).get(node.name, NOTHING)
+
+
+def _nothing(_node: exp.Expr, _state: _Pass) -> Flow:
+    return NOTHING
+
+
+def _inside(node: exp.Expr, state: _Pass) -> Flow:
+    return _flow(node.this, state)
+
+
+def _parts(node: exp.Expr, state: _Pass) -> Flow:
+    return _union(_flow(child, state) for child in node.iter_expressions())
+
+
+def _exists(node: exp.Exists, state: _Pass) -> Flow:
+    found = _query(node.this, state)
+    whole = _union([found.path, *found.columns.values()])
+    return Flow(_NO_REFS, whole.direct | whole.indirect, _derived(whole.labels))
+
+
+def _comparison(node: exp.Expr, state: _Pass) -> Flow:
+    return _equality(node, [node.this, node.expression], state)
+
+
+def _test(node: exp.Is, state: _Pass) -> Flow:
+    tested = _flow(node.this, state)
+    if isinstance(node.expression, exp.Null):
+        return Flow(tested.direct, tested.indirect, _derived(tested.labels, tokens=True), tested.transforms)
+    _refuse_token(tested, node, "compared", state)
+    return tested
+
+
+def _if(node: exp.If, state: _Pass) -> Flow:
+    return _choice([(node.this, node.args["true"])], node.args.get("false"), state)
+
+
+def _filter(node: exp.Filter, state: _Pass) -> Flow:
+    return _decided(_flow(node.this, state), _deciding(_flow(node.expression.this, state)))
 
 
 def _call(call: Call, state: _Pass) -> Flow:
@@ -333,11 +350,6 @@ def _scalar_subquery(node: exp.Query, state: _Pass) -> Flow:
     return settled(first, found.path)
 
 
-def _everything(found: QueryFlows) -> _Refs:
-    whole = _union([found.path, *found.columns.values()])
-    return whole.direct | whole.indirect
-
-
 def _deciding(flow: Flow) -> Flow:
     """A flow that decides about rows or branches and gives no value."""
     return Flow(_NO_REFS, flow.direct | flow.indirect, _derived(flow.labels), frozenset())
@@ -407,6 +419,29 @@ def _refuse_token(flow: Flow, node: exp.Expr, how: str, state: _Pass) -> None:
         )
 
 
-def _refused_token(flow: Flow, node: exp.Expr, how: str, state: _Pass) -> Flow:
-    _refuse_token(flow, node, how, state)
-    return flow
+Rule = Callable[[Any, _Pass], Flow]
+_RULES: Final[dict[type[exp.Expr], Rule]] = {
+    exp.Column: _column,
+    exp.Literal: _nothing,
+    exp.Boolean: _nothing,
+    exp.Null: _nothing,
+    exp.Interval: _nothing,
+    exp.DataType: _nothing,
+    exp.Var: _nothing,
+    exp.Alias: _inside,
+    exp.Paren: _inside,
+    exp.And: _parts,
+    exp.Or: _parts,
+    exp.Not: _parts,
+    exp.Exists: _exists,
+    exp.EQ: _comparison,
+    exp.NEQ: _comparison,
+    exp.NullSafeEQ: _comparison,
+    exp.NullSafeNEQ: _comparison,
+    exp.In: _membership,
+    exp.Is: _test,
+    exp.Case: _case,
+    exp.If: _if,
+    exp.Window: _window,
+    exp.Filter: _filter,
+}

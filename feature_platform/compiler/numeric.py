@@ -15,7 +15,6 @@ anything with ``double``        ``double``
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
 from typing import Final
 
 from feature_platform.types import BIGINT, DATE, DOUBLE, INT, TIMESTAMP, DataType, array, decimal
@@ -39,7 +38,7 @@ INTERVAL: Final = Special("interval")
 Inferred = DataType | Special
 
 
-class NoType(Exception):
+class NoTypeError(Exception):
     """There is no type for this combination; the message says why."""
 
 
@@ -94,7 +93,7 @@ def multiplication(left: DataType, right: DataType) -> DataType:
     one, two = as_decimal(left), as_decimal(right)
     scale = one.scale + two.scale
     if scale > MOST_DIGITS:
-        raise NoType(
+        raise NoTypeError(
             f"{one} * {two} would have {scale} decimals; there are at most {MOST_DIGITS}. Round one of them first"
         )
     return decimal(min(one.precision + two.precision, MOST_DIGITS), scale)
@@ -113,25 +112,29 @@ def remainder(left: DataType, right: DataType) -> DataType:
 def supertype(types: list[Inferred]) -> Inferred:
     """The one type that CASE, COALESCE, IN, UNION and the like bring several to.
 
-    Numbers meet in the smallest that holds all, a date and a timestamp in ``timestamp``, everything else only itself. NULL fits all.
+    Numbers meet in the smallest that holds all, a date and a timestamp in ``timestamp``, everything else only itself.
+    NULL fits all.
 
     Raises:
-        NoType: they don't meet.
+        NoTypeError: they don't meet.
     """
-    return reduce(_meet, types, NULL)
+    common: Inferred = NULL
+    for type_ in types:
+        common = _meet(common, type_)
+    return common
 
 
 def comparable(left: Inferred, right: Inferred) -> bool:
     """Whether ``=`` and ``<`` are defined between the two."""
     try:
         supertype([left, right])
-    except NoType:
+    except NoTypeError:
         return False
     return True
 
 
 def _meet(left: Inferred, right: Inferred) -> Inferred:
-    if left == right or right == NULL:
+    if right in (left, NULL):
         return left
     if left == NULL:
         return right
@@ -144,7 +147,7 @@ def _meet(left: Inferred, right: Inferred) -> Inferred:
             element = _meet(left.element, right.element)
             assert isinstance(element, DataType)
             return array(element)
-    raise NoType(f"{left} and {right} have no common type")
+    raise NoTypeError(f"{left} and {right} have no common type")
 
 
 def _meet_numbers(left: DataType, right: DataType) -> DataType:
@@ -160,5 +163,5 @@ def _meet_numbers(left: DataType, right: DataType) -> DataType:
 
 def _decimal(precision: int, scale: int) -> DataType:
     if precision > MOST_DIGITS:
-        raise NoType(f"a number has at most {MOST_DIGITS} digits")
+        raise NoTypeError(f"a number has at most {MOST_DIGITS} digits")
     return decimal(max(precision, 1), scale)

@@ -6,7 +6,7 @@ from sqlglot import exp
 
 from feature_platform.compiler.codes import ARGUMENTS, LITERAL, OPERAND_TYPES
 from feature_platform.compiler.functions.constants import interval
-from feature_platform.compiler.functions.model import NotFitting
+from feature_platform.compiler.functions.model import NotFittingError
 from feature_platform.compiler.inference import (
     UNKNOWN,
     Inference,
@@ -17,7 +17,15 @@ from feature_platform.compiler.inference import (
     read_time_literals,
     tightened,
 )
-from feature_platform.compiler.numeric import INTERVAL, NULL, Inferred, NoType, addition, comparable, multiplication
+from feature_platform.compiler.numeric import (
+    INTERVAL,
+    NULL,
+    Inferred,
+    NoTypeError,
+    addition,
+    comparable,
+    multiplication,
+)
 from feature_platform.types import BIGINT, BOOLEAN, DATE, DOUBLE, INT, STRING, TIMESTAMP, DataType, decimal
 
 _WIDEST_IN_64_BITS = 18
@@ -45,7 +53,7 @@ def infer_arithmetic(node: exp.Binary, state: Inference) -> Inferred:
     assert isinstance(two, DataType)
     try:
         result = multiplication(one, two) if isinstance(node, exp.Mul) else addition(one, two)
-    except NoType as problem:
+    except NoTypeError as problem:
         state.report.add(OPERAND_TYPES, node, str(problem), "use round(x, digits)")
         return UNKNOWN
     _widen(node, left, right, result)
@@ -156,7 +164,7 @@ def infer_interval(node: exp.Interval, state: Inference) -> Inferred:
     """Of a constant interval, which is brought to one unit."""
     try:
         normal = interval(node)
-    except NotFitting as form:
+    except NotFittingError as form:
         state.report.add(LITERAL, node, f"an interval is {form}", "write several intervals one after the other")
         return UNKNOWN
     node.set("this", normal.this)
@@ -173,7 +181,7 @@ def require_boolean(node: exp.Expr, type_: Inferred, state: Inference) -> None:
 def _choice(node: exp.Expr, results: list[exp.Expr], state: Inference) -> Inferred:
     try:
         return meet(results, [state.of(result) for result in results], state)
-    except NoType as problem:
+    except NoTypeError as problem:
         state.report.add(OPERAND_TYPES, node, f"the branches do not fit: {problem}", "cast them to one type")
         return UNKNOWN
 

@@ -1,6 +1,7 @@
 """ORDER BY, LIMIT and OFFSET.
 
-Ordinals and names of outputs become references to the output, ``ORDER BY "name"``; everything else stays an expression over the tables.
+Ordinals and names of outputs become references to the output, ``ORDER BY "name"``; everything else stays an expression
+over the tables.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Text of a user → exactly one query tree, with places for messages; or a problem that says why not.
 
-The dialect is DuckDB's. Text is read here and nowhere else, and never passed on: engines get what is rendered from the tree.
+The dialect is DuckDB's. Text is read here and nowhere else, and never passed on: engines get what is rendered from the
+tree.
 
 >>> parse_query("SELECT amount FROM transactions").tree.sql("duckdb")
 'SELECT amount FROM transactions'

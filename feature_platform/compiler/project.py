@@ -1,7 +1,8 @@
 """A linked project → everything that it compiles to, or every problem of every view and service together.
 
-Views are compiled in topological order. A view that fails takes along, without messages of their own, the views and services that read it: what is
-wrong with them shows once it is mended. What was compiled before from the same content comes from the cache.
+Views are compiled in topological order. A view that fails takes along, without messages of their own, the views and
+services that read it: what is wrong with them shows once it is mended. What was compiled before from the same content
+comes from the cache.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Final
 
-import sqlglot
 from pydantic import BaseModel
 
 from feature_platform.compiler import cache as disk
@@ -35,7 +36,8 @@ from feature_platform.governance.policies import PolicyBook, check_policies
 from feature_platform.registry.graph import LinkedView, Registry
 
 _CODE: Final = ("compiler", "governance", "specs/models.py", "types.py")
-"""What decides how a definition is compiled: part of every key, so that a changed platform never reads what another one compiled."""
+"""What decides how a definition is compiled: part of every key, so that a changed platform never reads what another
+one compiled."""
 
 
 def compile_project(registry: Registry, *, cache: Path | None = None) -> CompiledProject:
@@ -149,7 +151,7 @@ def _json(spec: BaseModel) -> bytes:
 @lru_cache(maxsize=1)
 def _code() -> str:
     """A digest of the compiler's own source and of the parser's version."""
-    total = hashlib.sha256(f"{COMPILER_VERSION} {sqlglot.__version__}".encode())
+    total = hashlib.sha256(f"{COMPILER_VERSION} {version('sqlglot')}".encode())
     package = Path(__file__).parent.parent
     for part in _CODE:
         path = package / part

@@ -1,10 +1,12 @@
 """A tree → the text of one engine.
 
-First the tree is lowered: every function of the catalogue becomes its template for the engine, every governed call the engine's expression, and what engines
-read differently (division, LIKE, doubles, parameters) is spelled out. What is left means the same everywhere and is written by sqlglot. A construct
-that sqlglot can't say faithfully is an error, never a guess.
+First the tree is lowered: every function of the catalogue becomes its template for the engine, every governed call the
+engine's expression, and what engines read differently (division, LIKE, doubles, parameters) is spelled out. What is
+left means the same everywhere and is written by sqlglot. A construct that sqlglot can't say faithfully is an error,
+never a guess.
 
-Rendering trusts its trees: platform SQL around a guarded tree may use constructs that authors may not. Every name is quoted. Parameters are
+Rendering trusts its trees: platform SQL around a guarded tree may use constructs that authors may not. Every name is
+quoted. Parameters are
 ``$name`` for both engines.
 """
 
@@ -22,7 +24,7 @@ from feature_platform.compiler.calls import SIGNATURE
 from feature_platform.compiler.codes import UNRENDERABLE
 from feature_platform.compiler.functions import constants
 from feature_platform.compiler.functions.catalogue import FUNCTION_NODES, Call, call_of
-from feature_platform.compiler.functions.model import NotFitting, Parameter, Signature
+from feature_platform.compiler.functions.model import NotFittingError, Parameter, Signature
 from feature_platform.compiler.trees import clone
 from feature_platform.errors import CompileError
 from feature_platform.governance.transforms import PREFIX, TRANSFORMS, render_governed
@@ -30,7 +32,8 @@ from feature_platform.types import Engine
 
 
 def render(tree: exp.Expr, engine: Engine, *, pretty: bool = False, spent: bool = False) -> str:
-    """The text of ``tree`` for ``engine``. The tree stays as it is, unless it is ``spent``: then nobody may use it afterwards.
+    """The text of ``tree`` for ``engine``. The tree stays as it is, unless it is ``spent``: then nobody may use it
+    afterwards.
 
     Raises:
         CompileError: a construct has no faithful form there.
@@ -86,7 +89,8 @@ def _anonymous(node: exp.Expr, engine: Engine) -> exp.Expr:
 
 
 def _over(node: exp.Expr, engine: Engine) -> exp.Expr:
-    """FILTER and OVER belong to the aggregate inside the template: ``CAST(avg(x) FILTER (...) AS double precision)``."""
+    """FILTER and OVER belong to the aggregate inside the template: ``CAST(avg(x) FILTER (...) AS double
+    precision)``."""
     if isinstance(node.parent, exp.Window) and node.arg_key == "this":
         return node  # FILTER ... OVER: the window does both
     filtered = node.this if isinstance(node, exp.Window) and isinstance(node.this, exp.Filter) else None
@@ -164,7 +168,7 @@ def _takes(signature: Signature, arguments: Sequence[exp.Expr]) -> bool:
         if constant is not None:
             try:
                 constant(argument)
-            except NotFitting:
+            except NotFittingError:
                 return False
     return True
 
@@ -210,7 +214,8 @@ def _fill(place: exp.Column, given: list[exp.Expr]) -> None:
 def _template(text: str, engine: Engine) -> exp.Expr:
     select = sqlglot.parse_one(f"SELECT {text}", read=engine)
     assert isinstance(select, exp.Select)
-    return select.expressions[0].pop()
+    template: exp.Expr = select.expressions[0].pop()
+    return template
 
 
 def _filled(text: str, engine: Engine, **given: exp.Expr) -> exp.Expr:
@@ -258,7 +263,7 @@ def _like(node: exp.Expr, engine: Engine) -> exp.Expr:
 
 
 def _negate_escape(escape: exp.Expr) -> exp.Expr:
-    like = escape.this
+    like: exp.Expr = escape.this
     negation = exp.Not(this=exp.null())
     escape.replace(negation)
     negation.set("this", exp.Paren(this=escape))
@@ -280,17 +285,27 @@ def _parameter(node: exp.Expr, _engine: Engine) -> exp.Expr:
 
 def _collation(node: exp.Expr, engine: Engine) -> exp.Expr:
     if engine == "duckdb" and node.expression.name == "C":
-        return node.this.copy()  # DuckDB compares by code point anyway
+        bare: exp.Expr = node.this  # DuckDB compares by code point anyway
+        return bare
     return node
 
 
 _OPERATORS: Final = (exp.Binary, exp.Not, exp.Neg, exp.Between, exp.In)
 _WINDOW_FUNCTIONS: Final = frozenset(
     {
-        exp.RowNumber, exp.Rank, exp.DenseRank, exp.PercentRank, exp.CumeDist, exp.Ntile, exp.Lag, exp.Lead, exp.FirstValue,
-        exp.LastValue, exp.NthValue,
+        exp.RowNumber,
+        exp.Rank,
+        exp.DenseRank,
+        exp.PercentRank,
+        exp.CumeDist,
+        exp.Ntile,
+        exp.Lag,
+        exp.Lead,
+        exp.FirstValue,
+        exp.LastValue,
+        exp.NthValue,
     }
-)  # fmt: skip
+)
 _RULES: Final[dict[type[exp.Expr], Callable[[exp.Expr, Engine], exp.Expr]]] = {
     exp.Anonymous: _anonymous,
     exp.Window: _over,

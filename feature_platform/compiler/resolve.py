@@ -1,9 +1,9 @@
 """Names → things: tables to the catalogue, columns to tables, stars to columns, ordinals and aliases to expressions.
 
-Afterwards every column has its table in front, in the spelling of its declaration; every table and subquery has an alias that is
-unique in the whole query, so that an alias alone says what is meant; every projection has a name; there are no stars, no USING, no GROUP
-BY ALL. Names compare without regard to case, as DuckDB does; a CTE comes before a table of the same name; a column comes before an
-alias of the same SELECT, but in ORDER BY the alias comes first.
+Afterwards every column has its table in front, in the spelling of its declaration; every table and subquery has an
+alias that is unique in the whole query, so that an alias alone says what is meant; every projection has a name; there
+are no stars, no USING, no GROUP BY ALL. Names compare without regard to case, as DuckDB does; a CTE comes before a
+table of the same name; a column comes before an alias of the same SELECT, but in ORDER BY the alias comes first.
 
 Author's SQL: ``SELECT * EXCLUDE (k), a + 1 AS b FROM t JOIN u USING (k) GROUP BY ALL``.
 """
@@ -31,7 +31,6 @@ from feature_platform.compiler.report import Report
 from feature_platform.compiler.scopes import bare, ctes, first_select, from_items, output_names
 from feature_platform.compiler.stars import expand_projections
 from feature_platform.errors import did_you_mean
-
 
 CTEs = Mapping[str, exp.CTE]
 

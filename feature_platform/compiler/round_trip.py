@@ -1,6 +1,7 @@
 """Parser and renderer must agree: a tree, written out and read again, is the same tree.
 
-Where they do not, an engine could understand something else than what was checked. Spellings of one function count as the same: ``if(a, b, c)`` and
+Where they do not, an engine could understand something else than what was checked. Spellings of one function count as
+the same: ``if(a, b, c)`` and
 ``CASE WHEN a THEN b ELSE c END``, ``stddev`` and ``stddev_samp``.
 """
 
@@ -16,7 +17,6 @@ from feature_platform.compiler.codes import ROUND_TRIP
 from feature_platform.compiler.functions.catalogue import call_of
 from feature_platform.compiler.parse import DIALECT
 from feature_platform.compiler.report import Report
-
 
 _SPELLED_OUT: Final = {(exp.WindowSpec, "end"), (exp.WindowSpec, "end_side")}
 """Parts that the renderer adds where the author left them out: ``ROWS 3 PRECEDING`` ends at the current row."""

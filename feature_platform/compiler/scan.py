@@ -3,13 +3,14 @@
 ``FROM transactions AS t`` with ``t.amount``, ``t.card_number`` and ``last4(t.card_number)`` becomes::
 
     FROM (
-      SELECT "amount", fp_token('payment_card', "card_number") AS "card_number", fp_last4("card_number") AS "last4_card_number"
+      SELECT "amount", fp_token('payment_card', "card_number") AS "card_number",
+        fp_last4("card_number") AS "last4_card_number"
       FROM "sources"."transactions"
     ) AS t
 
-Whatever else a query does, it does to these columns: a denied column is not there, the raw value of a tokenised one is not there. Governed calls stay
-engine-neutral (``fp_<transform>``) until they are rendered. Texts are given the collation ``C``, so that they compare by code point wherever
-they get to.
+Whatever else a query does, it does to these columns: a denied column is not there, the raw value of a tokenised one is
+not there. Governed calls stay engine-neutral (``fp_<transform>``) until they are rendered. Texts are given the
+collation ``C``, so that they compare by code point wherever they get to.
 """
 
 from __future__ import annotations
@@ -234,7 +235,8 @@ class _Guard:
             report.add(
                 TRANSFORM_NOT_ALLOWED,
                 call,
-                f"{transform.name} of {classification} ('{declared.name}') is not allowed for {self._who()}: {decision.cited}",
+                f"{transform.name} of {classification} ('{declared.name}') is not allowed for {self._who()}: "
+                f"{decision.cited}",
                 _ways(decision, declared.name) or "ask the policy's owner for a rule",
             )
             return False
@@ -248,8 +250,10 @@ class _Guard:
                 self.state.report.add(
                     TRANSFORM_MISPLACED,
                     argument,
-                    f"argument '{wanted.name}' of {transform.name} is neither a constant nor a clear column of '{scan.relation.written}'",
-                    f"pass a constant or a column of {scan.table.ref.name}, whose rows are transformed where they are read",
+                    f"argument '{wanted.name}' of {transform.name} is neither a constant nor a clear column of "
+                    f"'{scan.relation.written}'",
+                    f"pass a constant or a column of {scan.table.ref.name}, whose rows are transformed where they "
+                    "are read",
                 )
             elif type_.kind not in wanted.kinds:
                 self.state.report.add(
@@ -307,7 +311,8 @@ class _Guard:
             self.state.report.add(
                 UNCLASSIFIED,
                 column,
-                f"column '{declared.name}' of source '{scan.table.ref.name}' looks like {suspected} and is not classified",
+                f"column '{declared.name}' of source '{scan.table.ref.name}' looks like {suspected} and is not "
+                "classified",
                 f"declare it in the source: `pii: {suspected}`, or `pii: none` with a `pii_reason`",
             )
 
@@ -336,7 +341,10 @@ class _Guard:
 
     def _note_denied(self, column: exp.Column, declared: CatalogColumn, scan: Scan, decision: Decision) -> None:
         classification = declared.classification
-        what = f"column '{declared.name}' of source '{scan.table.ref.name}' ({classification}) is denied for {self._who()}: {decision.cited}"
+        what = (
+            f"column '{declared.name}' of source '{scan.table.ref.name}' ({classification}) is denied for "
+            f"{self._who()}: {decision.cited}"
+        )
         ways = _ways(decision, declared.name)
         if column.meta_get("star"):
             denied = [

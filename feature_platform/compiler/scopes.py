@@ -54,7 +54,8 @@ def is_aggregate(node: exp.Expr) -> bool:
 
 
 def aggregates_in(node: exp.Expr) -> Iterator[exp.Expr]:
-    """Aggregates that collapse rows of this query level: not those with OVER (but those inside them), not those of subqueries."""
+    """Aggregates that collapse rows of this query level: not those with OVER (but those inside them), not those of
+    subqueries."""
     stack = [node]
     while stack:
         current = stack.pop()

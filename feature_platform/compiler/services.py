@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from feature_platform.compiler.codes import SERVICE_FEATURE, SERVICE_LABEL
 from feature_platform.compiler.plan import COMPILER_VERSION, CompiledService, CompiledView, OutputColumn
@@ -23,11 +24,8 @@ def compile_service(
     """
     spec = service.spec
     features = tuple(dict.fromkeys(_spelled_out(service, compiled)))
-    problems = [
-        problem
-        for view, feature in features
-        for problem in _check(view, feature, service, registry, compiled, policies)
-    ]
+    check = _Check(service, registry, compiled, policies)
+    problems = [problem for view, feature in features for problem in check.feature(view, feature)]
     if problems:
         raise CompileError(problems)
     views = sorted({view for view, _ in features})
@@ -52,34 +50,36 @@ def _spelled_out(service: LinkedService, compiled: Mapping[str, CompiledView]) -
             yield view, feature
 
 
-def _check(
-    view: str,
-    feature: str,
-    service: LinkedService,
-    registry: Registry,
-    compiled: Mapping[str, CompiledView],
-    policies: PolicyBook,
-) -> Iterator[Problem]:
-    spec = service.spec
-    where = service.origin.where("features", _line(service, view, feature))
-    known = compiled[view].feature(feature)
-    if known is None:
-        names = [other.name for other in compiled[view].features]
-        yield SERVICE_FEATURE.problem(
-            f"view '{view}' has no feature '{feature}'.{did_you_mean(feature, names)}",
-            mend=f"its features are {', '.join(names[:30])}",
-            where=where,
-        )
-        return
-    for refusal in policies.permits(known.column.labels, purpose=spec.purpose, role=Access(()).role):
-        origin = label_origin(known.column, refusal.label.classification, registry, compiled)
-        source = f" (from {origin})" if origin is not None else ""
-        yield SERVICE_LABEL.problem(
-            f"feature '{view}:{feature}' carries {refusal.label}{source}, which is not allowed for purpose "
-            f"'{spec.purpose}': {refusal.decision.cited}",
-            mend="leave the feature out, or ask the policy's owner for a rule for this purpose",
-            where=where,
-        )
+@dataclass(frozen=True)
+class _Check:
+    """Holds the features of one service against what is compiled and allowed."""
+
+    service: LinkedService
+    registry: Registry
+    compiled: Mapping[str, CompiledView]
+    policies: PolicyBook
+
+    def feature(self, view: str, feature: str) -> Iterator[Problem]:
+        spec = self.service.spec
+        where = self.service.origin.where("features", _line(self.service, view, feature))
+        known = self.compiled[view].feature(feature)
+        if known is None:
+            names = [other.name for other in self.compiled[view].features]
+            yield SERVICE_FEATURE.problem(
+                f"view '{view}' has no feature '{feature}'.{did_you_mean(feature, names)}",
+                mend=f"its features are {', '.join(names[:30])}",
+                where=where,
+            )
+            return
+        for refusal in self.policies.permits(known.column.labels, purpose=spec.purpose, role=Access(()).role):
+            origin = label_origin(known.column, refusal.label.classification, self.registry, self.compiled)
+            source = f" (from {origin})" if origin is not None else ""
+            yield SERVICE_LABEL.problem(
+                f"feature '{view}:{feature}' carries {refusal.label}{source}, which is not allowed for purpose "
+                f"'{spec.purpose}': {refusal.decision.cited}",
+                mend="leave the feature out, or ask the policy's owner for a rule for this purpose",
+                where=where,
+            )
 
 
 def label_origin(

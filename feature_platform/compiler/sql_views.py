@@ -1,14 +1,15 @@
 """A feature view in SQL → its compiled form: the guarded query with keys, times and features in canonical order.
 
-The published columns are the entity's keys, ``event_time``, ``available_at`` (both timestamps, renamed from the columns that the view names), then the
-features in the order of the SELECT. A partitioned view gets ``event_time >= $partition_start AND event_time < $partition_end`` around it.
+The published columns are the entity's keys, ``event_time``, ``available_at`` (both timestamps, renamed from the
+columns that the view names), then the features in the order of the SELECT. A partitioned view gets ``event_time >=
+$partition_start AND event_time < $partition_end`` around it.
 """
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal, cast
+from typing import Final
 
 from sqlglot import exp
 
@@ -55,9 +56,7 @@ def compile_sql_view(view: LinkedView, registry: Registry, catalog: Catalog, ups
     ]
     sources = [*(key.name for key in keys), event_time.name, available_at.name, *(feature.name for feature in features)]
     names = {column.name.lower(): column.name for column in guarded.columns}
-    partitioned = cast(
-        Literal["day", "hour"] | None, spec.storage.partition if spec.storage.partition != "none" else None
-    )
+    partitioned = spec.storage.partition if spec.storage.partition != "none" else None
     tree = _published(guarded, [names[source.lower()] for source in sources], outputs, partitioned is not None)
     query = CompiledQuery(
         {engine: render(tree, engine, spent=engine == ENGINES[-1]) for engine in ENGINES},

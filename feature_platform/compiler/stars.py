@@ -1,7 +1,7 @@
 """Stars → columns, and a name for every projection.
 
-``SELECT t.* EXCLUDE (a) REPLACE (b + 1 AS b), count(*)`` becomes ``SELECT t.b + 1 AS b, t.c AS c, count(*) AS count``. This happens before any table is
-rewritten, so that a star means what was declared, not what a policy lets through.
+``SELECT t.* EXCLUDE (a) REPLACE (b + 1 AS b), count(*)`` becomes ``SELECT t.b + 1 AS b, t.c AS c, count(*) AS count``.
+This happens before any table is rewritten, so that a star means what was declared, not what a policy lets through.
 """
 
 from __future__ import annotations

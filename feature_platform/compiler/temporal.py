@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlglot import exp
 
-from feature_platform.compiler.numeric import NoType, number_literal
+from feature_platform.compiler.numeric import NoTypeError, number_literal
 from feature_platform.types import BOOLEAN, DATE, STRING, TIMESTAMP, DataType
 
 _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -27,7 +27,7 @@ def normal_literal(text: str, type_: DataType) -> str | None:
     try:
         if type_ == DATE:
             return date.fromisoformat(text).isoformat()
-        return datetime.fromisoformat(text).isoformat(sep=" ")  # noqa: DTZ007 - naive by rule: UTC
+        return datetime.fromisoformat(text).isoformat(sep=" ")
     except ValueError:
         return None
 
@@ -41,7 +41,7 @@ def literal_type(node: exp.Expr) -> DataType | None:
             return STRING
         try:
             return number_literal(node.name)
-        except NoType:
+        except NoTypeError:
             return None
     if isinstance(node, exp.Boolean):
         return BOOLEAN

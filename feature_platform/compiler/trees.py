@@ -8,7 +8,8 @@ from sqlglot import exp
 
 
 def clone(node: exp.Expr) -> exp.Expr:
-    """A copy of ``node`` and all below it; notes in ``meta`` are shared values, comments and sqlglot's own types are left behind."""
+    """A copy of ``node`` and all below it; notes in ``meta`` are shared values, comments and sqlglot's own types are
+    left behind."""
     arguments: dict[str, Any] = {}
     for key, value in node.args.items():
         if isinstance(value, exp.Expr):

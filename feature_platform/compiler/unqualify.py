@@ -1,7 +1,8 @@
 """QUALIFY → a WHERE around the query: PostgreSQL has none.
 
 ``SELECT a FROM t QUALIFY row_number() OVER (...) = 1 ORDER BY b`` becomes
-``SELECT q.a FROM (SELECT a, b AS fp_order_1, row_number() OVER (...) = 1 AS fp_qualified FROM t) AS q WHERE q.fp_qualified ORDER BY q.fp_order_1``.
+``SELECT q.a FROM (SELECT a, b AS fp_order_1, row_number() OVER (...) = 1 AS fp_qualified FROM t) AS q WHERE
+q.fp_qualified ORDER BY q.fp_order_1``.
 """
 
 from __future__ import annotations

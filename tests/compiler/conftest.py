@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import duckdb
 import psycopg
 import pytest
-from tests.compiler.sql_engines import SqlEngines
 
 from feature_platform.governance.tokens import TokenKeys
+from tests.compiler.sql_engines import SqlEngines
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,16 @@
-"""Every function, operator and cast of the dialect gives the same value on DuckDB and on PostgreSQL, of exactly the inferred type."""
+"""Every function, operator and cast of the dialect gives the same value on DuckDB and on PostgreSQL, of exactly the
+inferred type."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import pytest
+
+from feature_platform.compiler.calls import SIGNATURE
+from feature_platform.compiler.functions.catalogue import CATALOGUE, call_of
+from feature_platform.compiler.guard import GuardedQuery
+from feature_platform.types import ENGINES
 from tests.compiler.function_examples import (
     AGGREGATES,
     EDGES,
@@ -17,11 +23,6 @@ from tests.compiler.function_examples import (
 )
 from tests.compiler.sql_catalogs import catalog, guarded
 from tests.compiler.sql_engines import SqlEngines, differences, type_name
-
-from feature_platform.compiler.calls import SIGNATURE
-from feature_platform.compiler.functions.catalogue import CATALOGUE, call_of
-from feature_platform.compiler.guard import GuardedQuery
-from feature_platform.types import ENGINES
 
 OVER = catalog(EDGES)
 EXAMPLES = {**SCALARS, **AGGREGATES, **WINDOWS}
@@ -86,11 +87,50 @@ def test_an_operator_or_cast_gives_the_same_on_both_engines(expression: str, eng
 
 
 TEXTS = [
-    "0", "-0", "+5", "12", " 12", "12 ", "1_000", "1e3", "0x10", "2147483647", "2147483648", "-2147483648", "9223372036854775807",
-    "9223372036854775808", "1.5", "1.005", "-.5", "5.", ".", "", "abc", "99999999.994", "99999999.995", "123456789.00", "1e99", "nan", "infinity",
-    "2024-02-29", "2023-02-29", "2024-2-9", "0000-01-01", "9999-12-31", "2024-01-01 10:00", "2024-01-01T10:00:59.123456", "2024-01-01 24:00:00", "2024-01-01 10:00:00Z",
-    "true", "TRUE", "False", "t", "yes", "1" * 40, None,
-]  # fmt: skip
+    "0",
+    "-0",
+    "+5",
+    "12",
+    " 12",
+    "12 ",
+    "1_000",
+    "1e3",
+    "0x10",
+    "2147483647",
+    "2147483648",
+    "-2147483648",
+    "9223372036854775807",
+    "9223372036854775808",
+    "1.5",
+    "1.005",
+    "-.5",
+    "5.",
+    ".",
+    "",
+    "abc",
+    "99999999.994",
+    "99999999.995",
+    "123456789.00",
+    "1e99",
+    "nan",
+    "infinity",
+    "2024-02-29",
+    "2023-02-29",
+    "2024-2-9",
+    "0000-01-01",
+    "9999-12-31",
+    "2024-01-01 10:00",
+    "2024-01-01T10:00:59.123456",
+    "2024-01-01 24:00:00",
+    "2024-01-01 10:00:00Z",
+    "true",
+    "TRUE",
+    "False",
+    "t",
+    "yes",
+    "1" * 40,
+    None,
+]
 
 
 @pytest.mark.parametrize("expression", TRY_CASTS)

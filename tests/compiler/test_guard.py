@@ -8,6 +8,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+
+from feature_platform.compiler.catalog import CatalogTable
+from feature_platform.compiler.guard import guard
+from feature_platform.compiler.parse import parse_expression, parse_query
+from feature_platform.errors import GuardError
+from feature_platform.governance.access import Access
+from feature_platform.governance.policies import PolicyBook
+from feature_platform.types import ENGINES, DataType
 from tests.compiler.sql_catalogs import (
     CARD_SPEND,
     CUSTOMERS,
@@ -22,14 +30,6 @@ from tests.compiler.sql_catalogs import (
 )
 from tests.compiler.sql_engines import SqlEngines, differences, type_name
 from tests.compiler.sql_fixtures import Block, compilation, read, refusal
-
-from feature_platform.compiler.catalog import CatalogTable
-from feature_platform.compiler.guard import guard
-from feature_platform.compiler.parse import parse_expression, parse_query
-from feature_platform.errors import GuardError
-from feature_platform.governance.access import Access
-from feature_platform.governance.policies import PolicyBook
-from feature_platform.types import ENGINES, DataType
 
 TABLES = (TRANSACTIONS, CUSTOMERS, MERCHANTS, CARD_SPEND)
 COMPILED, REFUSED = read("compiled.sql"), read("refused.sql")
@@ -51,7 +51,7 @@ def test_a_query_is_refused_as_the_golden_file_says(block: Block) -> None:
 
 @pytest.fixture(scope="module")
 def engines(sql_engines: SqlEngines) -> SqlEngines:
-    chance = random.Random(7)
+    chance = random.Random(7)  # noqa: S311 - made-up rows, the same each time
     for table in TABLES:
         sql_engines.load(table, [some_row(table, chance) for _ in range(40)])
     return sql_engines
@@ -64,7 +64,7 @@ def some_row(table: CatalogTable, chance: random.Random) -> tuple[Any, ...]:
 
 
 def some_value(name: str, type_: DataType, chance: random.Random) -> Any:
-    moment = datetime(2026, 1, 1) + timedelta(
+    moment = datetime.fromisoformat("2026-01-01") + timedelta(
         minutes=chance.randrange(60 * 24 * 90), microseconds=chance.randrange(10**6)
     )
     match type_.kind:
@@ -137,7 +137,7 @@ def test_a_tree_that_is_guarded_stays_as_it_was() -> None:
 def test_a_column_of_a_view_is_refused_to_a_purpose_that_may_not_have_its_label() -> None:
     marketing = Access(("marketing",))
     guarded("SELECT amount_sum_1d FROM card_spend", marketing)
-    with pytest.raises(GuardError, match="FP-SQL-028.*partial\\(payment_card, bin6\\)"):
+    with pytest.raises(GuardError, match=r"FP-SQL-028.*partial\(payment_card, bin6\)"):
         guarded("SELECT issuer FROM card_spend", marketing)
 
 
@@ -155,7 +155,7 @@ def test_a_view_of_several_purposes_may_use_what_one_of_them_opens() -> None:
 
 def test_an_unclassified_column_that_looks_personal_does_not_compile_in_strict_mode() -> None:
     table = source("people", id="bigint", home_phone="string")
-    with pytest.raises(GuardError, match="FP-SQL-024.*looks like phone"):
+    with pytest.raises(GuardError, match=r"FP-SQL-024.*looks like phone"):
         guarded("SELECT home_phone FROM people", over=catalog(table))
     guarded("SELECT id FROM people", over=catalog(table))
 
@@ -190,5 +190,5 @@ def test_an_expression_is_read_alone(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["a, b", "a AS b", "a FROM t", "*", "a; b", "", "a WHERE b", "a ORDER BY b"])
 def test_more_than_an_expression_is_refused(text: str) -> None:
-    with pytest.raises(GuardError, match="FP-SQL-00[12]"):
+    with pytest.raises(GuardError, match=r"FP-SQL-00[12]"):
         parse_expression(text, where=HERE)

@@ -7,7 +7,6 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from tests.compiler.sql_projects import CARD_DAY, project, service, view
 
 from feature_platform.compiler import cache
 from feature_platform.compiler.codec import decode, encode
@@ -18,6 +17,7 @@ from feature_platform.governance.access import Access
 from feature_platform.governance.labels import describe
 from feature_platform.registry.graph import Registry
 from feature_platform.registry.load import load_registry
+from tests.compiler.sql_projects import CARD_DAY, project, service, view
 
 AGGREGATIONS = """
 kind: feature_view
@@ -145,7 +145,12 @@ def test_a_view_without_features_does_not_compile(tmp_path: Path) -> None:
 
 
 def test_all_problems_come_together_but_not_those_that_only_follow(tmp_path: Path) -> None:
-    broken = view("broken", "SELECT customer_id, updated_at,\n  sgement FROM customers", entity="customer", event_time="updated_at")
+    broken = view(
+        "broken",
+        "SELECT customer_id, updated_at,\n  sgement FROM customers",
+        entity="customer",
+        event_time="updated_at",
+    )
     follower = view("follower", "SELECT customer_id, event_time, sgement FROM broken", entity="customer")
     other = view("other", "SELECT card_number, event_time, random() AS r FROM transactions")
     asking = service("asking", "['follower:*']")
@@ -156,7 +161,12 @@ def test_all_problems_come_together_but_not_those_that_only_follow(tmp_path: Pat
 
 
 def test_a_service_gets_the_features_of_a_star(tmp_path: Path) -> None:
-    registry = project(tmp_path, view("card_day", CARD_DAY), AGGREGATIONS, service("model", "['card_day:*', 'card_spend:amount_sum_1d']"))
+    registry = project(
+        tmp_path,
+        view("card_day", CARD_DAY),
+        AGGREGATIONS,
+        service("model", "['card_day:*', 'card_spend:amount_sum_1d']"),
+    )
     compiled = compile_project(registry)
     assert compiled.services["model"].features == (
         ("card_day", "ingested_at"),
@@ -183,7 +193,9 @@ def test_a_service_is_refused_a_feature_that_an_sql_view_does_not_have(tmp_path:
 def test_ad_hoc_sql_is_guarded_for_the_asker(tmp_path: Path) -> None:
     registry = project(tmp_path, SEGMENTS)
     compiled = compile_project(registry)
-    query = compile_query("SELECT segment, count(*) AS n FROM segments GROUP BY ALL", registry, compiled, Access(("marketing",)))
+    query = compile_query(
+        "SELECT segment, count(*) AS n FROM segments GROUP BY ALL", registry, compiled, Access(("marketing",))
+    )
     assert [str(column.type) for column in query.columns] == ["string", "bigint"]
     with pytest.raises(CompileError, match="FP-SQL-028"):
         compile_query("SELECT domain FROM segments", registry, compiled, Access(("marketing",)))

@@ -22,7 +22,7 @@ from feature_platform.compiler.functions.model import (
     node,
     sig,
 )
-from feature_platform.compiler.numeric import MOST_DIGITS, Inferred, NoType
+from feature_platform.compiler.numeric import MOST_DIGITS, Inferred, NoTypeError
 from feature_platform.types import BIGINT, BOOLEAN, DOUBLE, STRING, DataType, array, decimal
 
 _EMPTY: Final = "when there is no input that is not"
@@ -43,7 +43,7 @@ def _sum(types: Sequence[Inferred]) -> Inferred:
 def _array(types: Sequence[Inferred]) -> Inferred:
     only = types[0]
     if not isinstance(only, DataType) or only.kind == "array":
-        raise NoType("an array holds scalars")
+        raise NoTypeError("an array holds scalars")
     return array(only)
 
 
@@ -104,10 +104,11 @@ FUNCTIONS: Final = (
                 postgres="CAST(SUM(x) AS DECIMAL(38, 0))",
                 key="whole",
             ),
-            sig(Parameter("x", EXACT), to=_sum, both="SUM(x)"),
+            sig(Parameter("x", EXACT), to=_sum, both="SUM(x)", shown="`decimal(38,s)`"),
             sig(Parameter("x", NUMBER), to=DOUBLE, both="SUM(x)", key="double"),
         ),
-        "The sum: exact up to 38 digits for integers (`decimal(38,0)`) and decimals (`decimal(38,s)`), a double for doubles.",
+        "The sum: exact up to 38 digits for integers (`decimal(38,0)`) and decimals (`decimal(38,s)`), a double for "
+        "doubles.",
         _EMPTY,
         (node(exp.Sum, "this"),),
         form="aggregate",
@@ -265,7 +266,7 @@ FUNCTIONS: Final = (
     ),
     Function(
         "array_agg",
-        (sig(Parameter("x", SCALAR), to=_array, both="ARRAY_AGG(x)"),),
+        (sig(Parameter("x", SCALAR), to=_array, both="ARRAY_AGG(x)", shown="`array` of the input"),),
         "All inputs, NULLs too, in the order of an ORDER BY inside the parentheses, ties by the input itself.",
         "when there is no row",
         (node(exp.ArrayAgg, "this", ignored=("nulls_excluded",)),),

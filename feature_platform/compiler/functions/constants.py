@@ -1,4 +1,5 @@
-"""Forms of arguments that have to be constants: checked while compiling, so that no engine meets a value it would take differently."""
+"""Forms of arguments that have to be constants: checked while compiling, so that no engine meets a value it would take
+differently."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from typing import Final
 
 from sqlglot import exp
 
-from feature_platform.compiler.functions.model import Constant, NotFitting
+from feature_platform.compiler.functions.model import Constant, NotFittingError
 
 UNITS: Final = ("microsecond", "millisecond", "second", "minute", "hour", "day", "week", "month", "quarter", "year")
 _MICROSECONDS: Final = {
@@ -22,9 +23,19 @@ _MICROSECONDS: Final = {
 _MONTHS: Final = {"month": 1, "quarter": 3, "year": 12}
 
 STRFTIME: Final = {
-    "%Y": "YYYY", "%m": "MM", "%d": "DD", "%H": "HH24", "%M": "MI", "%S": "SS", "%f": "US", "%j": "DDD", "%G": "IYYY", "%V": "IW",
-    "%u": "ID", "%y": "YY",
-}  # fmt: skip
+    "%Y": "YYYY",
+    "%m": "MM",
+    "%d": "DD",
+    "%H": "HH24",
+    "%M": "MI",
+    "%S": "SS",
+    "%f": "US",
+    "%j": "DDD",
+    "%G": "IYYY",
+    "%V": "IW",
+    "%u": "ID",
+    "%y": "YY",
+}
 """Format codes that mean the same in DuckDB and, in its own letters, in PostgreSQL."""
 
 
@@ -37,7 +48,7 @@ def whole(least: int = -(2**31), most: int = 2**31 - 1, *, but: int | None = Non
             bounds = f"from {least}" if most == 2**31 - 1 else f"from {least} to {most}"
             if least == -(2**31):
                 bounds = f"other than {but}" if but is not None else ""
-            raise NotFitting(f"a whole number {bounds} written as a constant".replace("  ", " "))
+            raise NotFittingError(f"a whole number {bounds} written as a constant".replace("  ", " "))
         return argument
 
     return check
@@ -47,7 +58,7 @@ def fraction(argument: exp.Expr) -> exp.Expr:
     """A number from 0 to 1."""
     if isinstance(argument, exp.Literal) and not argument.is_string and 0 <= float(argument.name) <= 1:
         return argument
-    raise NotFitting("a number from 0 to 1 written as a constant")
+    raise NotFittingError("a number from 0 to 1 written as a constant")
 
 
 def power_of_ten(argument: exp.Expr) -> exp.Expr:
@@ -59,7 +70,7 @@ def text(argument: exp.Expr) -> exp.Expr:
     """A text that is not empty."""
     if isinstance(argument, exp.Literal) and argument.is_string and argument.name:
         return argument
-    raise NotFitting("a text that is not empty, written as a constant")
+    raise NotFittingError("a text that is not empty, written as a constant")
 
 
 def one_unit(*units: str) -> Constant:
@@ -69,7 +80,7 @@ def one_unit(*units: str) -> Constant:
         name = argument.name.lower().removesuffix("s") if argument.name.lower() != "dow" else "dow"
         if isinstance(argument, exp.Literal | exp.Var | exp.Column) and name in units:
             return exp.Literal.string(name)
-        raise NotFitting(f"one of {', '.join(units)}")
+        raise NotFittingError(f"one of {', '.join(units)}")
 
     return check
 
@@ -80,7 +91,7 @@ def strftime(argument: exp.Expr) -> exp.Expr:
         rest = re.sub("%[A-Za-z]", lambda found: "" if found[0] in STRFTIME else "%", argument.name)
         if not re.search('[%"\\\\A-Za-z]', rest):
             return argument
-    raise NotFitting(f"a constant format of {' '.join(STRFTIME)} and punctuation")
+    raise NotFittingError(f"a constant format of {' '.join(STRFTIME)} and punctuation")
 
 
 def to_char_format(strftime_format: str) -> str:
@@ -92,36 +103,38 @@ def to_char_format(strftime_format: str) -> str:
 _CLASS: Final = r"\[\^?(?:[A-Za-z0-9 _@.,:;/#&=+!?'\"<>~%$*(){}|-]|\\[\\\]\[^.-])+\]"
 _ATOM: Final = rf"(?:{_CLASS}|\\[dws.\\+*?()\[\]{{}}|^$/-]|[^\\\[\]{{}}()*+?|^$.\x00-\x1f]|\.|\^|\$)"
 _TOKEN: Final = re.compile(rf"{_ATOM}|\(\?:|\(|\)|\||[*+?]|\{{\d{{1,3}}(?:,\d{{0,3}})?\}}")
-_SPELLED: Final = {r"\d": "[0-9]", r"\w": "[A-Za-z0-9_]", r"\s": "[ \t\n\r\f\v]"}
+_SPELLED: Final = {".": "[^\n]", r"\d": "[0-9]", r"\w": "[A-Za-z0-9_]", r"\s": "[ \t\n\r\f\v]"}
 
 
 def regex(argument: exp.Expr) -> exp.Expr:
-    """A regular expression of the part that RE2 and PostgreSQL read alike; gives it with ASCII classes and ``.`` spelled out.
+    """A regular expression of the part that RE2 and PostgreSQL read alike; gives it with ASCII classes and ``.``
+    spelled out.
 
-    Literals, ``.``, ``[...]`` of ASCII characters, ``^ $ | ( ) (?: )``, ``* + ? {m,n}``, ``\\d \\w \\s`` and escaped punctuation.
+    Literals, ``.``, ``[...]`` of ASCII characters, ``^ $ | ( ) (?: )``, ``* + ? {m,n}``, ``\\d \\w \\s`` and escaped
+    punctuation.
     """
     form = (
         "a constant regular expression of literals, [...], . ^ $ | ( ) * + ? {m,n} \\d \\w \\s and escaped punctuation"
     )
     if not (isinstance(argument, exp.Literal) and argument.is_string and argument.name):
-        raise NotFitting(form)
+        raise NotFittingError(form)
     pattern, spelled, position, after_repeat = argument.name, [], 0, True
     while position < len(pattern):
         found = _TOKEN.match(pattern, position)
         if found is None:
-            raise NotFitting(form)
-        token = found[0]
-        repeats = token[0] in "*+?{" and len(token) != 1 or token in "*+?"
+            raise NotFittingError(form)
+        part = found[0]
+        repeats = part in ("*", "+", "?") or (part[0] == "{" and len(part) > 1)
         if repeats and after_repeat:  # lazy and possessive forms, or nothing to repeat
-            raise NotFitting(form)
-        after_repeat = repeats or token in ("(", "(?:", "|", "^")
-        spelled.append(_SPELLED.get(token, "[^\n]" if token == "." else token))
+            raise NotFittingError(form)
+        after_repeat = repeats or part in ("(", "(?:", "|", "^")
+        spelled.append(_SPELLED.get(part, part))
         position = found.end()
     result = "".join(spelled)
     try:
         re.compile(result)
     except re.error:
-        raise NotFitting(form) from None
+        raise NotFittingError(form) from None
     return exp.Literal.string(result)
 
 
@@ -134,15 +147,18 @@ def short_interval(argument: exp.Expr) -> exp.Expr:
     """A positive interval without months."""
     parts = interval_parts(argument)
     if parts is None or parts[0] or parts[1] <= 0:
-        raise NotFitting("a positive interval of seconds, minutes, hours, days or weeks, such as INTERVAL 15 MINUTES")
+        raise NotFittingError(
+            "a positive interval of seconds, minutes, hours, days or weeks, such as INTERVAL 15 MINUTES"
+        )
     return interval(argument)
 
 
 def interval(argument: exp.Expr) -> exp.Expr:
-    """A constant interval of months or of smaller units, not of both; gives it as a number of months or of one smaller unit."""
+    """A constant interval of months or of smaller units, not of both; gives it as a number of months or of one smaller
+    unit."""
     parts = interval_parts(argument)
     if parts is None or (parts[0] and parts[1]):
-        raise NotFitting("a constant interval in one unit, such as INTERVAL 7 DAYS or INTERVAL '3' MONTH")
+        raise NotFittingError("a constant interval in one unit, such as INTERVAL 7 DAYS or INTERVAL '3' MONTH")
     months, microseconds = parts
     if months:
         amount, unit = months, "MONTH"
@@ -157,7 +173,8 @@ def interval(argument: exp.Expr) -> exp.Expr:
 
 
 def interval_parts(argument: exp.Expr) -> tuple[int, int] | None:
-    """(months, microseconds) of ``INTERVAL 3 DAYS``, ``INTERVAL '3' DAY`` or ``INTERVAL '3 days'``; None if it is another form."""
+    """(months, microseconds) of ``INTERVAL 3 DAYS``, ``INTERVAL '3' DAY`` or ``INTERVAL '3 days'``; None if it is
+    another form."""
     if not isinstance(argument, exp.Interval) or not isinstance(argument.this, exp.Literal):
         return None
     unit = argument.args.get("unit")

@@ -8,8 +8,10 @@ from typing import Final
 from sqlglot import exp
 
 from feature_platform.compiler.functions.model import ANY, ARRAY, ORDERED, SCALAR, Function, Parameter, node, sig
-from feature_platform.compiler.numeric import Inferred, NoType, comparable, supertype
+from feature_platform.compiler.numeric import Inferred, NoTypeError, comparable, supertype
 from feature_platform.types import BIGINT, BOOLEAN, DataType, array
+
+_BOTH: Final = "NOT list_ IS NULL AND NOT x IS NULL"
 
 
 def _first(types: Sequence[Inferred]) -> Inferred:
@@ -19,21 +21,21 @@ def _first(types: Sequence[Inferred]) -> Inferred:
 def _array_of(types: Sequence[Inferred]) -> Inferred:
     element = supertype(list(types))
     if not isinstance(element, DataType) or element.kind == "array":
-        raise NoType("an array literal holds scalars of one type")
+        raise NoTypeError("an array literal holds scalars of one type")
     return array(element)
 
 
 def _contains(types: Sequence[Inferred]) -> Inferred:
     holder, wanted = types
     if isinstance(holder, DataType) and holder.element is not None and not comparable(holder.element, wanted):
-        raise NoType(f"{wanted} does not occur in {holder}")
+        raise NoTypeError(f"{wanted} does not occur in {holder}")
     return BOOLEAN
 
 
 FUNCTIONS: Final = (
     Function(
         "coalesce",
-        (sig(Parameter("x", ANY, many=True), to=_first, both="COALESCE(x)", unify=True),),
+        (sig(Parameter("x", ANY, many=True), to=_first, both="COALESCE(x)", unify=True, shown="that of all together"),),
         "The first argument that is not NULL.",
         "when all arguments are",
         (node(exp.Coalesce, "this", "expressions"),),
@@ -42,21 +44,42 @@ FUNCTIONS: Final = (
     ),
     Function(
         "nullif",
-        (sig(Parameter("x", SCALAR), Parameter("y", SCALAR), to=_first, both="NULLIF(x, y)", unify=True),),
+        (
+            sig(
+                Parameter("x", SCALAR),
+                Parameter("y", SCALAR),
+                to=_first,
+                both="NULLIF(x, y)",
+                unify=True,
+                shown="that of both together",
+            ),
+        ),
         "`x`, but NULL where it equals `y`.",
         "when `x` is, or both are equal",
         (node(exp.Nullif, "this", "expression"),),
     ),
     Function(
         "greatest",
-        (sig(Parameter("x", ORDERED, many=True), to=_first, both="GREATEST(x)", unify=True),),
+        (
+            sig(
+                Parameter("x", ORDERED, many=True),
+                to=_first,
+                both="GREATEST(x)",
+                unify=True,
+                shown="that of all together",
+            ),
+        ),
         "The greatest argument; NULLs are left out.",
         "when all arguments are",
         (node(exp.Greatest, "this", "expressions", ignored=("ignore_nulls",)),),
     ),
     Function(
         "least",
-        (sig(Parameter("x", ORDERED, many=True), to=_first, both="LEAST(x)", unify=True),),
+        (
+            sig(
+                Parameter("x", ORDERED, many=True), to=_first, both="LEAST(x)", unify=True, shown="that of all together"
+            ),
+        ),
         "The smallest argument; NULLs are left out.",
         "when all arguments are",
         (node(exp.Least, "this", "expressions", ignored=("ignore_nulls",)),),
@@ -65,7 +88,12 @@ FUNCTIONS: Final = (
         "list_value",
         (
             sig(
-                Parameter("x", SCALAR, many=True), to=_array_of, duckdb="LIST_VALUE(x)", postgres="ARRAY[x]", unify=True
+                Parameter("x", SCALAR, many=True),
+                to=_array_of,
+                duckdb="LIST_VALUE(x)",
+                postgres="ARRAY[x]",
+                unify=True,
+                shown="`array` of their type",
             ),
         ),
         "An array of these values, as `[x, ...]`.",
@@ -79,8 +107,9 @@ FUNCTIONS: Final = (
                 Parameter("list_", ARRAY),
                 Parameter("x", SCALAR),
                 to=_contains,
-                duckdb="CASE WHEN NOT list_ IS NULL AND NOT x IS NULL THEN COALESCE(LIST_CONTAINS(list_, x), FALSE) END",
-                postgres="CASE WHEN NOT list_ IS NULL AND NOT x IS NULL THEN COALESCE(x = ANY(list_), FALSE) END",
+                shown="`boolean`",
+                duckdb=f"CASE WHEN {_BOTH} THEN COALESCE(LIST_CONTAINS(list_, x), FALSE) END",
+                postgres=f"CASE WHEN {_BOTH} THEN COALESCE(x = ANY(list_), FALSE) END",
             ),
         ),
         "Whether the array holds `x`.",

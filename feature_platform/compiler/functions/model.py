@@ -1,4 +1,5 @@
-"""What a function of the catalogue is: how a call is recognised, which arguments fit, what comes out, how each engine says it."""
+"""What a function of the catalogue is: how a call is recognised, which arguments fit, what comes out, how each engine
+says it."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from typing import Final, Literal
 from sqlglot import exp
 
 from feature_platform.compiler.numeric import Inferred
-from feature_platform.types import DataType, Engine, Kind
+from feature_platform.types import ENGINES, DataType, Engine, Kind
 
 FunctionForm = Literal["scalar", "aggregate", "window"]
 LabelRule = Literal["keep", "aggregated", "derived"]
@@ -27,12 +28,12 @@ ARRAY: Final[frozenset[Kind]] = frozenset({"array"})
 ANY: Final[frozenset[Kind]] = SCALAR | ARRAY
 
 
-class NotFitting(Exception):
+class NotFittingError(Exception):
     """A constant argument is not of the form that the function needs; the message says which form."""
 
 
 Constant = Callable[[exp.Expr], exp.Expr]
-"""Checks an argument that has to be a constant and gives it in normal form. Raises NotFitting."""
+"""Checks an argument that has to be a constant and gives it in normal form. Raises NotFittingError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ class Signature:
     """Tells apart signatures of one function that are rendered differently; ``""`` for the first."""
     unify: bool = False
     """All arguments are brought to one type."""
+    shown: str = ""
+    """The type of the result in words, where it depends on the arguments; default: as the input."""
 
     def accepts_count(self, count: int) -> bool:
         least = sum(not parameter.optional for parameter in self.parameters)
@@ -86,7 +89,8 @@ class Signature:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How a call of a function looks in a tree: a node class, the keys of its arguments in the author's order, and what else it must have.
+    """How a call of a function looks in a tree: a node class, the keys of its arguments in the author's order, and
+    what else it must have.
 
     ``ignored`` are keys that the parser sets and that change nothing.
     """
@@ -130,13 +134,14 @@ def sig(
     *parameters: Parameter,
     to: Result,
     both: str = "",
-    duckdb: str = "",
-    postgres: str = "",
     key: str = "",
     unify: bool = False,
+    shown: str = "",
+    **engines: str,
 ) -> Signature:
-    """A signature, with one template for both engines or one each."""
-    return Signature(parameters, to, {"duckdb": duckdb or both, "postgres": postgres or both}, key, unify)
+    """A signature with one template for ``both`` engines, or one each: ``duckdb="…", postgres="…"``."""
+    templates: dict[Engine, str] = {engine: engines.get(engine, both) for engine in ENGINES}
+    return Signature(parameters, to, templates, key, unify, shown)
 
 
 def node(kind: type[exp.Expr], *keys: str, fixed: Mapping[str, str] | None = None, ignored: Sequence[str] = ()) -> Form:

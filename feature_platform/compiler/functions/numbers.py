@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from feature_platform.compiler.functions.constants import power_of_ten, whole, whole_value
 from feature_platform.compiler.functions.model import EXACT, NUMBER, WHOLE, Function, Parameter, node, sig
-from feature_platform.compiler.numeric import MOST_DIGITS, Inferred, NoType, supertype
+from feature_platform.compiler.numeric import MOST_DIGITS, Inferred, NoTypeError, supertype
 from feature_platform.types import BIGINT, DOUBLE, INT, DataType, decimal
 
 _NULL_IN: Final = "when an argument is"
@@ -21,7 +21,7 @@ _Y: Final = Parameter("y", NUMBER, cast=DOUBLE)
 # 2 ** 52: from there on every double is whole, and adding a half would change it.
 _ROUND: Final = "CASE WHEN ABS(x) >= 4503599627370496 THEN x ELSE SIGN(x) * FLOOR(ABS(x) + 0.5) END"
 _ROUND_AT: Final = (
-    "CASE WHEN ABS(x) >= 4503599627370496 / power THEN x ELSE SIGN(x) * FLOOR(ABS(x) * power + 0.5) / power END"
+    "CASE WHEN ABS(x) >= 4503599627370496 / digits THEN x ELSE SIGN(x) * FLOOR(ABS(x) * digits + 0.5) / digits END"
 )
 
 
@@ -48,16 +48,12 @@ def rounded(type_: DataType, digits: int) -> DataType:
 def _remainder(types: Sequence[Inferred]) -> Inferred:
     result = supertype(list(types))
     if not isinstance(result, DataType):
-        raise NoType("a remainder needs numbers")
+        raise NoTypeError("a remainder needs numbers")
     return BIGINT if result.is_integer else result
 
 
-def _real(
-    name: str, kind: type[exp.Expr], sql: str, doc: str, *, nulls: str = _NULL_IN, aliases: tuple[str, ...] = ()
-) -> Function:
-    return Function(
-        name, (sig(_X, to=DOUBLE, both=sql),), doc, nulls, (node(kind, "this"),), aliases=aliases, tolerance=True
-    )
+def _real(name: str, kind: type[exp.Expr], sql: str, doc: str, nulls: str = _NULL_IN) -> Function:
+    return Function(name, (sig(_X, to=DOUBLE, both=sql),), doc, nulls, (node(kind, "this"),), tolerance=True)
 
 
 FUNCTIONS: Final = (
@@ -84,7 +80,7 @@ FUNCTIONS: Final = (
     Function(
         "round",
         (
-            sig(Parameter("x", EXACT), to=_without_scale, both="ROUND(x, 0)"),
+            sig(Parameter("x", EXACT), to=_without_scale, both="ROUND(x, 0)", shown="without decimals"),
             sig(
                 Parameter("x", EXACT),
                 Parameter("digits", constant=whole(0, 15)),
@@ -95,7 +91,7 @@ FUNCTIONS: Final = (
             sig(Parameter("x", NUMBER), to=DOUBLE, both=_ROUND, key="double"),
             sig(
                 Parameter("x", NUMBER),
-                Parameter("power", constant=power_of_ten),
+                Parameter("digits", constant=power_of_ten),
                 to=DOUBLE,
                 both=_ROUND_AT,
                 key="double_digits",
@@ -109,7 +105,7 @@ FUNCTIONS: Final = (
         "floor",
         (
             sig(Parameter("x", WHOLE), to=_same, both="x", key="whole"),
-            sig(Parameter("x", NUMBER), to=_without_scale, both="FLOOR(x)"),
+            sig(Parameter("x", NUMBER), to=_without_scale, both="FLOOR(x)", shown="without decimals"),
         ),
         "The greatest whole number that is not above `x`.",
         _NULL_IN,
@@ -119,7 +115,7 @@ FUNCTIONS: Final = (
         "ceil",
         (
             sig(Parameter("x", WHOLE), to=_same, both="x", key="whole"),
-            sig(Parameter("x", NUMBER), to=_without_scale, both="CEIL(x)"),
+            sig(Parameter("x", NUMBER), to=_without_scale, both="CEIL(x)", shown="without decimals"),
         ),
         "The smallest whole number that is not below `x`.",
         _NULL_IN,
@@ -130,7 +126,7 @@ FUNCTIONS: Final = (
         "trunc",
         (
             sig(Parameter("x", WHOLE), to=_same, both="x", key="whole"),
-            sig(Parameter("x", NUMBER), to=_without_scale, both="TRUNC(x)"),
+            sig(Parameter("x", NUMBER), to=_without_scale, both="TRUNC(x)", shown="without decimals"),
         ),
         "Without what stands behind the decimal point.",
         _NULL_IN,

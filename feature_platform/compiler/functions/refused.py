@@ -31,49 +31,115 @@ def _all(names: str, code: Code, why: str, mend: str) -> dict[str, Refusal]:
 
 REFUSED: Final[dict[str, Refusal]] = {
     **_all(
-        "now today current_date current_time current_timestamp get_current_timestamp get_current_time transaction_timestamp "
-        "statement_timestamp clock_timestamp localtime localtimestamp current_localtimestamp getdate sysdate age currentdate "
+        "now today current_date current_time current_timestamp get_current_timestamp get_current_time "
+        "transaction_timestamp "
+        "statement_timestamp clock_timestamp localtime localtimestamp current_localtimestamp getdate sysdate age "
+        "currentdate "
         "currenttime currenttimestamp currentdatetime",
-        NOT_REPRODUCIBLE, "it reads the clock, so it gives another value each time", _CLOCK,
+        NOT_REPRODUCIBLE,
+        "it reads the clock, so it gives another value each time",
+        _CLOCK,
     ),
     **_all(
         "random rand uuid gen_random_uuid uuidv4 uuidv7 setseed nextval currval txid_current",
-        NOT_REPRODUCIBLE, "it gives another value each time", _ENTROPY,
+        NOT_REPRODUCIBLE,
+        "it gives another value each time",
+        _ENTROPY,
     ),
     **_all(
-        "current_user session_user user current_role current_schema current_schemas current_database current_catalog version "
-        "current_setting set_config getvariable getenv pg_backend_pid inet_client_addr pg_sleep currentuser currentversion currentschema "
-        "sessionuser pg_read_file pg_ls_dir lo_import dblink query query_table json_execute_serialized_sql duckdb_settings "
+        "current_user session_user user current_role current_schema current_schemas current_database current_catalog "
+        "version "
+        "current_setting set_config getvariable getenv pg_backend_pid inet_client_addr pg_sleep currentuser "
+        "currentversion currentschema "
+        "sessionuser pg_read_file pg_ls_dir lo_import dblink query query_table json_execute_serialized_sql "
+        "duckdb_settings "
         "duckdb_tables duckdb_logs duckdb_variables pragma_storage_info",
-        NOT_REPRODUCIBLE, "it reads the session, the server or its files", _SESSION,
+        NOT_REPRODUCIBLE,
+        "it reads the session, the server or its files",
+        _SESSION,
     ),
     **_all(
-        "read_csv read_csv_auto read_parquet parquet_scan read_json read_json_auto read_text read_blob glob sniff_csv parquet_metadata "
-        "parquet_bloom_probe readcsv readparquet delta_scan iceberg_scan sqlite_scan postgres_scan mysql_scan seq_scan summary",
-        UNKNOWN_FUNCTION, "it reads files or tables that nobody declared", _FILES,
+        "read_csv read_csv_auto read_parquet parquet_scan read_json read_json_auto read_text read_blob glob "
+        "sniff_csv parquet_metadata "
+        "parquet_bloom_probe readcsv readparquet delta_scan iceberg_scan sqlite_scan postgres_scan mysql_scan "
+        "seq_scan summary",
+        UNKNOWN_FUNCTION,
+        "it reads files or tables that nobody declared",
+        _FILES,
     ),
     **_all(
         "first last any_value anyvalue arbitrary",
-        NOT_REPRODUCIBLE, "which row comes first is not fixed", "use arg_min(x, by), arg_max(x, by), min or max",
+        NOT_REPRODUCIBLE,
+        "which row comes first is not fixed",
+        "use arg_min(x, by), arg_max(x, by), min or max",
     ),
-    **_all("mode", NOT_REPRODUCIBLE, "of equally frequent values the engine chooses", "rank the counts with row_number and a full ORDER BY"),
     **_all(
-        "approx_count_distinct approxdistinct approx_quantile approxquantile approx_top_k approxtopk reservoir_quantile",
-        NOT_REPRODUCIBLE, "each engine approximates in its own way", "use count(DISTINCT x) or quantile_cont(x, share)",
+        "mode",
+        NOT_REPRODUCIBLE,
+        "of equally frequent values the engine chooses",
+        "rank the counts with row_number and a full ORDER BY",
+    ),
+    **_all(
+        "approx_count_distinct approxdistinct approx_quantile approxquantile approx_top_k approxtopk "
+        "reservoir_quantile",
+        NOT_REPRODUCIBLE,
+        "each engine approximates in its own way",
+        "use count(DISTINCT x) or quantile_cont(x, share)",
     ),
     **_all("hash", UNKNOWN_FUNCTION, "its values differ between engines and versions", "use md5(text) or sha256(text)"),
-    **_all("reverse initcap soundex levenshtein jaccard jaro_winkler_similarity", UNKNOWN_FUNCTION, "engines do not agree on it", "use another text function"),
-    **_all("regexp_replace regexp_extract regexpreplace regexpextract regexp_extract_all regexp_split_to_array", UNKNOWN_FUNCTION,
-           "engines pick different matches", "use regexp_matches, split_part, replace or substr"),
-    **_all("error", UNKNOWN_FUNCTION, "it would put values into error messages", "use CASE and a contract of the feature"),
-    **_all("strptime try_strptime strtotime to_date todate", UNKNOWN_FUNCTION, "engines read formats differently", "use TRY_CAST(text AS date) or TRY_CAST(text AS timestamp) for ISO 8601"),
-    **_all("date_add dateadd date_sub datesub to_days todays to_hours", UNKNOWN_FUNCTION, "it means different things in different engines", "write time + INTERVAL 3 DAYS, or date_diff('day', start, end)"),
-    **_all("unnest explode generate_series generateseries range", UNKNOWN_FUNCTION, "it makes several rows of one", "model the elements as rows of a source"),
+    **_all(
+        "reverse initcap soundex levenshtein jaccard jaro_winkler_similarity",
+        UNKNOWN_FUNCTION,
+        "engines do not agree on it",
+        "use another text function",
+    ),
+    **_all(
+        "regexp_replace regexp_extract regexpreplace regexpextract regexp_extract_all regexp_split_to_array",
+        UNKNOWN_FUNCTION,
+        "engines pick different matches",
+        "use regexp_matches, split_part, replace or substr",
+    ),
+    **_all(
+        "error", UNKNOWN_FUNCTION, "it would put values into error messages", "use CASE and a contract of the feature"
+    ),
+    **_all(
+        "strptime try_strptime strtotime to_date todate",
+        UNKNOWN_FUNCTION,
+        "engines read formats differently",
+        "use TRY_CAST(text AS date) or TRY_CAST(text AS timestamp) for ISO 8601",
+    ),
+    **_all(
+        "date_add dateadd date_sub datesub to_days todays to_hours",
+        UNKNOWN_FUNCTION,
+        "it means different things in different engines",
+        "write time + INTERVAL 3 DAYS, or date_diff('day', start, end)",
+    ),
+    **_all(
+        "unnest explode generate_series generateseries range",
+        UNKNOWN_FUNCTION,
+        "it makes several rows of one",
+        "model the elements as rows of a source",
+    ),
     **_all("iff", UNKNOWN_FUNCTION, "it is another dialect's", "write CASE WHEN ... THEN ... END"),
-    **_all("strlen octet_length bit_length", UNKNOWN_FUNCTION, "it counts bytes", "use length(text), which counts code points"),
-    **_all("quantile quantile_disc percentiledisc percentile_disc", UNKNOWN_FUNCTION, "it is not offered", "use quantile_cont(x, share)"),
-    **_all("to_json json_extract row struct_pack struct_extract map", UNKNOWN_FUNCTION, "structures have no common form in the stores", "name the columns one by one"),
-}  # fmt: skip
+    **_all(
+        "strlen octet_length bit_length",
+        UNKNOWN_FUNCTION,
+        "it counts bytes",
+        "use length(text), which counts code points",
+    ),
+    **_all(
+        "quantile quantile_disc percentiledisc percentile_disc",
+        UNKNOWN_FUNCTION,
+        "it is not offered",
+        "use quantile_cont(x, share)",
+    ),
+    **_all(
+        "to_json json_extract row struct_pack struct_extract map",
+        UNKNOWN_FUNCTION,
+        "structures have no common form in the stores",
+        "name the columns one by one",
+    ),
+}
 """By lower-case name, and by the lower-case class name of the parser where that differs."""
 
 

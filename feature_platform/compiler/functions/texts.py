@@ -1,4 +1,5 @@
-"""Functions of texts. Lengths and positions count code points from 1; letters are folded in ASCII only, since engines disagree on the rest."""
+"""Functions of texts. Lengths and positions count code points from 1; letters are folded in ASCII only, since engines
+disagree on the rest."""
 
 from __future__ import annotations
 
@@ -284,7 +285,8 @@ FUNCTIONS: Final = (
                 postgres="text ~ pattern",
             ),
         ),
-        "Whether the pattern occurs in `text`. Patterns are constants of the part of the syntax that engines read alike; "
+        "Whether the pattern occurs in `text`. Patterns are constants of the part of the syntax that engines read "
+        "alike; "
         "`\\d`, `\\w`, `\\s` are ASCII, `.` is anything but a line end.",
         _NULL_IN,
         (node(exp.RegexpLike, "this", "expression"),),

@@ -125,7 +125,7 @@ FUNCTIONS: Final = (
     Function(
         "date_diff",
         tuple(_date_diff(unit) for unit in UNITS),
-        "How many boundaries of the unit lie between two times; negative if `end_` is earlier.",
+        "How many boundaries of the unit lie between two times; negative if `end` is earlier.",
         _NULL_IN,
         (node(exp.DateDiff, "unit", "expression", "this", ignored=("date_part_boundary",)),),
         aliases=("datediff",),

@@ -81,8 +81,8 @@ FUNCTIONS: Final = (
         labels="derived",
         ordered="over",
     ),
-    _shift("lag", exp.Lag, "The value `offset_` (default 1) rows before; for another default than NULL use coalesce."),
-    _shift("lead", exp.Lead, "The value `offset_` (default 1) rows after; for another default than NULL use coalesce."),
+    _shift("lag", exp.Lag, "The value `offset` (default 1) rows before; for another default than NULL use coalesce."),
+    _shift("lead", exp.Lead, "The value `offset` (default 1) rows after; for another default than NULL use coalesce."),
     _edge("first_value", exp.FirstValue, "The value of the frame's first row."),
     _edge(
         "last_value",
