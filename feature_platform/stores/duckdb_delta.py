@@ -177,12 +177,11 @@ class DuckDBDeltaWarehouse:
             StoreError: the staged rows are gone, another process publishes for too long, or the partition does not fit.
         """
         folder = self._folder(staged.target)
-        key = staged.partition.key if staged.partition else None
         with self._publishing(staged.target):
             delta.commit(folder, staged)
             self._end_attempt(staged)
             delta.remove_unneeded(folder)
-            return next(each for each in delta.publications(folder, staged.target) if each.partition == key)
+            return delta.publication(folder, staged)
 
     def discard(self, staged: StagedWrite) -> None:
         """Removes staged rows, unless they were published."""

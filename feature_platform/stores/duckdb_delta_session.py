@@ -8,7 +8,7 @@ that holds even if a statement should get past the compiler's guard.
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 
 _TABLE_FUNCTIONS: Final = frozenset({"range", "generate_series", "unnest"})
+_COMMON_TABLES: Final = re.compile(r"\.cte_map\.map\[\d+\]$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,27 +157,8 @@ def _check_reads(connection: duckdb.DuckDBPyConnection, query: Query) -> None:
 
     A session also holds tables that are nobody's to read, such as the keys of tokens.
     """
-    row = connection.execute("SELECT json_serialize_sql($sql::VARCHAR)", {"sql": query.sql}).fetchone()
-    assert row is not None  # a SELECT without FROM has one row
-    common: set[str] = set()
-    tables: set[TableName] = set()
-    functions: set[str] = set()
-    pending: list[Any] = [json.loads(row[0])]
-    while pending:
-        node = pending.pop()
-        if isinstance(node, list):
-            pending += node
-        elif isinstance(node, dict):
-            pending += node.values()
-            common.update(entry["key"] for entry in node.get("cte_map", {}).get("map", ()))
-            if node.get("type") == "BASE_TABLE":
-                schema = ".".join(part for part in (node["catalog_name"], node["schema_name"]) if part)
-                tables.add(TableName(schema, node["table_name"]))
-            elif node.get("type") == "TABLE_FUNCTION":
-                functions.add(node["function"]["function_name"].lower())
-            elif node.get("type") == "SHOW_REF":
-                functions.add("describe")
-    unknown = {str(table) for table in tables - set(query.tables) if table.schema or table.name not in common}
+    tables, functions = _reads(connection, query.sql)
+    unknown = {str(table) for table in tables - set(query.tables)}
     unknown |= {f"{name}()" for name in functions - _TABLE_FUNCTIONS}
     if unknown:
         raise StoreError(
@@ -185,6 +167,34 @@ def _check_reads(connection: duckdb.DuckDBPyConnection, query: Query) -> None:
                 mend="read only tables that the project declares",
             )
         )
+
+
+def _reads(connection: duckdb.DuckDBPyConnection, text: str) -> tuple[set[TableName], set[str]]:
+    """Tables and table functions of a SELECT, common table expressions left out; ``DESCRIBE`` counts as a function.
+
+    DuckDB also takes its JSON apart: a sum of some hundred terms is nested deeper than Python's parser goes.
+    """
+    tree = "json_tree(CAST(json_serialize_sql(CAST($sql AS VARCHAR)) AS JSON))"
+    wanted = "('type', 'function', 'function_name', 'catalog_name', 'schema_name', 'table_name', 'key')"
+    rows = connection.execute(
+        f"SELECT id, parent, key, atom ->> '$', path FROM {tree} WHERE key IN {wanted}",  # noqa: S608 - constants
+        {"sql": text},
+    ).fetchall()
+    attributes = {(parent, key): value for _, parent, key, value, _ in rows}
+    common = {value for _, _, key, value, path in rows if key == "key" and _COMMON_TABLES.search(path)}
+    tables: set[TableName] = set()
+    functions: set[str] = set()
+    for (node, key), value in attributes.items():
+        if key == "type" and value == "BASE_TABLE":
+            name, *schema = (attributes.get((node, f"{part}_name")) for part in ("table", "catalog", "schema"))
+            if any(schema) or name not in common:
+                tables.add(TableName(".".join(filter(None, schema)), str(name)))
+        elif key == "type" and value == "SHOW_REF":
+            functions.add("describe")
+    for identity, parent, key, _, _ in rows:
+        if key == "function" and attributes.get((parent, "type")) == "TABLE_FUNCTION":
+            functions.add(str(attributes[identity, "function_name"]).lower())
+    return tables, functions
 
 
 @contextmanager

@@ -142,17 +142,15 @@ def publications(folder: Path, name: TableName) -> list[Publication]:
     live = snapshot(folder)
     if live is None:
         return []
-    return [
-        Publication(
-            table=name,
-            partition=file.partition,
-            version=str(live.version),
-            rows=file.rows,
-            published_at=file.published_at,
-            properties=properties(str(folder / file.path)),
-        )
-        for file in sorted(live.files, key=lambda file: file.partition or "")
-    ]
+    return [_publication(live, name, file) for file in sorted(live.files, key=lambda file: file.partition or "")]
+
+
+def publication(folder: Path, staged: StagedWrite) -> Publication:
+    """That of a staged write which is live."""
+    live = snapshot(folder)
+    assert live is not None  # the caller has just published
+    path = staged_path(folder, staged.schema, staged.token).relative_to(folder).as_posix()
+    return _publication(live, staged.target, next(file for file in live.files if file.path == path))
 
 
 @lru_cache(maxsize=8192)
@@ -243,6 +241,17 @@ def _allow_timestamps(table: DeltaTable) -> None:
 
     if _TIMESTAMPS not in (table.protocol().reader_features or ()):
         table.alter.add_feature(TableFeatures.TimestampWithoutTimezone, allow_protocol_versions_increase=True)
+
+
+def _publication(live: Snapshot, name: TableName, file: LiveFile) -> Publication:
+    return Publication(
+        table=name,
+        partition=file.partition,
+        version=str(live.version),
+        rows=file.rows,
+        published_at=file.published_at,
+        properties=properties(str(live.folder / file.path)),
+    )
 
 
 def _check_fits(live: Snapshot | None, name: TableName, schema: TableSchema, partition: str | None) -> None:

@@ -333,3 +333,9 @@ class TestTemporaryFiles:
         warehouse.execute(query(warehouse, "SELECT 1"))
         assert not (spill / "dead").exists()
         assert not (spill / "dead.lease").exists()
+
+
+def test_a_deeply_nested_query_runs(warehouse: DuckDBDeltaWarehouse) -> None:
+    terms = " + ".join(["t.id"] * 600)
+    sql = f"WITH t AS (SELECT unnest([1, 2]) AS id) SELECT {terms} AS total FROM t ORDER BY 1"
+    assert warehouse.read(query(warehouse, sql)).read_all().to_pylist() == [{"total": 600}, {"total": 1200}]
