@@ -1,7 +1,9 @@
-"""Windowed aggregates in a training set: 100,000 spine rows × 1,000,000 events × {1h, 1d, 30d} × {sum, count, max}, JSON out.
+"""Windowed aggregates in a training set: 100,000 spine rows × 1,000,000 events × {1h, 1d, 30d} × {sum, count, max},
+JSON out.
 
-Every event has a time of availability (up to a minute late) and one in fifty is corrected an hour later. Two spreads: many entities with
-few events each, and a hundred entities with ten thousand each, which is where joining events with query times explodes.
+Every event has a time of availability (up to a minute late) and one in fifty is corrected an hour later. Two spreads:
+many entities with few events each, and a hundred entities with ten thousand each, which is where joining events with
+query times explodes.
 """
 
 from __future__ import annotations
@@ -77,12 +79,17 @@ def main() -> None:
 
 def measure(entities: int) -> dict[str, float]:
     """Seconds to compile and to run, and rows with any event."""
-    with duckdb.connect(config={"threads": 2, "memory_limit": "2GB"}) as connection, tempfile.TemporaryDirectory() as folder:
+    with (
+        duckdb.connect(config={"threads": 2, "memory_limit": "2GB"}) as connection,
+        tempfile.TemporaryDirectory() as folder,
+    ):
         fill(connection, entities)
         started = time.perf_counter()
         sql = training_sql(Path(folder))
         compiled = time.perf_counter()
-        (rows, seen) = connection.execute(f'SELECT count(*), count("spend__amount_sum_30d") FROM ({sql})').fetchone() or (0, 0)
+        (rows, seen) = connection.execute(
+            f'SELECT count(*), count("spend__amount_sum_30d") FROM ({sql})'
+        ).fetchone() or (0, 0)
         done = time.perf_counter()
     assert rows == SPINE
     return {"compile_s": round(compiled - started, 3), "run_s": round(done - compiled, 2), "rows_with_events": seen}
@@ -99,11 +106,13 @@ def fill(connection: duckdb.DuckDBPyConnection, entities: int) -> None:
             FROM range({EVENTS}) AS r(i)"""
     )
     connection.execute(
-        "INSERT INTO sources.payments SELECT id, card, happened, told + INTERVAL 1 HOUR, amount + 1 FROM sources.payments WHERE id % 50 = 0"
+        """INSERT INTO sources.payments
+           SELECT id, card, happened, told + INTERVAL 1 HOUR, amount + 1 FROM sources.payments WHERE id % 50 = 0"""
     )
     connection.execute(
         f"""CREATE TABLE inputs.spine AS
-            SELECT i AS fp_row, (hash(i * 13) % {entities})::BIGINT AS card, {moment("i * 17")} AS at FROM range({SPINE}) AS r(i)"""
+            SELECT i AS fp_row, (hash(i * 13) % {entities})::BIGINT AS card, {moment("i * 17")} AS at
+            FROM range({SPINE}) AS r(i)"""
     )
 
 

@@ -1,4 +1,5 @@
-"""An aggregation view, understood: its events as one guarded query, and each feature with type, lineage and what it has to measure.
+"""An aggregation view, understood: its events as one guarded query, and each feature with type, lineage and what it
+has to measure.
 
 The guarded query over the source has columns of the platform's own naming, which everything behind it relies on:
 
@@ -12,13 +13,14 @@ It has no WHERE of its own: versions of an event are told apart over the whole s
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final
 
 from sqlglot import exp
 
 from feature_platform.compiler.catalog import Catalog
+from feature_platform.compiler.codes import FEATURE_CONTRACT
 from feature_platform.compiler.codes_time import CONDITION, DEFAULT_TYPE, INPUT_TYPE
 from feature_platform.compiler.guard import GuardedQuery, guard
 from feature_platform.compiler.measures import Measure, Numbered, accepts, measures_of, result_type
@@ -270,6 +272,7 @@ class _Planning:
                 continue
             of = input_column.type if input_column else None
             base = self._described(line, input_column, condition, types)
+            empty = self._empty(index, line, base.type)
             for window in line.windows:
                 name = line.feature_name(window)
                 if self.only is not None and name not in self.only:
@@ -277,7 +280,7 @@ class _Planning:
                 for measure in measures_of(line.function, window, value, of, condition):
                     numbers.setdefault(measure, Numbered(f"fp_m{len(numbers)}", measure))
                 numbered = tuple(numbers[each] for each in measures_of(line.function, window, value, of, condition))
-                feature = Feature(name, _renamed(base, name), self._empty(index, line, base.type))
+                feature = Feature(name, self._promised(replace(base, name=name)), empty)
                 features[name] = PlannedFeature(line, window, feature, value, of, numbered)
         return tuple(features.values())
 
@@ -323,6 +326,19 @@ class _Planning:
             description=line.description,
         )
 
+    def _promised(self, feature: OutputColumn) -> OutputColumn:
+        """The feature, described; a contract that promises another type is a problem."""
+        contract = self.view.spec.features.get(feature.name)
+        if contract is None:
+            return feature
+        if contract.type is not None and contract.type != feature.type:
+            what = f"feature '{feature.name}' is {feature.type}; its contract says {contract.type}"
+            where = self.view.origin.where("features", feature.name, "type")
+            self.problems.append(
+                FEATURE_CONTRACT.problem(what, mend=f"promise {feature.type}, or no type at all", where=where)
+            )
+        return replace(feature, description=contract.description or feature.description)
+
     def _empty(self, index: int, line: Aggregation, of: DataType) -> Any:
         if line.default is None:
             return 0 if line.function in ("count", "count_distinct") else None
@@ -358,13 +374,7 @@ def _labels(line: Aggregation, value: OutputColumn | None) -> Labels:
     return value.labels
 
 
-def _renamed(column: OutputColumn, name: str) -> OutputColumn:
-    return OutputColumn(
-        name, column.type, column.labels, column.direct, column.indirect, column.transforms, column.description
-    )
-
-
-def _as_type(value: int | float | str | bool, of: DataType) -> Any:  # noqa: ANN401 - the engine's value type
+def _as_type(value: int | float | str | bool, of: DataType) -> Any:
     """``value`` as a value of the type, or None when it is not one exactly."""
     if of.kind == "boolean":
         return value if isinstance(value, bool) else None

@@ -1,8 +1,8 @@
 """An aggregation view → one query that gives its rows as of a tick.
 
-A row stands for an entity with at least one counted event in the view's longest window. It is as of the end of its partition
-(``$partition_end``) or, without partitions, as of ``$as_of``; both are exclusive bounds of event time, so the row of a tick is what a
-training set computes for a spine row at that tick.
+A row stands for an entity with at least one counted event in the view's longest window. It is as of the end of its
+partition (``$partition_end``) or, without partitions, as of ``$as_of``; both are exclusive bounds of event time, so
+the row of a tick is what a training set computes for a spine row at that tick.
 """
 
 from __future__ import annotations
@@ -97,13 +97,11 @@ def _columns(plan: AggregationPlan) -> tuple[OutputColumn, ...]:
 
 def _as_of(plan: AggregationPlan, parameter: str, engine: Engine) -> Sql:
     tick = sql("CAST($:parameter AS TIMESTAMP)", parameter=name(parameter))
-    relations = [event_relation(plan, "fp_events", engine), _candidates(plan, tick)]
-    relations += version_relations(plan, "fp_events", "fp_candidates", plan.entity, "fp_versions", tick)
-    counted = "fp_versions"
+    relations = [event_relation(plan, "fp", engine), _candidates(plan, tick)]
+    relations += version_relations(plan, "fp", plan.entity, tick)
     if plan.ordered:
-        counted = "fp_ordered"
-        relations.append(numbered_versions(plan, "fp_versions", plan.entity, engine, counted))
-    relations.append(_measured(plan, counted, tick, engine))
+        relations.append(numbered_versions(plan, "fp", plan.entity, engine))
+    relations.append(_measured(plan, relations[-1].name, tick, engine))
     keys = (aliased(column(key, "m"), quoted(of.name)) for key, of in zip(plan.entity, plan.keys, strict=True))
     features = (
         aliased(filled(value(each, "m", tick, engine), each, engine), quoted(each.feature.name))

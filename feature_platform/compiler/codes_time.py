@@ -9,12 +9,14 @@ from feature_platform.errors import Code
 INPUT_TYPE: Final = Code(
     "FP-AGG-001",
     "Function does not fit its column",
-    "Sums, averages and deviations need numbers; minimum and maximum need an order, which booleans, arrays and tokens do not have.",
+    "Sums, averages and deviations need numbers; minimum and maximum need an order, which booleans, arrays and "
+    "tokens do not have.",
 )
 CONDITION: Final = Code(
     "FP-AGG-002",
     "Condition is not about one event",
-    "A `where` is one boolean expression over the columns of the source: no aggregates, no window functions, no subqueries.",
+    "A `where` is one boolean expression over the columns of the source: no aggregates, no window functions, no "
+    "subqueries.",
 )
 DEFAULT_TYPE: Final = Code(
     "FP-AGG-003",
@@ -22,12 +24,15 @@ DEFAULT_TYPE: Final = Code(
     "A `default` is a value of the feature's own type, representable without rounding.",
 )
 UNKNOWN_FEATURE: Final = Code(
-    "FP-AGG-010", "Unknown feature", "A training set is made of features of the project's views, named `view:feature`."
+    "FP-AGG-010",
+    "Unknown feature",
+    "A training set is made of features of the project's views, named `view:feature`.",
 )
 SPINE_COLUMN: Final = Code(
     "FP-AGG-011",
     "Spine lacks a column",
-    "A spine has the key columns of every entity whose features are asked for, the time column, and what derived features take from the request.",
+    "A spine has the key columns of every entity whose features are asked for, the time column, and what derived "
+    "features take from the request.",
 )
 SPINE_TYPE: Final = Code(
     "FP-AGG-012",
@@ -37,7 +42,8 @@ SPINE_TYPE: Final = Code(
 DERIVED_INPUT: Final = Code(
     "FP-AGG-020",
     "Derived feature names something unknown",
-    "An expression reads features of the view's `inputs` (by name where it is unique, else `view.feature`) and its `request` columns.",
+    "An expression reads features of the view's `inputs` (by name where it is unique, else `view.feature`) and "
+    "its `request` columns.",
 )
 DERIVED_AMBIGUOUS: Final = Code(
     "FP-AGG-021",
@@ -47,7 +53,8 @@ DERIVED_AMBIGUOUS: Final = Code(
 DERIVED_REQUEST: Final = Code(
     "FP-AGG-022",
     "Request column does not fit",
-    "A request column has one type wherever it is used, and its name is not that of a feature that the expression could mean.",
+    "A request column has one type wherever it is used, and its name is not that of a feature that the expression "
+    "could mean.",
 )
 DERIVED_EXPRESSION: Final = Code(
     "FP-AGG-023",

@@ -1,9 +1,9 @@
 """Derived features: expressions over one row of other features and of what comes with the request.
 
-An expression goes through the guard like any SQL, as a column of a SELECT over one table that has all features of the view's inputs and
-its request columns. The text that comes out runs at request time on DuckDB and, over the same table, inside every training set: there
-is one definition. A derived feature may read another derived feature; its expression is put in the place of the name, so whoever
-computes it needs stored features and request values only.
+An expression goes through the guard like any SQL, as a column of a SELECT over one table that has all features of the
+view's inputs and its request columns. The text that comes out runs at request time on DuckDB and, over the same
+table, inside every training set: there is one definition. A derived feature may read another derived feature; its
+expression is put in the place of the name, so whoever computes it needs stored features and request values only.
 """
 
 from __future__ import annotations
@@ -50,8 +50,8 @@ def compile_derived(
     """The compiled form of a derived view; ``views`` has those it is built on.
 
     Raises:
-        CompileError: an expression does not parse, names something unknown or ambiguous, or is not about one row; GuardError: it uses what
-            the function catalogue, the types or a policy do not allow.
+        CompileError: an expression does not parse, names something unknown or ambiguous, or is not about one row;
+        GuardError: it uses what the function catalogue, the types or a policy do not allow.
     """
     plan = plan_derived(view, registry, views, catalog)
     features = tuple(Feature(column.name, column) for column in _feature_columns(plan, view))
@@ -101,7 +101,9 @@ def plan_derived(
 
 
 def rows_over(plan: DerivedPlan, relation: str, engine: Engine) -> Sql:
-    """``fp_row`` and the features, computed from a relation of the platform's with the input features and the request columns."""
+    """``fp_row`` and the features, computed from a relation of the platform's with the input features and the request
+    columns.
+    """
     return Sql(render(_over(plan.rows, exp.to_table(relation)), engine))
 
 
@@ -120,7 +122,9 @@ class _InputTable:
     request: dict[str, DataType] = field(default_factory=dict)
 
     def resolved(self, view: LinkedView, text: str, where: Location) -> exp.Expr:
-        """The expression with every name replaced by a column of the table, or by another derived feature's expression."""
+        """The expression with every name replaced by a column of the table, or by another derived feature's
+        expression.
+        """
         tree = parse_expression(text, where=where)
         if tree.find(exp.Query, exp.AggFunc, exp.Window):
             mend = "compute what needs several rows in a view with `sql` or `aggregations`, and read its features here"

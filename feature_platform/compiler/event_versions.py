@@ -1,13 +1,14 @@
 """Events as versions with an interval of validity, so that "what was known at q" is a comparison and not a search.
 
-An event key has versions: the event as first told, then corrections. At a time ``q`` one of them holds: of those with ``a <= q`` the
-one with the greatest ``a``, then the greatest ``t`` (a NULL ``t`` comes last). Sorted that way, a version holds from its own ``a`` until the
-``a`` of its successor, so it counts at ``q`` iff ``a <= q < until``; a version that is replaced at the instant it appears never
-counts. Which entity, window or condition a version belongs to plays no part in this; that is looked at afterwards.
+An event key has versions: the event as first told, then corrections. At a time ``q`` one of them holds: of those with
+``a <= q`` the one with the greatest ``a``, then the greatest ``t`` (a NULL ``t`` comes last). Sorted that way, a
+version holds from its own ``a`` until the ``a`` of its successor, so it counts at ``q`` iff ``a <= q < until``; a
+version that is replaced at the instant it appears never counts. Which entity, window or condition a version belongs
+to plays no part in this; that is looked at afterwards.
 
-Events that matter are few, and their successors can be anywhere in the source: a correction may carry another time and another
-entity. So versions are looked for in two steps: the *candidates* that could count, and then, only for source keys that occur more than
-once, all versions of those keys.
+Events that matter are few, and their successors can be anywhere in the source: a correction may carry another time
+and another entity. So versions are looked for in two steps: the *candidates* that could count, and then, only for
+source keys that occur more than once, all versions of those keys.
 """
 
 from __future__ import annotations
@@ -32,37 +33,41 @@ from feature_platform.compiler.fragments import (
 from feature_platform.types import Engine
 
 
-def event_relation(plan: AggregationPlan, relation: str, engine: Engine) -> Relation:
-    """The guarded events, with times as timestamps (a date is its midnight). Not stored: engines push conditions down into the source."""
+def event_relation(plan: AggregationPlan, prefix: str, engine: Engine) -> Relation:
+    """``<prefix>_events``: the guarded events, with times as timestamps (a date is its midnight).
+
+    Not stored: engines push conditions down into the source.
+    """
     condition = ["fp_w"] if plan.filtered else []
     body = sql(
         "SELECT CAST(e.fp_t AS TIMESTAMP) AS fp_t, CAST(e.fp_a AS TIMESTAMP) AS fp_a, :others FROM (:guarded) AS e",
         others=listed(*columns([*plan.entity, *plan.source_key, *condition, *plan.payload], "e")),
         guarded=Sql(plan.events.sql(engine)),
     )
-    return Relation(relation, body, stored=False)
+    return Relation(f"{prefix}_events", body, stored=False)
 
 
 def version_relations(
-    plan: AggregationPlan, events: str, candidates: str, extra: Sequence[str], versions: str, known_at: Sql | None = None
+    plan: AggregationPlan, prefix: str, extra: Sequence[str], known_at: Sql | None = None
 ) -> list[Relation]:
-    """Relations that end in ``versions``: the candidates that hold at some time, with ``fp_until`` (NULL: to this day).
+    """Relations that end in ``<prefix>_versions``: the candidates that hold at some time, with ``fp_until`` (NULL: to
+    this day).
 
-    ``candidates`` has the columns ``extra``, ``fp_t``, ``fp_a``, the source keys and the payload. With ``known_at``, versions that became known
-    later are left out, so that what holds then has no ``fp_until``.
+    ``<prefix>_candidates`` has the columns ``extra``, ``fp_t``, ``fp_a``, the source key and the payload. With
+    ``known_at``, versions that became known later are left out, so that what holds then has no ``fp_until``.
     """
     keys = plan.source_key
     kept = [*extra, "fp_t", "fp_a", *keys, *plan.payload]
     parts = {
-        "candidates": name(candidates),
-        "events": name(events),
-        "repeated": name(f"{versions}_repeated"),
+        "candidates": name(f"{prefix}_candidates"),
+        "events": name(f"{prefix}_events"),
+        "repeated": name(f"{prefix}_repeated"),
         "known": sql("c.fp_a <= :known_at AND", known_at=known_at) if known_at else NOTHING,
         "kept": listed(*columns(kept, "c")),
     }
     if not keys:
         body = sql("SELECT CAST(NULL AS TIMESTAMP) AS fp_until, :kept FROM :candidates AS c", **parts)
-        return [Relation(versions, body)]
+        return [Relation(f"{prefix}_versions", body)]
     parts |= {
         "keys": listed(*columns(keys, "c")),
         "same": equal(keys, "r", "c"),
@@ -98,14 +103,16 @@ def version_relations(
            WHERE h.fp_counts = 1 AND (h.fp_until IS NULL OR h.fp_until > h.fp_a)""",
         **parts,
     )
-    return [Relation(f"{versions}_repeated", repeated, stored=True), Relation(versions, held)]
+    return [Relation(f"{prefix}_repeated", repeated, stored=True), Relation(f"{prefix}_versions", held)]
 
 
-def numbered_versions(
-    plan: AggregationPlan, versions: str, entity: Sequence[str], engine: Engine, ordered: str
-) -> Relation:
-    """The versions with ``fp_n<i>`` for each value that some feature wants the first or last of: their position among the entity's
-    events in the total order (t, a, source key). Events with a NULL in their key can tie even there; then the value decides."""
+def numbered_versions(plan: AggregationPlan, prefix: str, entity: Sequence[str], engine: Engine) -> Relation:
+    """``<prefix>_ordered``: the versions with ``fp_n<i>`` for each value that some feature wants the first or last
+    of.
+
+    That is their position among the entity's events in the total order (t, a, source key). Events with a NULL in
+    their key can tie even there; then the value decides.
+    """
     key = [
         by_code_point(column(each, "v"), of, engine) for each, of in zip(plan.source_key, plan.source_keys, strict=True)
     ]
@@ -116,5 +123,7 @@ def numbered_versions(
         of_entity = listed(*columns(entity, "v"))
         position = sql("ROW_NUMBER() OVER (PARTITION BY :of_entity :order)", of_entity=of_entity, order=order)
         positions.append(aliased(position, name(f"fp_n{index}")))
-    body = sql("SELECT v.*, :positions FROM :versions AS v", positions=listed(*positions), versions=name(versions))
-    return Relation(ordered, body, stored=True)
+    body = sql(
+        "SELECT v.*, :positions FROM :versions AS v", positions=listed(*positions), versions=name(f"{prefix}_versions")
+    )
+    return Relation(f"{prefix}_ordered", body, stored=True)

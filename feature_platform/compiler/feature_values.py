@@ -11,7 +11,9 @@ from feature_platform.types import Engine
 
 
 def value(planned: PlannedFeature, table: str, moment: Sql, engine: Engine) -> Sql:
-    """A feature's value from the measures in ``table`` (and, for first and last, from the events that :func:`pointed_at` joins)."""
+    """A feature's value from the measures in ``table`` (and, for first and last, from the events that
+    :func:`pointed_at` joins).
+    """
     if planned.line.function in ("first", "last"):
         return column(f"fp_v{planned.value}", _event(planned.measures[0].name))
     return answer(planned.line.function, planned.measures, table, moment, engine)

@@ -1,8 +1,10 @@
-"""The platform's own SQL, put together from constant pieces: ``sql("SELECT fp_t FROM :events", events=name("fp_events"))``.
+"""The platform's own SQL, put together from constant pieces: ``sql("SELECT fp_t FROM :events",
+events=name("fp_events"))``.
 
-Only constants of this package are templates. What comes from elsewhere enters as a part, and there are few ways to make one: a guarded
-query as the renderer wrote it, a quoted identifier, a typed literal. Most of a project's compile time would go into building, copying
-and printing trees for SQL that is the same every time; text is a hundred times cheaper, and reads like the SQL it is.
+Only constants of this package are templates. What comes from elsewhere enters as a part, and there are few ways to
+make one: a guarded query as the renderer wrote it, a quoted identifier, a typed literal. Most of a project's compile
+time would go into building, copying and printing trees for SQL that is the same every time; text is a hundred times
+cheaper, and reads like the SQL it is.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ from typing import Any, Final
 from feature_platform.types import DataType, Engine
 
 LONGEST_SUBTRACTED: Final = 1_000 * 366 * 86_400_000_000
-"""Microseconds. A longer window is not subtracted from a time, because the start could lie before PostgreSQL's calendar."""
+"""Microseconds. A longer window is not subtracted from a time, because the start could lie before PostgreSQL's
+calendar.
+"""
 
 _PLACE: Final = re.compile(r":([a-z_]\w*)")
 _SPACE: Final = re.compile(r"\s+")
@@ -34,7 +38,9 @@ NOTHING: Final = Sql("")
 
 @dataclass(frozen=True)
 class Relation:
-    """A named subquery of a plan. ``stored`` says whether the engine computes it once or sees through it; None leaves it to the engine."""
+    """A named subquery of a plan. ``stored`` says whether the engine computes it once or sees through it; None leaves
+    it to the engine.
+    """
 
     name: str
     body: Sql

@@ -1,8 +1,8 @@
 """What has to be measured for a feature, and how the feature's value is put together from it.
 
-Several features share measures: ``sum``, ``avg`` and ``count`` of a column in one window need one count and one sum. A measure is
-computed in one of three ways, which all give the same number: at once by an aggregate over the counted events, from sums of what
-enters and leaves a window, or by merging partial results.
+Several features share measures: ``sum``, ``avg`` and ``count`` of a column in one window need one count and one sum.
+A measure is computed in one of three ways, which all give the same number: at once by an aggregate over the counted
+events, from sums of what enters and leaves a window, or by merging partial results.
 """
 
 from __future__ import annotations
@@ -28,8 +28,9 @@ from feature_platform.specs.models import AggregationFunction
 from feature_platform.types import BIGINT, DOUBLE, DataType, Engine, decimal
 
 MeasureKind = Literal["count", "sum", "distinct", "total", "min", "max", "oldest", "newest", "latest", "moments"]
-"""``sum`` is of exact numbers, ``total`` of doubles; ``oldest`` and ``newest`` are positions in the order of events, ``latest`` is a time;
-``moments`` are count, mean and sum of squared deviations."""
+"""``sum`` is of exact numbers, ``total`` of doubles; ``oldest`` and ``newest`` are positions in the order of events,
+``latest`` is a time; ``moments`` are count, mean and sum of squared deviations.
+"""
 
 SUBTRACTABLE: Final[frozenset[MeasureKind]] = frozenset({"count", "sum", "distinct"})
 """Measures that are exact when what leaves a window is subtracted."""
@@ -37,7 +38,9 @@ SUBTRACTABLE: Final[frozenset[MeasureKind]] = frozenset({"count", "sum", "distin
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One number (``moments``: three) per window. ``value`` and ``condition`` are positions among the columns of the events."""
+    """One number (``moments``: three) per window. ``value`` and ``condition`` are positions among the columns of the
+    events.
+    """
 
     kind: MeasureKind
     window: Duration
@@ -105,8 +108,9 @@ def measures_of(
 
 
 def answer(function: AggregationFunction, measures: Sequence[Numbered], table: str, moment: Sql, engine: Engine) -> Sql:
-    """A feature's value from the columns of its measures in ``table``; NULL, or 0 for counts, without any input. Not for ``first`` and
-    ``last``, whose value stands in the event that the measure points at."""
+    """A feature's value from the columns of its measures in ``table``; NULL, or 0 for counts, without any input. Not
+    for ``first`` and ``last``, whose value stands in the event that the measure points at.
+    """
     first = column(measures[0].names[0], table)
     if function in ("count", "count_distinct"):
         return sql("COALESCE(:n, 0)", n=first)
@@ -133,7 +137,9 @@ def counted(measure: Measure, table: str | None = None) -> Sql:
 
 
 def aggregates(numbered: Numbered, window: Sql | None, engine: Engine) -> list[Sql]:
-    """Aggregates over events, one per column of the measure. ``window`` is a condition on the event; None when all rows are inside."""
+    """Aggregates over events, one per column of the measure. ``window`` is a condition on the event; None when all
+    rows are inside.
+    """
     measure = numbered.measure
     only = all_of(counted(measure), window)
     parts = {"only": sql(" FILTER (WHERE :only)", only=only) if only else NOTHING}

@@ -1,7 +1,9 @@
-"""The times that a training set asks about: its spine, the newest ticks for snapshots, and per entity the distinct points.
+"""The times that a training set asks about: its spine, the newest ticks for snapshots, and per entity the distinct
+points.
 
-A *point* is an entity at a query time. Points are numbered from 0 in the order of entity, then time, without gaps: those of one entity
-lie side by side, and "from one time to another" is a range of numbers. Equal spine rows share a point, so everything is computed once.
+A *point* is an entity at a query time. Points are numbered from 0 in the order of entity, then time, without gaps:
+those of one entity lie side by side, and "from one time to another" is a range of numbers. Equal spine rows share a
+point, so everything is computed once.
 """
 
 from __future__ import annotations
@@ -43,18 +45,34 @@ class Points:
 
     @property
     def name(self) -> str:
-        """Relation of the points: the entity's keys as ``fp_k0 …``, ``fp_q``, ``fp_point``, and ``fp_first``, the entity's first point."""
+        """Relation of the points: the entity's keys as ``fp_k0 …``, ``fp_q``, ``fp_point``, and ``fp_first``, the
+        entity's first point.
+        """
         return f"fp_points{self.number}"
 
     @property
     def entities(self) -> str:
-        """Relation of the entities: keys, ``fp_first``, ``fp_end`` (behind the last point), the times ``fp_oldest`` and ``fp_newest``; for
-        PostgreSQL all times, sorted, as ``fp_times``."""
+        """Relation of the entities: keys, ``fp_first``, ``fp_end`` (behind the last point), the times ``fp_oldest``
+        and ``fp_newest``; for PostgreSQL all times, sorted, as ``fp_times``.
+        """
         return f"fp_entities{self.number}"
 
     @property
     def keys(self) -> list[str]:
         return [f"fp_k{index}" for index in range(len(self.spine_keys))]
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a view's relations are for: the points, the prefix of the relations' names, the engine."""
+
+    points: Points
+    prefix: str
+    engine: Engine
+
+    def named(self, relation: str) -> Sql:
+        """``<prefix>_<relation>``."""
+        return name(f"{self.prefix}_{relation}")
 
 
 def spine_relations(
@@ -64,8 +82,10 @@ def spine_relations(
     schedules: Sequence[str],
     engine: Engine,
 ) -> list[Relation]:
-    """Relations that end in :data:`SPINE`: per spine row ``fp_row``, the key columns under their own names, the columns ``taken`` from the
-    request under ``fp_r_<name>``, the query time ``fp_q`` and the tick of the n-th schedule, ``fp_q<n>``."""
+    """Relations that end in :data:`SPINE`: per spine row ``fp_row``, the key columns under their own names, the
+    columns ``taken`` from the request under ``fp_r_<name>``, the query time ``fp_q`` and the tick of the n-th
+    schedule, ``fp_q<n>``.
+    """
     read = [aliased(cast(their_column(time, "s"), TIMESTAMP, engine), name("fp_moment"))]
     read += [aliased(cast(their_column(key, "s"), of, engine), quoted(key)) for key, of in key_types.items()]
     read += [aliased(cast(their_column(each, "s"), of, engine), quoted(f"fp_r_{each}")) for each, of in taken.items()]
@@ -105,11 +125,14 @@ def point_relations(points: Points, engine: Engine) -> list[Relation]:
     }
     numbered = sql(
         """SELECT fp_q, :keys, ROW_NUMBER() OVER (:in_time) - 1 AS fp_point, RANK() OVER (:by_entity) - 1 AS fp_first
-           FROM (SELECT DISTINCT s.:moment AS fp_q, :taken FROM :asked AS s WHERE s.:moment IS NOT NULL AND :given) AS d""",
+           FROM (SELECT DISTINCT s.:moment AS fp_q, :taken FROM :asked AS s
+                 WHERE s.:moment IS NOT NULL AND :given) AS d""",
         **parts,
     )
     entities = sql(
-        "SELECT :keys, MIN(fp_point) AS fp_first, MAX(fp_point) + 1 AS fp_end, MIN(fp_q) AS fp_oldest, MAX(fp_q) AS fp_newest:times FROM :points GROUP BY :keys",
+        """SELECT :keys, MIN(fp_point) AS fp_first, MAX(fp_point) + 1 AS fp_end,
+             MIN(fp_q) AS fp_oldest, MAX(fp_q) AS fp_newest:times
+           FROM :points GROUP BY :keys""",
         **parts,
     )
     return [Relation(points.name, numbered, stored=True), Relation(points.entities, entities, stored=True)]

@@ -27,8 +27,9 @@ def newest(schedule: Cron, moment: datetime) -> datetime:
 
 
 def newest_tick(schedule: Cron, moment: Sql, days: str) -> Sql:
-    """SQL for :func:`newest`. Unless every day has ticks it reads the row of ``moment``'s day in the relation ``days`` of
-    :func:`tick_days`, which the query has to join."""
+    """SQL for :func:`newest`. Unless every day has ticks it reads the row of ``moment``'s day in the relation
+    ``days`` of :func:`tick_days`, which the query has to join.
+    """
     parts = {
         "day": sql("DATE_TRUNC('day', :moment)", moment=moment),
         "today": _newest_today(schedule, moment),
@@ -41,8 +42,9 @@ def newest_tick(schedule: Cron, moment: Sql, days: str) -> Sql:
 
 
 def tick_days(schedule: Cron, moments: str, days: str) -> Relation | None:
-    """The relation ``days``: for each day with a ``fp_moment`` in the relation ``moments``, whether it has ticks, and the newest day before it
-    that has. None where every day has ticks."""
+    """The relation ``days``: for each day with a ``fp_moment`` in the relation ``moments``, whether it has ticks, and
+    the newest day before it that has. None where every day has ticks.
+    """
     if _every_day(schedule):
         return None
     body = sql(
@@ -52,7 +54,8 @@ def tick_days(schedule: Cron, moments: str, days: str) -> Relation | None:
            FROM (SELECT fp_day, :matches AS fp_matches
                  FROM (SELECT CAST(s.fp_tick AS TIMESTAMP) AS fp_day FROM GENERATE_SERIES(
                    (SELECT DATE_TRUNC('day', MIN(fp_moment)) - :gap FROM :moments),
-                   (SELECT DATE_TRUNC('day', MAX(fp_moment)) FROM :moments), INTERVAL '1 day') AS s(fp_tick)) AS a) AS b""",
+                   (SELECT DATE_TRUNC('day', MAX(fp_moment)) FROM :moments),
+                   INTERVAL '1 day') AS s(fp_tick)) AS a) AS b""",
         matches=_day_matches(schedule),
         gap=Sql(f"INTERVAL '{_LONGEST_GAP_DAYS} days'"),
         moments=name(moments),
@@ -77,24 +80,18 @@ def _day_matches(schedule: Cron) -> Sql:
 def _newest_today(schedule: Cron, moment: Sql) -> Sql:
     # The schedule's newest tick of the moment's day, as if that day had any; NULL before the first.
     hours, minutes = sorted(schedule.hours, reverse=True), sorted(schedule.minutes, reverse=True)
-    parts = {
-        "moment": moment,
-        "listed": Sql(", ".join(map(str, hours))),
-        "first": Sql(str(minutes[-1])),
-        "within": Sql(
-            " ".join(f"WHEN EXTRACT(minute FROM {moment}) >= {tick} THEN {_since(0, tick)}" for tick in minutes)
-        ),
-        "earlier": Sql(
-            " ".join(
-                f"WHEN EXTRACT(hour FROM {moment}) > {hour} THEN DATE_TRUNC('day', {moment}) + {_since(hour, minutes[0])}"
-                for hour in hours
-            )
-        ),
-    }
+    hour, minute = sql("EXTRACT(hour FROM :moment)", moment=moment), sql("EXTRACT(minute FROM :moment)", moment=moment)
+    day = sql("DATE_TRUNC('day', :moment)", moment=moment)
     return sql(
-        """CASE WHEN EXTRACT(hour FROM :moment) IN (:listed) AND EXTRACT(minute FROM :moment) >= :first
+        """CASE WHEN :hour IN (:hours) AND :minute >= :first
              THEN DATE_TRUNC('hour', :moment) + CASE :within END :earlier END""",
-        **parts,
+        hour=hour,
+        hours=Sql(", ".join(map(str, hours))),
+        minute=minute,
+        first=Sql(str(minutes[-1])),
+        moment=moment,
+        within=Sql(" ".join(f"WHEN {minute} >= {tick} THEN {_since(0, tick)}" for tick in minutes)),
+        earlier=Sql(" ".join(f"WHEN {hour} > {tick} THEN {day} + {_since(tick, minutes[0])}" for tick in hours)),
     )
 
 

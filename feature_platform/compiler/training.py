@@ -1,16 +1,18 @@
 """Training sets: for every row of a spine the features as they were known at the row's time, in one query.
 
-Reads ``"inputs"."spine"``: the caller's rows with a leading bigint ``fp_row``, personal keys as tokens. Gives ``fp_row`` and
-``<view>__<feature>`` for every spine row exactly once, ordered by ``fp_row``; the caller puts its own columns back beside them.
+Reads ``"inputs"."spine"``: the caller's rows with a leading bigint ``fp_row``, personal keys as tokens. Gives
+``fp_row`` and ``<view>__<feature>`` for every spine row exactly once, ordered by ``fp_row``; the caller puts its own
+columns back beside them.
 
-* Aggregations come from the source's events at the row's time, or at the newest tick of the view's schedule (``accuracy: snapshot``).
+* Aggregations come from the source's events at the row's time, or at the newest tick of the view's schedule
+  (``accuracy: snapshot``).
 * Views in SQL come from their published rows, the newest one known by then.
 * Derived features are computed from those, whether or not the inputs were asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from feature_platform.compiler.aggregation_lines import AggregationPlan, plan_aggregations
@@ -30,10 +32,11 @@ from feature_platform.compiler.fragments import (
     their_column,
     with_relations,
 )
-from feature_platform.compiler.plan import CompiledProject, CompiledQuery, CompiledView, OutputColumn
+from feature_platform.compiler.plan import CompiledProject, CompiledQuery, OutputColumn
 from feature_platform.compiler.point_in_time import newest_row_relations
-from feature_platform.compiler.query_times import SPINE, Points, join_points, point_relations, spine_relations
-from feature_platform.compiler.windows_at_points import level_relation, window_relations
+from feature_platform.compiler.point_measures import level_relation
+from feature_platform.compiler.query_times import SPINE, Points, Target, join_points, point_relations, spine_relations
+from feature_platform.compiler.windows_at_points import window_relations
 from feature_platform.errors import CompileError, Problem, did_you_mean
 from feature_platform.registry.graph import Registry, TableRef
 from feature_platform.types import BIGINT, ENGINES, Column, DataType, Engine, TableSchema
@@ -41,7 +44,7 @@ from feature_platform.types import BIGINT, ENGINES, Column, DataType, Engine, Ta
 _VALUES = "fp_values"
 
 
-def compile_training_set(
+def compile_training_set(  # noqa: PLR0913 - what is asked for, and options by keyword
     registry: Registry,
     compiled: CompiledProject,
     features: Sequence[tuple[str, str]],
@@ -53,10 +56,12 @@ def compile_training_set(
 ) -> CompiledQuery:
     """The query for ``features``, (view, feature) in the order wanted, at the times in the spine's column ``time``.
 
-    ``spine`` has the columns of ``inputs.spine`` (``fp_row`` may be left out of it). Duplicates among ``features`` are given once.
+    ``spine`` has the columns of ``inputs.spine`` (``fp_row`` may be left out of it). Duplicates among ``features``
+    are given once.
 
     Raises:
-        CompileError: unknown features, or a spine without the keys, the time or the request columns that they need, or with other types.
+        CompileError: unknown features, or a spine without the keys, the time or the request columns that they need,
+        or with other types.
     """
     wanted = list(dict.fromkeys(features))
     columns = training_columns(compiled, wanted)
@@ -148,9 +153,13 @@ class _Request:
         return tuple(sorted({*sources, *(TableRef("view", view) for view in self.rows)}))
 
     def key_columns(self) -> dict[str, DataType]:
-        """Key columns of the spine and their types."""
-        views = (self.compiled.views[view] for view in (*self.aggregations, *self.rows))
-        return {key.name: key.type for view in views for key in view.keys}
+        """Key columns of the spine and their types; of two integer types for one name the wider."""
+        found: dict[str, DataType] = {}
+        for view in (*self.aggregations, *self.rows):
+            for key in self.compiled.views[view].keys:
+                both = {key.type, found.get(key.name, key.type)}
+                found[key.name] = key.type if len(both) == 1 else BIGINT
+        return found
 
     def check(self, spine: TableSchema, time: str) -> None:
         """Raises CompileError when the spine does not have what is needed."""
@@ -158,7 +167,7 @@ class _Request:
             *((key, of, "a key of the entities asked for") for key, of in self.key_columns().items()),
             *((each, of, "what derived features take from the request") for each, of in self.request.items()),
         )
-        problems: list[Problem] = []
+        problems = list(self._conflicts())
         for each, of, why in needed:
             has = spine.column(each)
             if has is None:
@@ -177,6 +186,15 @@ class _Request:
         if problems:
             raise CompileError(problems)
 
+    def _conflicts(self) -> Iterator[Problem]:
+        wanted: dict[str, tuple[str, DataType]] = {}
+        for view in (*self.aggregations, *self.rows):
+            for key in self.compiled.views[view].keys:
+                other, of = wanted.setdefault(key.name, (view, key.type))
+                if of != key.type and not (of.is_integer and key.type.is_integer):
+                    what = f"'{key.name}' is {of} for view '{other}' and {key.type} for view '{view}'"
+                    yield SPINE_TYPE.problem(what, mend="ask for their features in two training sets")
+
     def sql(self, time: str, engine: Engine) -> Sql:
         """The query for one engine."""
         relations = spine_relations(self.key_columns(), time, self.request, self.schedules, engine)
@@ -187,10 +205,10 @@ class _Request:
         joins = Sql("".join(join_points(points, "s") for points in self.points.values()))
         stored: dict[tuple[str, str], Sql] = {}
         for number, view in enumerate((*self.aggregations, *self.rows)):
-            prefix, points = f"fp_{number}", self._at(view)
-            relations += self._answers(view, points, prefix, engine)
-            answers = f"{prefix}_answers"
-            same = equal(["fp_point"], answers, points.name)
+            target = Target(self._at(view), f"fp_{number}", engine)
+            relations += self._answers(view, target)
+            answers = f"{target.prefix}_answers"
+            same = equal(["fp_point"], answers, target.points.name)
             joins = sql(":joins LEFT JOIN :answers ON :same", joins=joins, answers=name(answers), same=same)
             stored |= self._stored_columns(view, answers, engine)
         parts = {"asked": name(SPINE), "joins": joins}
@@ -206,11 +224,11 @@ class _Request:
             relations, sql("SELECT s.fp_row, :found FROM :asked AS s:joins ORDER BY s.fp_row", found=found, **parts)
         )
 
-    def _answers(self, view: str, points: Points, prefix: str, engine: Engine) -> list[Relation]:
+    def _answers(self, view: str, target: Target) -> list[Relation]:
         if view in self.aggregations:
-            return window_relations(self.aggregations[view], points, prefix, engine)
+            return window_relations(self.aggregations[view], target)
         spec = self.registry.views[view].spec
-        return newest_row_relations(self.compiled.views[view], spec, self.rows[view], points, prefix, engine)
+        return newest_row_relations(self.compiled.views[view], spec, self.rows[view], target)
 
     def _stored_columns(self, view: str, answers: str, engine: Engine) -> dict[tuple[str, str], Sql]:
         found: dict[tuple[str, str], Sql] = {}

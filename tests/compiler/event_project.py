@@ -1,9 +1,12 @@
-"""A small project over one physical table of events, declared in every way that matters to time, and engines to run it on."""
+"""A small project over one physical table of events, declared in every way that matters to time, and engines to run
+it on.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -172,12 +175,14 @@ class PostgresSession:
         return rows
 
 
-def open_duckdb() -> DuckDBSession:
-    return DuckDBSession(duckdb.connect(config={"threads": 1}))
-
-
-def open_postgres(url: str) -> PostgresSession:
-    return PostgresSession(psycopg.connect(url, options="-c jit=off -c synchronous_commit=off"))
+@contextmanager
+def open_sessions(postgres_url: str) -> Iterator[Sequence[Session]]:
+    """One session per engine."""
+    with (
+        duckdb.connect(config={"threads": 1}) as in_memory,
+        psycopg.connect(postgres_url, options="-c jit=off -c synchronous_commit=off") as server,
+    ):
+        yield (DuckDBSession(in_memory), PostgresSession(server))
 
 
 def _create(schema: str, table: str, columns: Mapping[str, str], engine: Engine) -> str:

@@ -57,7 +57,7 @@ def known_at(events: Iterable[Event], source: Source, q: datetime) -> list[Event
 def _version(event: Event, source: Source) -> tuple[datetime, bool, datetime]:
     a, t = available(event, source), happened(event, source)
     assert a is not None
-    return (a, t is not None, t or datetime.min)
+    return (a, t is not None, t or a)
 
 
 def in_window(t: datetime | None, q: datetime, window: Duration) -> bool:
@@ -78,11 +78,14 @@ def feature(
     line: Aggregation,
     window: Duration,
     q: datetime | None,
+    *,
     entity: Mapping[str, Any],
     conditions: Mapping[str, Condition],
     view_where: str | None = None,
 ) -> Any:
-    """One feature of one entity (source column → value) at one time. Exact numbers come back as Decimal, doubles as Fraction."""
+    """One feature of one entity (source column → value) at one time. Exact numbers come back as Decimal, doubles as
+    Fraction.
+    """
     counted: list[Event] = []
     if q is not None and None not in entity.values():
         counted = [
@@ -104,6 +107,7 @@ def has_row(
     source: Source,
     longest: Duration,
     q: datetime,
+    *,
     entity: Mapping[str, Any],
     conditions: Mapping[str, Condition],
     view_where: str | None,

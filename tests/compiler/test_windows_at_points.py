@@ -12,23 +12,8 @@ from random import Random
 from typing import Any
 
 import pytest
-from tests.compiler.event_project import (
-    EVENT_COLUMNS,
-    SPINE_COLUMNS,
-    VARIANTS,
-    WHERE_LINE,
-    WHERE_VIEW,
-    Session,
-    open_duckdb,
-    open_postgres,
-    project,
-    schema_of,
-    source_yaml,
-    view_yaml,
-)
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests.compiler.reference_windows import Event, feature, has_row
 
 from feature_platform.compiler.aggregations import compile_aggregations
 from feature_platform.compiler.catalog import catalog_of
@@ -37,6 +22,21 @@ from feature_platform.compiler.training import compile_training_set
 from feature_platform.registry.graph import Registry
 from feature_platform.specs.durations import ALL, Duration
 from feature_platform.specs.models import FeatureView
+from tests.compiler.event_project import (
+    EVENT_COLUMNS,
+    SPINE_COLUMNS,
+    VARIANTS,
+    WHERE_LINE,
+    WHERE_VIEW,
+    Session,
+    at,
+    open_sessions,
+    project,
+    schema_of,
+    source_yaml,
+    view_yaml,
+)
+from tests.compiler.reference_windows import Event, feature, has_row
 
 CONDITIONS = {
     WHERE_VIEW: lambda event: True if event["flag"] is None else not event["flag"],
@@ -80,14 +80,12 @@ def variants(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 @pytest.fixture(scope="module")
 def sessions(postgres_url: str) -> Iterator[Sequence[Session]]:
-    duck, postgres = open_duckdb(), open_postgres(postgres_url)
-    yield (duck, postgres)
-    duck.connection.close()
-    postgres.connection.close()
+    with open_sessions(postgres_url) as opened:
+        yield opened
 
 
 # Times lie on, and one microsecond beside, each other's window edges, around a leap day, the epoch and long before it.
-ANCHORS = [datetime(2024, 2, 29, 12), datetime(1970, 1, 1), datetime(1812, 6, 24, 23, 59, 59, 999_999)]
+ANCHORS = [at("2024-02-29T12:00:00"), at("1970-01-01"), at("1812-06-24T23:59:59.999999")]
 STEPS = [timedelta(0), timedelta(0), MICROSECOND, -MICROSECOND]
 SPANS = [timedelta(0), timedelta(0), timedelta(hours=1), timedelta(days=1), timedelta(days=30)]
 LARGEST = Decimal("999999999999999999.99")
@@ -95,16 +93,20 @@ LARGEST = Decimal("999999999999999999.99")
 
 @dataclass(frozen=True)
 class World:
-    """Events of a few entities with late arrivals, corrections and duplicates, and spine rows that ask at their edges."""
+    """Events of a few entities with late arrivals, corrections and duplicates, and spine rows that ask at their
+    edges.
+    """
 
     rows: list[dict[str, Any]]
     asked: list[dict[str, Any]]
 
 
 def world(seed: int, events: int, questions: int) -> World:
-    """The first ``events`` and ``questions`` of the world that ``seed`` stands for, so that smaller numbers are smaller worlds."""
-    chance = Random(seed)
-    asking = Random(~seed)
+    """The first ``events`` and ``questions`` of the world that ``seed`` stands for, so that smaller numbers are
+    smaller worlds.
+    """
+    chance = Random(seed)  # noqa: S311 - a world, not a secret
+    asking = Random(~seed)  # noqa: S311 - as above
     anchor = chance.choice([ANCHORS[0], *ANCHORS])
     rows: list[dict[str, Any]] = []
     for _ in range(events):
@@ -162,7 +164,7 @@ def without_conflicts(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         same = [(key, t, a, *(row[name] for name in (*key, t, a))) for key, t, a in names]
         if all(seen.get(each, row) == row for each in same):
             kept.append(row)
-            seen |= {each: row for each in same}
+            seen |= dict.fromkeys(same, row)
     return kept
 
 
@@ -233,7 +235,15 @@ def test_a_materialization_has_what_a_training_set_has_at_its_tick(
     expected = {
         (card, shop): reference_row(spec, variants, rows, tick, {"card": card, "shop": shop})
         for card, shop in entities
-        if has_row(rows, source, longest, tick, {"card": card, "shop": shop}, CONDITIONS, spec.where)
+        if has_row(
+            rows,
+            source,
+            longest,
+            tick,
+            entity={"card": card, "shop": shop},
+            conditions=CONDITIONS,
+            view_where=spec.where,
+        )
     }
     query = variants.compiled.views[variant].materialize
     assert query is not None
@@ -254,7 +264,9 @@ def reference_row(
 ) -> dict[str, Any]:
     source = variants.registry.sources[spec.source or ""].spec
     return {
-        line.feature_name(window): feature(rows, source, line, window, q, entity, CONDITIONS, spec.where)
+        line.feature_name(window): feature(
+            rows, source, line, window, q, entity=entity, conditions=CONDITIONS, view_where=spec.where
+        )
         for line in spec.aggregations
         for window in line.windows
     }

@@ -1,0 +1,141 @@
+"""Rows of SQL views in training sets against the plain-Python reference, on both engines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from feature_platform.compiler.plan import CompiledProject, CompiledQuery
+from feature_platform.compiler.project import compile_project
+from feature_platform.compiler.training import compile_training_set
+from feature_platform.registry.graph import Registry
+from tests.compiler.event_project import VARIANTS, Session, at, open_sessions, project, schema_of, source_yaml
+from tests.compiler.reference_windows import newest_row
+
+VIEW_COLUMNS = {
+    "card": "string",
+    "event_time": "timestamp",
+    "available_at": "timestamp",
+    "label": "string",
+    "amount": "decimal(20,2)",
+}
+SPINE_COLUMNS = {"fp_row": "bigint", "card": "string", "at": "timestamp"}
+VIEWS = {
+    "told_late": "available_at: told\nttl: 1d\ncontract: {unique: false}",
+    "unlimited": "available_at: told",
+    "at_once": "ttl: 1h",
+}
+MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True)
+class Compiled:
+    registry: Registry
+    project: CompiledProject
+    training: CompiledQuery
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
+    views = [
+        f"kind: feature_view\nname: {name}\nentity: card\nevent_time: happened\n{rest}\n"
+        "sql: SELECT card, happened, told, label, amount FROM corrected"
+        for name, rest in VIEWS.items()
+    ]
+    views[-1] = views[-1].replace(" told,", "")
+    registry = project(tmp_path_factory.mktemp("rows"), source_yaml("corrected", VARIANTS["corrected"]), *views)
+    views_of = compile_project(registry)
+    wanted = [(name, feature) for name in VIEWS for feature in ("label", "amount")]
+    return Compiled(
+        registry, views_of, compile_training_set(registry, views_of, wanted, schema_of(SPINE_COLUMNS), time="at")
+    )
+
+
+@pytest.fixture(scope="module")
+def sessions(postgres_url: str) -> Iterator[Sequence[Session]]:
+    with open_sessions(postgres_url) as opened:
+        yield opened
+
+
+def world(seed: int, size: int, questions: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Rows that overtake each other, tie, and are asked for at their edges."""
+    chance = Random(seed)  # noqa: S311 - a world, not a secret
+    asking = Random(~seed)  # noqa: S311 - as above
+    spans = [timedelta(0), timedelta(hours=1), timedelta(days=1)]
+    steps = [timedelta(0), timedelta(0), MICROSECOND, -MICROSECOND]
+    rows = []
+    for _ in range(size):
+        happened = at("1969-12-31T23:30:00") + chance.choice(spans) + chance.choice(spans) + chance.choice(steps)
+        row = {
+            "card": chance.choice(["a", "a", "b|c"]),
+            "event_time": happened,
+            "available_at": happened + chance.choice([-1, 1, 1]) * chance.choice(spans) + chance.choice(steps),
+            "label": chance.choice([None, "x", "\uffff", "\U00010000"]),
+            "amount": chance.choice([None, 1, 2]),
+        }
+        rows.append(row | {name: None for name in row if chance.random() < 0.03})
+    asked = []
+    for _ in range(questions):
+        of = asking.choice(rows) if rows else {"card": "a", "event_time": None, "available_at": None}
+        about: datetime = of[asking.choice(["event_time", "available_at"])] or at("1970-01-01")
+        question = {"card": of["card"], "at": about + asking.choice(spans) + asking.choice(steps)}
+        asked.append(question | {name: None for name in question if asking.random() < 0.05})
+    return rows, asked
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(seed=st.integers(0, 2**32), size=st.integers(0, 30), questions=st.integers(0, 20))
+def test_a_training_set_has_the_newest_row_known_by_then(
+    compiled: Compiled, sessions: Sequence[Session], seed: int, size: int, questions: int
+) -> None:
+    told_late, asked = world(seed, size, questions)
+    by_time = {(row["card"], row["event_time"]): row for row in told_late}
+    published = {
+        "told_late": told_late,
+        "unlimited": list(by_time.values()),
+        "at_once": [row | {"available_at": row["event_time"]} for row in by_time.values()],
+    }
+    expected = []
+    for number, question in enumerate(asked):
+        wanted: dict[str, Any] = {"fp_row": number}
+        for name, rows in published.items():
+            of_entity = [row for row in rows if row["card"] == question["card"] and row["card"] is not None]
+            ttl = compiled.registry.views[name].spec.ttl
+            found = newest_row(of_entity, question["at"], ttl, ["label", "amount"])
+            wanted |= {f"{name}__{feature}": found and found[feature] for feature in ("label", "amount")}
+        expected.append(wanted)
+    for session in sessions:
+        for name, rows in published.items():
+            session.put("features", name, VIEW_COLUMNS, rows)
+        session.put("inputs", "card_spine", SPINE_COLUMNS, [{"fp_row": n, **row} for n, row in enumerate(asked)])
+        sql = compiled.training.sql[session.engine].replace('"inputs"."spine"', '"inputs"."card_spine"')
+        assert session.run(sql) == expected
+
+
+def test_only_columns_that_are_asked_for_are_read(compiled: Compiled) -> None:
+    query = compile_training_set(
+        compiled.registry, compiled.project, [("unlimited", "label")], schema_of(SPINE_COLUMNS), time="at"
+    )
+    assert all("amount" not in sql for sql in query.sql.values())
+
+
+def test_a_view_whose_rows_may_tie_is_read_whole_so_that_ties_fall_the_same_way(compiled: Compiled) -> None:
+    query = compile_training_set(
+        compiled.registry, compiled.project, [("told_late", "label")], schema_of(SPINE_COLUMNS), time="at"
+    )
+    assert all("amount" in sql for sql in query.sql.values())
+
+
+def test_reads_are_the_published_rows(compiled: Compiled) -> None:
+    assert [str(ref) for ref in compiled.training.reads] == [
+        "features.at_once",
+        "features.told_late",
+        "features.unlimited",
+    ]
