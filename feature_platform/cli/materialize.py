@@ -76,7 +76,7 @@ def progress(screen: Screen) -> Iterator[Callable[[RunEvent], None] | None]:
 
 
 def for_people(report: RunReport) -> Iterator[RenderableType]:
-    """One line per asset, failed checks below it, and a sum."""
+    """One line per asset, why some failed, and a sum."""
     from rich.table import Table
     from rich.text import Text
 
@@ -90,10 +90,6 @@ def for_people(report: RunReport) -> Iterator[RenderableType]:
     yield table
     for asset in report.of("failed"):
         yield Text(f"{asset.asset}: ", style="bold red").append(asset.reason, style="default")
-        for check in asset.checks:
-            if not check.passed:
-                facts = ", ".join(f"{name}={value}" for name, value in check.metadata.items())
-                yield Text(f"  {check.name}: {check.description}", style="red").append(f" ({facts})", style="dim")
     counts = ", ".join(f"{len(report.of(status))} {status.replace('_', ' ')}" for status in styles if report.of(status))
     yield f"{counts or 'nothing to do'} in {report.seconds:.1f} s"
 
