@@ -46,6 +46,7 @@ bench: $(STAMP) ## speed and memory, JSON out
 docs: $(STAMP) ## renew the generated pages
 	@$(BIN)/python -m feature_platform.specs.reference docs/reference
 	@$(BIN)/python -m feature_platform.governance.transforms.reference docs/reference
+	@$(BIN)/python -m feature_platform.compiler.functions.reference docs/reference
 	@$(BIN)/python -m feature_platform.cli.reference docs/reference/cli.md
 
 clean: ## forget state and environment

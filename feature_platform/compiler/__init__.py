@@ -1,4 +1,5 @@
 """A definition becomes one guarded, typed, lineage-carrying query per engine. Never touches a database.
 
-May import: ``specs``, ``registry``, ``governance``. Start at :mod:`plan` (the result), then :mod:`compile` and :mod:`guard`.
+May import: ``specs``, ``registry``, ``governance``. Start at :mod:`plan` (the result), then :mod:`project` and
+:mod:`guard`.
 """

@@ -18,9 +18,11 @@ from dataclasses import dataclass
 from sqlglot import exp
 
 from feature_platform.compiler.catalog import Catalog
+from feature_platform.compiler.codes import SYNTAX
 from feature_platform.compiler.constructs import check_constructs
+from feature_platform.compiler.flows import settled
 from feature_platform.compiler.infer import infer_types
-from feature_platform.compiler.lineage import settled, trace
+from feature_platform.compiler.lineage import trace
 from feature_platform.compiler.parse import Parsed, Places, parse_query
 from feature_platform.compiler.plan import CompiledQuery, OutputColumn
 from feature_platform.compiler.render import render
@@ -29,7 +31,7 @@ from feature_platform.compiler.resolve import resolve
 from feature_platform.compiler.round_trip import check_round_trip
 from feature_platform.compiler.scan import guard_scans
 from feature_platform.compiler.unqualify import unqualify
-from feature_platform.errors import Location
+from feature_platform.errors import GuardError, Location
 from feature_platform.governance.access import Access
 from feature_platform.registry.graph import TableRef
 from feature_platform.types import ENGINES, Engine
@@ -62,10 +64,18 @@ def guard(query: str | exp.Query, catalog: Catalog, access: Access, *, where: Lo
         GuardError: with all problems of the first pass that found some.
     """
     parsed = parse_query(query, where=where) if isinstance(query, str) else Parsed(query.copy(), Places(None, where))
+    try:
+        return _guarded(parsed, catalog, access, written=isinstance(query, str))
+    except RecursionError:
+        problem = SYNTAX.problem("the SQL is nested too deeply", mend="split it into CTEs", where=where)
+        raise GuardError(problem) from None
+
+
+def _guarded(parsed: Parsed, catalog: Catalog, access: Access, *, written: bool) -> GuardedQuery:
     report = Report(parsed.places)
     check_constructs(parsed.tree, report)
     report.raise_if_any()
-    if isinstance(query, str):
+    if written:
         check_round_trip(parsed.tree, report)
         report.raise_if_any()
     state = resolve(parsed.tree, catalog, report)

@@ -34,7 +34,7 @@ from feature_platform.compiler.operators import (
 )
 from feature_platform.compiler.ordering import is_output_reference
 from feature_platform.compiler.report import Report
-from feature_platform.compiler.scan import Scan
+from feature_platform.compiler.scans import Scan
 from feature_platform.compiler.scopes import bare, ctes, first_select, from_items
 from feature_platform.types import BOOLEAN, STRING, DataType
 

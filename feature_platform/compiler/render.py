@@ -38,14 +38,18 @@ def render(tree: exp.Expr, engine: Engine, *, pretty: bool = False, spent: bool 
     Raises:
         CompileError: a construct has no faithful form there.
     """
-    lowered = lower(tree if spent else clone(tree), engine)
     try:
+        lowered = lower(tree if spent else clone(tree), engine)
         return lowered.sql(
             dialect=engine, identify=True, comments=False, pretty=pretty, unsupported_level=ErrorLevel.RAISE, copy=False
         )
     except UnsupportedError as error:
         raise CompileError(
             UNRENDERABLE.problem(f"{engine} has no faithful form: {error}", mend="say it in another way")
+        ) from None
+    except RecursionError:
+        raise CompileError(
+            UNRENDERABLE.problem(f"too deeply nested for {engine}", mend="split the query into CTEs")
         ) from None
 
 

@@ -4,12 +4,20 @@ inferred type."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from feature_platform.compiler.calls import SIGNATURE
 from feature_platform.compiler.functions.catalogue import CATALOGUE, call_of
+from feature_platform.compiler.functions.reference import PAGE, functions_page
 from feature_platform.compiler.guard import GuardedQuery
+from feature_platform.registry.graph import TableRef
 from feature_platform.types import ENGINES
 from tests.compiler.function_examples import (
     AGGREGATES,
@@ -22,7 +30,7 @@ from tests.compiler.function_examples import (
     rows,
 )
 from tests.compiler.sql_catalogs import catalog, guarded
-from tests.compiler.sql_engines import SqlEngines, differences, type_name
+from tests.compiler.sql_engines import SqlEngines, differences, same, type_name
 
 OVER = catalog(EDGES)
 EXAMPLES = {**SCALARS, **AGGREGATES, **WINDOWS}
@@ -153,3 +161,50 @@ def test_every_function_and_signature_has_an_example() -> None:
                 seen.add((call.function.name, key))
     wanted = {(function.name, signature.key) for function in CATALOGUE.values() for signature in function.signatures}
     assert sorted(wanted - seen) == []
+
+
+EXACT = [
+    expression
+    for name, expressions in SCALARS.items()
+    for expression in expressions
+    if not CATALOGUE[name].tolerance and "epoch_ms(b" not in expression
+]
+texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=12)
+moments = st.datetimes(datetime.fromisoformat("1900-01-01"), datetime.fromisoformat("2200-01-01"))
+some_rows = st.tuples(
+    st.just(0),
+    st.just(0),
+    st.none() | st.integers(-(2**31), 2**31 - 1),
+    st.none() | st.integers(-(2**53), 2**53),
+    st.none() | st.decimals(-(10**15), 10**15, places=2),
+    st.none() | st.decimals(-(10**20), 10**20, places=9),
+    st.none() | st.floats(-1e15, 1e15),
+    st.none() | texts,
+    st.none() | texts,
+    st.none() | st.booleans(),
+    st.none() | st.dates(date(1900, 1, 1), date(2200, 1, 1)),
+    st.none() | moments,
+    st.none() | moments,
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(made=st.lists(some_rows, min_size=1, max_size=6))
+def test_scalar_functions_agree_on_any_values(made: list[tuple[Any, ...]], sql_engines: SqlEngines) -> None:
+    table = replace(EDGES, ref=TableRef("source", "drawn"))
+    sql_engines.load(table, [(number, *row[1:]) for number, row in enumerate(made)])
+    columns = ", ".join(f"{expression} AS x{number}" for number, expression in enumerate(EXACT))
+    query = guarded(f"SELECT id, {columns} FROM drawn", over=catalog(table))
+    in_duckdb, in_postgres = (sql_engines.rows(query, engine) for engine in ENGINES)
+    for one, two in zip(in_duckdb, in_postgres, strict=True):
+        different = [
+            (expression, a, b)
+            for expression, a, b in zip(EXACT, one[1:], two[1:], strict=True)
+            if not same(a, b, tolerance=False)
+        ]
+        assert different == []
+
+
+def test_the_reference_page_is_that_of_the_catalogue() -> None:
+    page = Path(__file__).parents[2] / "docs" / "reference" / PAGE
+    assert page.read_text() == functions_page(), "run `make docs`"

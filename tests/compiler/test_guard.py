@@ -12,7 +12,7 @@ import pytest
 from feature_platform.compiler.catalog import CatalogTable
 from feature_platform.compiler.guard import guard
 from feature_platform.compiler.parse import parse_expression, parse_query
-from feature_platform.errors import GuardError
+from feature_platform.errors import CompileError, GuardError
 from feature_platform.governance.access import Access
 from feature_platform.governance.policies import PolicyBook
 from feature_platform.types import ENGINES, DataType
@@ -192,3 +192,24 @@ def test_an_expression_is_read_alone(text: str) -> None:
 def test_more_than_an_expression_is_refused(text: str) -> None:
     with pytest.raises(GuardError, match=r"FP-SQL-00[12]"):
         parse_expression(text, where=HERE)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        " / ".join(["amount"] * 140),
+        "(" * 60 + "amount" + ")" * 60,
+        "CASE WHEN ok THEN 1 ELSE " * 40 + "2" + " END" * 40,
+        " || ".join(["country"] * 100),
+        " AND ".join(["ok"] * 140),
+        "abs(" * 70 + "amount" + ")" * 70,
+    ],
+    ids=["divisions", "parentheses", "cases", "texts", "conditions", "calls"],
+)
+def test_deep_nesting_compiles_or_is_refused_but_never_breaks(expression: str) -> None:
+    try:
+        query = guarded(f"SELECT {expression} AS x FROM transactions")
+        for engine in ENGINES:
+            assert query.sql(engine)
+    except CompileError as error:
+        assert "nested" in str(error)

@@ -1,0 +1,81 @@
+"""The rules of tokens: equality with a token of the same class, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlglot import exp
+
+from feature_platform.compiler.codes import TOKEN_CLASSES, TOKEN_USE
+from feature_platform.compiler.flows import Flow, union
+from feature_platform.compiler.report import Report
+
+
+def check_comparison(node: exp.Expr, sides: list[exp.Expr], flows: list[Flow], report: Report) -> None:
+    """Notes a comparison of two sides that no tokens of this class can be equal in."""
+    if not any(flow.token for flow in flows):
+        return
+    plain = next((side for side, flow in zip(sides, flows, strict=True) if not flow.token), None)
+    if plain is not None:
+        constant = not any(isinstance(part, exp.Column) for part in plain.walk())
+        if isinstance(plain, exp.Null):
+            report.add(TOKEN_USE, node, "a comparison with NULL is never true", "write IS NULL or IS NOT NULL")
+        elif constant:
+            report.add(
+                TOKEN_USE,
+                node,
+                f"{_named(flows)} is compared with a constant, which would ask whether a known person is in the data",
+                "compare it with another column of the same classification; pass persons in through a spine",
+            )
+        else:
+            report.add(
+                TOKEN_CLASSES,
+                node,
+                f"{_named(flows)} is compared with a value that is no token; they are never equal",
+                "compare columns of the same classification; declare `pii:` of the other column if it holds the same",
+            )
+    elif len(set(map(tokens_of, flows))) > 1 or len(tokens_of(flows[0])) > 1:
+        report.add(
+            TOKEN_CLASSES,
+            node,
+            f"tokens of two classes are compared ({_named(flows)}); they are never equal",
+            "compare columns of the same classification",
+        )
+
+
+def check_mixture(results: Iterable[exp.Expr], flows: list[Flow], report: Report) -> None:
+    """The branches of a choice are tokens of one class all, or none is; NULL goes with everything."""
+    seen = {
+        (tokens_of(flow)): result
+        for result, flow in zip(results, flows, strict=True)
+        if not isinstance(result, exp.Null)
+    }
+    if len(seen) > 1 and any(tokens for tokens in seen):
+        report.add(
+            TOKEN_CLASSES,
+            list(seen.values())[-1],
+            f"{_named(flows)} is mixed with values that are no tokens of its class",
+            "give all branches the same classification; for a missing token leave NULL",
+        )
+
+
+def refuse_token(flow: Flow, node: exp.Expr, how: str, report: Report) -> None:
+    """Notes a token where a value is needed."""
+    if flow.token:
+        report.add(
+            TOKEN_USE,
+            node,
+            f"{_named([flow])} is {how}; a token tells only whether two values are equal",
+            "use it in =, IN, JOIN, GROUP BY or count(DISTINCT ...), or read the column by a governed transform",
+        )
+
+
+def tokens_of(flow: Flow) -> frozenset[str]:
+    """The classes whose tokens an expression gives."""
+    return frozenset(label.classification for label in flow.labels if label.kind == "token")
+
+
+def _named(flows: Iterable[Flow]) -> str:
+    flow = union(flows)
+    columns = ", ".join(str(ref) for ref in sorted(flow.direct))
+    return f"the token of {' and '.join(sorted(tokens_of(flow)))} ({columns})"
