@@ -47,6 +47,7 @@ from feature_platform.stores.protocols import (
     StreamTable,
     TableName,
 )
+from feature_platform.stores.publication_rules import not_published
 from feature_platform.stores.quoting import identifier, literal
 from feature_platform.types import Engine, TableSchema
 
@@ -114,7 +115,7 @@ class DuckDBDeltaWarehouse:
         if isinstance(table, NativeTable):
             live = delta.snapshot(self._folder(table.name))
             if live is None:
-                raise StoreError(delta.not_published(table.name))
+                raise StoreError(not_published(table.name))
             return str(live.version)
         if isinstance(table, FilesTable):
             return files_version(matching_files(table, self._data_roots))

@@ -26,16 +26,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from feature_platform.errors import Problem, StoreError
-from feature_platform.stores.codes import (
-    LAYOUT_CHANGE,
-    NOT_PUBLISHED,
-    SCHEMA_CHANGE,
-    STAGED_ROWS_GONE,
-    UNSUPPORTED_TABLE,
-)
+from feature_platform.errors import StoreError
+from feature_platform.stores.codes import UNSUPPORTED_TABLE
 from feature_platform.stores.leases import Lease, shared, try_exclusive
 from feature_platform.stores.protocols import Publication, StagedWrite, TableName
+from feature_platform.stores.publication_rules import check_fits, not_published, staged_rows_gone
 from feature_platform.types import Column, DataType, TableSchema
 
 if TYPE_CHECKING:
@@ -133,10 +128,6 @@ def pinned(folder: Path, name: TableName) -> tuple[Snapshot, Lease]:
         lease.release()  # superseded before the lease was held: its files may be going
 
 
-def not_published(name: TableName) -> Problem:
-    return NOT_PUBLISHED.problem(f"{name} holds no rows yet", mend=f"materialize {name.name} first")
-
-
 def publications(folder: Path, name: TableName) -> list[Publication]:
     """One entry per partition, or a single one; none when nothing was published."""
     live = snapshot(folder)
@@ -179,13 +170,12 @@ def commit(folder: Path, staged: StagedWrite) -> None:
     relative = file.relative_to(folder).as_posix()
     if live and any(each.path == relative for each in live.files):
         return
-    _check_fits(live, staged.target, staged.schema, partition)
+    if live:
+        check_fits(staged, live.schema, [each.partition for each in live.files])
     try:
         size = file.stat().st_size
     except FileNotFoundError:
-        raise StoreError(
-            STAGED_ROWS_GONE.problem(f"the rows staged for {staged.target} were removed", mend="stage the rows again")
-        ) from None
+        raise StoreError(staged_rows_gone(staged)) from None
     now_ms = time.time_ns() // 1_000_000
     stats = json.dumps({"numRecords": staged.rows})
     action = AddAction(relative, size, {PARTITION_COLUMN: partition}, now_ms, True, stats)
@@ -252,30 +242,6 @@ def _publication(live: Snapshot, name: TableName, file: LiveFile) -> Publication
         published_at=file.published_at,
         properties=properties(str(live.folder / file.path)),
     )
-
-
-def _check_fits(live: Snapshot | None, name: TableName, schema: TableSchema, partition: str | None) -> None:
-    if live is None or partition is None:
-        return
-    if any(file.partition is None for file in live.files):
-        raise StoreError(
-            LAYOUT_CHANGE.problem(
-                f"{name} was published as a whole; partition '{partition}' cannot be put beside that",
-                mend=f"give the partitioned view a new name, or remove {live.folder} and materialize all partitions",
-            )
-        )
-    if all(file.partition == partition for file in live.files):
-        return
-    new = {column.name: column.type for column in schema.columns}
-    changed = [column.name for column in live.schema.columns if new.get(column.name) != column.type]
-    if changed:
-        raise StoreError(
-            SCHEMA_CHANGE.problem(
-                f"partition '{partition}' removes or retypes {', '.join(changed)} of {name}, "
-                "which its other partitions still have",
-                mend=f"give the changed view a new name, or remove {live.folder} and materialize all partitions",
-            )
-        )
 
 
 def _needed_files(folder: Path) -> set[Path]:

@@ -12,24 +12,35 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import psycopg
 from psycopg import sql
-from sqlglot import exp
 
-from feature_platform.errors import Problem, StoreError
-from feature_platform.stores.codes import NOT_PUBLISHED, UNSUPPORTED_TABLE
+from feature_platform.errors import StoreError
 from feature_platform.stores.columns import by_name, check_columns, stream_schema
 from feature_platform.stores.owned_batches import OwnedBatches
 from feature_platform.stores.postgres_connection import Sessions, connect, reported
 from feature_platform.stores.postgres_copy_in import copy_in
-from feature_platform.stores.postgres_copy_out import CopySource, copy_out, result_schema
+from feature_platform.stores.postgres_copy_out import CopySource, copy_out
 from feature_platform.stores.postgres_query import DriverQuery, driver_query, short
+from feature_platform.stores.postgres_relations import (
+    Connection,
+    Readable,
+    all_held,
+    copy_statement,
+    create_table,
+    live_rows,
+    loaded,
+    newest,
+    opened_stream,
+    result_columns,
+    users_schema,
+    users_table,
+)
 from feature_platform.stores.postgres_writes import Write, Writes, lock_number
 from feature_platform.stores.protocols import (
     Binding,
-    FilesTable,
     NativeTable,
     Partition,
     Publication,
@@ -40,16 +51,15 @@ from feature_platform.stores.protocols import (
     StreamTable,
     TableName,
 )
-from feature_platform.types import Column, Engine, TableSchema
+from feature_platform.stores.publication_rules import not_published
+from feature_platform.types import Engine, TableSchema
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    Connection = psycopg.Connection[Any]
-    _Readable = tuple[exp.Expression, TableSchema]
-
 PUBLISH_TIMEOUT_SECONDS: Final = 60
 _STATEMENT_TIMEOUT_SECONDS: Final = 3_600
+_LOOKS: Final = 100
 
 
 class PostgresWarehouse:
@@ -88,7 +98,7 @@ class PostgresWarehouse:
     def schema(self, table: TableName) -> TableSchema | None:
         with self._session() as connection:
             live = self._writes.live(connection, [table]).get(table)
-            return _newest(live).schema if live else _schema_of(connection, table)
+            return newest(live).schema if live else users_schema(connection, table)
 
     def binding(self, table: TableName) -> Binding | None:
         return NativeTable(table) if self.schema(table) else None
@@ -104,9 +114,9 @@ class PostgresWarehouse:
             return secrets.token_hex(8)
         with self._session() as connection:
             if live := self._writes.live(connection, [table.name]).get(table.name):
-                return str(_newest(live).version)
-            if _schema_of(connection, table.name) is None:
-                raise StoreError(_not_published(table.name))
+                return str(newest(live).version)
+            if users_schema(connection, table.name) is None:
+                raise StoreError(not_published(table.name))
             row = connection.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text").fetchone()
             assert row is not None
             return f"x{row[0]}"
@@ -128,9 +138,9 @@ class PostgresWarehouse:
             stack.enter_context(connection.transaction(force_rollback=True))
             ready = self._bound(connection, query)
             connection.execute("SET TRANSACTION READ ONLY")
-            schema = _described(connection, ready)
+            schema = result_columns(connection, ready)
             cursor = stack.enter_context(connection.cursor())
-            copy = stack.enter_context(cursor.copy(_copy_statement(connection, ready, schema)))
+            copy = stack.enter_context(cursor.copy(copy_statement(connection, ready, schema)))
             source = CopySource(copy)
             stack.callback(source.stop)
             batches = OwnedBatches(copy_out(source, schema), stack.pop_all(), reported)
@@ -157,7 +167,7 @@ class PostgresWarehouse:
         self._begin_attempt(token)
         try:
             with self._session() as connection, connection.transaction():
-                _create(connection, target, schema)
+                create_table(connection, target, schema)
                 rows = self._fill(connection, target, schema, relation)
                 staged = StagedWrite(self.name, token, table, schema, partition, rows, reading, dict(properties or {}))
                 self._writes.add(connection, staged, target)
@@ -218,27 +228,22 @@ class PostgresWarehouse:
         native = {name: table.name for name, table in query.tables.items() if isinstance(table, NativeTable)}
         held = self._hold(connection, list(native.values()))
         tables = {
-            name: held[table.name] if isinstance(table, NativeTable) else _temporary(connection, _open(table))
+            name: held[table.name] if isinstance(table, NativeTable) else loaded(connection, opened_stream(table))
             for name, table in query.tables.items()
         }
         ready = driver_query(query, {name: relation for name, (relation, _) in tables.items()})
         columns = {short(name): name for _, schema in tables.values() for name in schema.names}
         return replace(ready, names={**columns, **ready.names})
 
-    def _hold(self, connection: Connection, tables: Sequence[TableName]) -> dict[TableName, _Readable]:
+    def _hold(self, connection: Connection, tables: Sequence[TableName]) -> dict[TableName, Readable]:
         """What to read for each table. A publication may drop one between looking and locking: look again then."""
-        while True:
+        for _ in range(_LOOKS):
             live = self._writes.live(connection, tables)
             found = {table: live.get(table) or self._staged(connection, table) for table in tables}
-            try:
-                with connection.transaction():
-                    for name in sorted({write.relation for writes in found.values() for write in writes}):
-                        physical = sql.Identifier(name.schema, name.name)
-                        connection.execute(sql.SQL("LOCK TABLE {} IN ACCESS SHARE MODE").format(physical))
-                break
-            except (psycopg.errors.UndefinedTable, psycopg.errors.InvalidSchemaName):
-                continue
-        return {name: _relation(writes) if writes else _foreign(connection, name) for name, writes in found.items()}
+            physical = sorted({write.relation for writes in found.values() for write in writes})
+            if all_held(connection, physical):
+                return {name: live_rows(of) if of else users_table(connection, name) for name, of in found.items()}
+        raise StoreError(not_published(tables[0]))
 
     def _staged(self, connection: Connection, table: TableName) -> list[Write]:
         write = self._writes.staged(connection, table.name) if table.schema == "staged" else None
@@ -254,7 +259,7 @@ class PostgresWarehouse:
                 statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary, FREEZE true)").format(into, columns)
                 return copy_in(cursor, statement, schema, reader)
         ready = self._bound(connection, relation)
-        check_columns(by_name(_described(connection, ready)), by_name(schema))
+        check_columns(by_name(result_columns(connection, ready)), by_name(schema))
         insert = sql.SQL("INSERT INTO {} ({}) SELECT {} FROM (").format(into, columns, columns).as_string(connection)
         done = connection.execute(f"{insert.replace('%', '%%')}{ready.sql}) AS relation", ready.parameters)
         return done.rowcount
@@ -314,109 +319,3 @@ class PostgresWarehouse:
 
     def _is_staged(self, connection: Connection, write: Write) -> bool:
         return self._writes.staged(connection, write.token) is not None
-
-
-def _described(connection: Connection, query: DriverQuery) -> TableSchema:
-    """The columns of ``query``, without running it."""
-    cursor = connection.execute(f"SELECT * FROM ({query.sql}) AS relation LIMIT 0", query.parameters)  # noqa: S608 - rendered from a checked tree
-    found = result_schema(cursor.description or [])
-    return TableSchema(
-        tuple(Column(query.names.get(column.name, column.name), column.type) for column in found.columns)
-    )
-
-
-def _copy_statement(connection: Connection, query: DriverQuery, schema: TableSchema) -> sql.Composed:
-    """``COPY`` takes no parameters, so the driver writes them as literals into its text."""
-    text = psycopg.ClientCursor(connection).mogrify(query.sql, query.parameters)
-    columns = [sql.Identifier(short(column.name)) for column in schema.columns]
-    shown = [
-        sql.SQL("array_to_json({})").format(name) if column.type.kind == "array" else name
-        for name, column in zip(columns, schema.columns, strict=True)
-    ]
-    if shown != columns:
-        return sql.SQL("COPY (SELECT {} FROM ({}) AS relation) TO STDOUT (FORMAT csv)").format(
-            sql.SQL(", ").join(shown), sql.SQL(text)
-        )
-    return sql.SQL("COPY ({}) TO STDOUT (FORMAT csv)").format(sql.SQL(text))
-
-
-def _create(connection: Connection, target: TableName, schema: TableSchema, *, temporary: bool = False) -> None:
-    columns = sql.SQL(", ").join(
-        sql.SQL("{} {}").format(sql.Identifier(short(column.name)), sql.SQL(column.type.sql("postgres")))
-        for column in schema.columns
-    )
-    name = sql.Identifier(target.name) if temporary else sql.Identifier(target.schema, target.name)
-    statement = "CREATE TEMPORARY TABLE {} ({}) ON COMMIT DROP" if temporary else "CREATE TABLE {} ({})"
-    connection.execute(sql.SQL(statement).format(name, columns))
-
-
-def _temporary(connection: Connection, reader: pa.RecordBatchReader) -> _Readable:
-    """Takes the rows of a stream over into a table of this transaction: a query may read it more than once."""
-    schema = stream_schema(reader.schema)
-    target = TableName("pg_temp", f"fp_stream_{secrets.token_hex(6)}")
-    _create(connection, target, schema, temporary=True)
-    name = sql.Identifier(target.schema, target.name)
-    with connection.cursor() as cursor:
-        copy_in(cursor, sql.SQL("COPY {} FROM STDIN (FORMAT binary, FREEZE true)").format(name), schema, reader)
-    connection.execute(sql.SQL("ANALYZE {}").format(name))
-    return exp.table_(target.name, db=target.schema, quoted=True), schema
-
-
-def _foreign(connection: Connection, table: TableName) -> _Readable:
-    """A table of the database that this platform did not make."""
-    schema = _schema_of(connection, table)
-    if schema is None:
-        raise StoreError(_not_published(table))
-    return exp.table_(table.name, db=table.schema or "public", quoted=True), schema
-
-
-def _relation(writes: Sequence[Write]) -> _Readable:
-    """What to read for live writes: one table, or all partitions, with NULL where an older one lacks a column."""
-    newest = _newest(writes)
-    if len(writes) == 1:
-        return exp.table_(newest.relation.name, db=newest.relation.schema, quoted=True), newest.schema
-    selects = [_select_as(write, newest.schema) for write in writes]
-    return exp.Subquery(this=exp.Var(this=sql.SQL(" UNION ALL ").join(selects).as_string())), newest.schema
-
-
-def _select_as(write: Write, schema: TableSchema) -> sql.Composed:
-    present = {column.name for column in write.schema.columns}
-    columns = [
-        sql.SQL("{} AS {}").format(
-            sql.Identifier(short(column.name))
-            if column.name in present
-            else sql.SQL("CAST(NULL AS {})").format(sql.SQL(column.type.sql("postgres"))),
-            sql.Identifier(short(column.name)),
-        )
-        for column in schema.columns
-    ]
-    relation = sql.Identifier(write.relation.schema, write.relation.name)
-    return sql.SQL("SELECT {} FROM {}").format(sql.SQL(", ").join(columns), relation)
-
-
-def _newest(writes: Sequence[Write]) -> Write:
-    return max(writes, key=lambda write: write.version or 0)
-
-
-def _schema_of(connection: Connection, table: TableName) -> TableSchema | None:
-    """The columns of a table that the database has by that name, or None."""
-    name = sql.Identifier(table.schema or "public", table.name)
-    row = connection.execute("SELECT to_regclass(%s)::text", (name.as_string(connection),)).fetchone()
-    if not row or row[0] is None:
-        return None
-    return result_schema(connection.execute(sql.SQL("SELECT * FROM {} LIMIT 0").format(name)).description or [])
-
-
-def _open(table: FilesTable | StreamTable) -> pa.RecordBatchReader:
-    if isinstance(table, StreamTable):
-        return table.open()
-    raise StoreError(
-        UNSUPPORTED_TABLE.problem(
-            f"PostgreSQL does not read files ({table.path})",
-            mend="give the source a `store` of type duckdb_delta, or load the files and name the `table`",
-        )
-    )
-
-
-def _not_published(table: TableName) -> Problem:
-    return NOT_PUBLISHED.problem(f"{table} holds no rows yet", mend=f"materialize {table.name} first")

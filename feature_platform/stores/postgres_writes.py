@@ -21,9 +21,9 @@ import psycopg
 from psycopg import sql
 
 from feature_platform.errors import StoreError
-from feature_platform.stores.codes import LAYOUT_CHANGE, SCHEMA_CHANGE, STAGED_ROWS_GONE
 from feature_platform.stores.postgres_query import short
 from feature_platform.stores.protocols import Partition, Publication, StagedWrite, TableName
+from feature_platform.stores.publication_rules import check_fits, staged_rows_gone
 from feature_platform.types import Column, DataType, TableSchema
 
 _COLUMNS: Final = sql.SQL(
@@ -133,7 +133,9 @@ class Writes:
         if write.state == "live":
             return write
         live = self.live(connection, [staged.target]).get(staged.target, [])
-        _check_fits(live, write)
+        if live:
+            newest = max(live, key=lambda each: each.version or 0)
+            check_fits(staged, newest.schema, [each.partition for each in live])
         key = _key(staged.partition)
         old = [each.token for each in live if key is None or each.partition == key]
         connection.execute(
@@ -177,11 +179,7 @@ class Writes:
     def _one(self, connection: psycopg.Connection[Any], staged: StagedWrite) -> Write:
         found = self._select(connection, "token = %s AND state <> 'superseded'", (staged.token,))
         if not found:
-            raise StoreError(
-                STAGED_ROWS_GONE.problem(
-                    f"the rows staged for {staged.target} were removed", mend="stage the rows again"
-                )
-            )
+            raise StoreError(staged_rows_gone(staged))
         return found[0]
 
     def _select(self, connection: psycopg.Connection[Any], where: str, values: tuple[Any, ...]) -> list[Write]:
@@ -208,30 +206,6 @@ def _write(row: Sequence[Any]) -> Write:
         version=row[10],
         published_at=row[11],
     )
-
-
-def _check_fits(live: Sequence[Write], new: Write) -> None:
-    if new.partition is None:
-        return
-    others = [write for write in live if write.partition != new.partition]
-    if any(write.partition is None for write in others):
-        raise StoreError(
-            LAYOUT_CHANGE.problem(
-                f"{new.table} was published as a whole; partition '{new.partition}' cannot be put beside that",
-                mend="give the partitioned view a new name",
-            )
-        )
-    kinds = {column.name: column.type for column in new.schema.columns}
-    newest = max(others, key=lambda write: write.version or 0, default=None)
-    changed = [c.name for c in newest.schema.columns if kinds.get(c.name) != c.type] if newest else []
-    if changed:
-        raise StoreError(
-            SCHEMA_CHANGE.problem(
-                f"partition '{new.partition}' removes or retypes {', '.join(changed)} of {new.table}, "
-                "which its other partitions still have",
-                mend="give the changed view a new name",
-            )
-        )
 
 
 def _key(partition: Partition | None) -> str | None:
