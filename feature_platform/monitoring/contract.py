@@ -72,15 +72,15 @@ def null_rates(profile: Profile, spec: FeatureView) -> CheckOutcome:
     return CheckOutcome(NULL_RATES, not wrong, metadata=metadata, description="; ".join(wrong))
 
 
-def freshness(profile: Profile, promised: RowContract, as_of: datetime) -> CheckOutcome:
-    """The newest event is not older than promised, at the moment that the run stands for."""
+def freshness(newest: datetime | None, promised: RowContract, as_of: datetime) -> CheckOutcome:
+    """The ``newest`` event is not older than promised, at the moment that the run stands for. No event is not fresh."""
     assert promised.freshness is not None
-    if profile.newest is None:
-        return CheckOutcome(FRESHNESS, False, description="no row has an event time")
-    age = (as_of - profile.newest).total_seconds()
+    if newest is None:
+        return CheckOutcome(FRESHNESS, False, description="there is no event up to the moment that the run stands for")
+    age = (as_of - newest).total_seconds()
     wrong = ""
     if age * 1_000_000 > promised.freshness.microseconds:
         allowed = promised.freshness.microseconds / 1_000_000
         wrong = f"the newest event is {age:,.0f} s old, {allowed:,.0f} s are allowed"
-    metadata: Metadata = {"age_seconds": age, "newest_event_time": profile.newest.isoformat()}
+    metadata: Metadata = {"age_seconds": age, "newest_event_time": newest.isoformat()}
     return CheckOutcome(FRESHNESS, not wrong, metadata=metadata, description=wrong)

@@ -19,6 +19,7 @@ from feature_platform.compiler.plan import CompiledView
 from feature_platform.compiler.schedules import newest
 from feature_platform.errors import GateError
 from feature_platform.orchestration.codes import NOT_AUDITED
+from feature_platform.orchestration.newest_event import newest_event
 from feature_platform.registry.cron import parse_cron
 from feature_platform.registry.graph import TableRef
 from feature_platform.specs.models import FeatureView
@@ -126,12 +127,14 @@ def audit(project: Project, staged: Staged) -> Audited:
     from feature_platform.monitoring.gate import audit as audit_rows
 
     name = staged.request.view
+    as_of = staged.request.as_of
     outcomes = audit_rows(
         project.warehouse(staged.write.store),
         staged.write,
         project.compiled.views[name],
         project.registry.views[name].spec,
-        as_of=staged.request.as_of,
+        as_of=as_of,
+        newest_event=lambda: newest_event(project, name, as_of),
     )
     return Audited(staged, tuple(outcomes))
 

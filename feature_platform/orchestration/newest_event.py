@@ -1,0 +1,48 @@
+"""The newest event behind an aggregation view, for its freshness: its rows themselves only carry the tick."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from feature_platform.governance.access import Access
+
+if TYPE_CHECKING:
+    from sqlglot import exp
+
+    from feature_platform.project.project import Project
+
+
+def newest_event(project: Project, view: str, as_of: datetime) -> datetime | None:
+    """The newest event time (naive UTC) in the source of ``view`` before ``as_of``, of events known by then.
+
+    Raises:
+        GuardError: the source's times are classified, and no policy opens them.
+        StoreError: the store that holds the source failed.
+    """
+    from feature_platform.compiler.project import compile_query
+
+    linked = project.registry.views[view]
+    assert linked.spec.source is not None, f"'{view}' has no events"
+    source = project.registry.sources[linked.spec.source].spec
+    assert source.event_time is not None, "the registry lets aggregations have sources of events only"
+    query = _newest(source.name, source.event_time, source.available_at or source.event_time, as_of)
+    compiled = compile_query(query.sql("duckdb"), project.registry, project.compiled, Access(linked.purposes))
+    with project.warehouse(source.store).read(project.query(compiled, source.store)) as reader:
+        found: datetime | None = reader.read_all().column(0)[0].as_py()
+    return found
+
+
+def _newest(source: str, event_time: str, available_at: str, as_of: datetime) -> exp.Select:
+    from sqlglot import exp
+
+    def time(column: str) -> exp.Cast:
+        return exp.cast(exp.column(column, quoted=True), "timestamp")
+
+    moment = exp.cast(exp.Literal.string(as_of.isoformat(sep=" ")), "timestamp")
+    return (
+        exp.select(exp.Max(this=time(event_time)).as_("newest"))
+        .from_(exp.to_table(source))
+        .where(exp.LT(this=time(event_time), expression=moment))
+        .where(exp.LTE(this=time(available_at), expression=moment.copy()))
+    )
