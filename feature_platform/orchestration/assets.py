@@ -7,9 +7,11 @@ react to, and the step fails without a retry (``docs/adr/0004-publication-gate-i
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
@@ -17,7 +19,8 @@ import dagster as dg
 from feature_platform.errors import FeaturePlatformError, StoreError
 from feature_platform.orchestration import checks
 from feature_platform.orchestration.io_managers import publication_metadata, publish_all
-from feature_platform.orchestration.keys import Path, ViewAsset
+from feature_platform.orchestration.keys import Path as AssetPath
+from feature_platform.orchestration.keys import ViewAsset
 from feature_platform.orchestration.materialization import (
     Audited,
     Request,
@@ -70,7 +73,7 @@ def copy_online(context: dg.AssetExecutionContext, asset: ViewAsset) -> Events:
     yield from _observed(context, _copy_online(context, asset), asset.name)
 
 
-def verify_service(context: dg.AssetExecutionContext, name: str, path: Path) -> Events:
+def verify_service(context: dg.AssetExecutionContext, name: str, path: AssetPath) -> Events:
     """Confirms that every view that the service serves is published by today's definition, everywhere it is kept."""
     yield from _observed(context, _verify_service(context, name, path), "/".join(path))
     _tell(context, "/".join(path), "published")
@@ -117,7 +120,7 @@ def _copy_online(context: dg.AssetExecutionContext, asset: ViewAsset) -> Events:
     yield dg.MaterializeResult(asset_key=key, value=staged)
 
 
-def _verify_service(context: dg.AssetExecutionContext, name: str, path: Path) -> Events:
+def _verify_service(context: dg.AssetExecutionContext, name: str, path: AssetPath) -> Events:
     project: Project = getattr(context.resources, PROJECT)
     key = dg.AssetKey(path)
     with _explained():
@@ -201,11 +204,16 @@ def _tell(context: dg.AssetExecutionContext, asset: str, step: Step, partition: 
 
 @contextmanager
 def _explained() -> Iterator[None]:
-    """Lets Dagster retry what may pass, and fails at once, with the author's text and without a traceback, for the
-    rest."""
+    """Lets Dagster retry what may pass. The rest fails at once: a problem of this platform with the author's text and
+    without a traceback, anything else as the bug that it is."""
     try:
         yield
     except FeaturePlatformError as error:
         if isinstance(error, StoreError) and error.code in TRANSIENT:
             raise
         raise dg.Failure(str(error), allow_retries=False) from None
+    except Exception as error:
+        # The text of an error that nobody expected may quote a value; where it happened does not.
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{type(error).__name__} in {place.name} ({Path(place.filename).name}:{place.lineno})"
+        raise dg.Failure(f"a bug: {where}; the run's log has the traceback", allow_retries=False) from error

@@ -61,28 +61,38 @@ def reasons(audits: Iterable[Audited]) -> str:
 
 def _result(key: dg.AssetKey, name: str, found: Sequence[tuple[Audited, CheckOutcome]]) -> dg.AssetCheckResult:
     failed = [(audited, outcome) for audited, outcome in found if not outcome.passed]
-    blocks = any(outcome.blocking for _, outcome in failed) or not failed
-    audited, outcome = (failed or found)[0]
-    metadata: dict[str, Any] = dict(outcome.metadata)
-    if len(found) > 1:
-        shown = [
-            (_partition(audited), dict(outcome.metadata)) for audited, outcome in (failed or found)[:_SHOWN_PARTITIONS]
-        ]
-        metadata = {
-            "partitions": len(found),
-            "failed_partitions": len(failed),
-            "by_partition": dg.JsonMetadataValue(dict(shown)),
-        }
+    blocks = not failed or any(outcome.blocking for _, outcome in failed)
     return dg.AssetCheckResult(
         passed=not failed,
         asset_key=key,
         check_name=name,
         severity=dg.AssetCheckSeverity.ERROR if blocks else dg.AssetCheckSeverity.WARN,
-        description=f"{_place(audited)}{outcome.description}"
-        if failed or len(found) == 1
-        else f"all {len(found)} partitions passed",
-        metadata=metadata,
+        description=_description(found, failed),
+        metadata=_metadata(found, failed),
     )
+
+
+def _description(
+    found: Sequence[tuple[Audited, CheckOutcome]], failed: Sequence[tuple[Audited, CheckOutcome]]
+) -> str | None:
+    if len(found) > 1 and not failed:
+        return f"all {len(found)} partitions passed"
+    audited, outcome = (failed or found)[0]
+    return f"{_place(audited)}{outcome.description}" if outcome.description else None
+
+
+def _metadata(
+    found: Sequence[tuple[Audited, CheckOutcome]], failed: Sequence[tuple[Audited, CheckOutcome]]
+) -> dict[str, Any]:
+    shown = (failed or found)[:_SHOWN_PARTITIONS]
+    if len(found) == 1:
+        return dict(shown[0][1].metadata)
+    by_partition = {_partition(audited): dict(outcome.metadata) for audited, outcome in shown}
+    return {
+        "partitions": len(found),
+        "failed_partitions": len(failed),
+        "by_partition": dg.JsonMetadataValue(by_partition),
+    }
 
 
 def _partition(audited: Audited) -> str:

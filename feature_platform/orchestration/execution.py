@@ -77,6 +77,8 @@ class Runner:
         }
         failures = {event.step_key: _failure(event) for event in result.all_events if event.is_step_failure}
         checks = _checks(result)
+        # A run can fail without a step, e.g. when a resource can't be made: then every asset has failed.
+        all_failed = None if result.success or failures else _run_failure(result)
         materializations = _materializations(result)
         for path in paths:
             step = self.definitions.resolve_assets_def(dg.AssetKey(path)).node_def.name
@@ -90,7 +92,7 @@ class Runner:
                     rows=sum(_rows(event) for event in events),
                     seconds=seconds.get(step, 0.0),
                     checks=tuple(checks.get(path, ())),
-                    failure=failures.get(step),
+                    failure=failures.get(step, all_failed),
                 ),
             )
 
@@ -124,6 +126,11 @@ def _rows(event: DagsterEvent) -> int:
     metadata = event.step_materialization_data.materialization.metadata
     count = metadata.get(PARTITION_ROW_COUNT) or metadata.get(ROW_COUNT)
     return int(count.value) if count is not None else 0  # type: ignore[arg-type]
+
+
+def _run_failure(result: ExecuteInProcessResult) -> str:
+    messages = [event.message for event in result.all_events if event.is_failure and event.message]
+    return messages[-1] if messages else "the run failed without saying why"
 
 
 def _failure(event: DagsterEvent) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from tests.orchestration.builders import Workplace, environment, workplace
+from feature_platform.orchestration.instance import dagster_home
+from tests.orchestration.builders import LAST_PAYMENT, Workplace, environment, workplace
 
 
 @pytest.fixture
@@ -19,7 +21,15 @@ def stores(postgres_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch) -
     return variables
 
 
+@pytest.fixture(scope="session")
+def prepared_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A DAGSTER_HOME with empty tables; making them takes longer than most tests."""
+    return dagster_home(workplace(tmp_path_factory.mktemp("home"), LAST_PAYMENT).open())
+
+
 @pytest.fixture
-def cards(tmp_path: Path, stores: dict[str, str]) -> Workplace:
-    """A project without views yet."""
-    return workplace(tmp_path)
+def cards(tmp_path: Path, stores: dict[str, str], prepared_home: Path) -> Workplace:
+    """A project without views yet, whose Dagster instance has its tables."""
+    place = workplace(tmp_path)
+    shutil.copytree(prepared_home, place.state / "dagster")
+    return place

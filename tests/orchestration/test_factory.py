@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import dagster as dg
@@ -182,3 +183,11 @@ def test_the_load_path_imports_no_engine_and_no_detector(cards: Workplace) -> No
     )
     done = subprocess.run([sys.executable, "-c", code], env=inherited(), capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_a_hundred_views_load_in_seconds(cards: Workplace) -> None:
+    cards.write(*(LAST_PAYMENT.replace("last_payment", f"view_{number}") for number in range(100)))
+    project = cards.open()
+    begin = time.process_time()
+    dg.Definitions.validate_loadable(definitions_of(project))
+    assert time.process_time() - begin < 5

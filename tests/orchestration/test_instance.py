@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,7 @@ def test_settings_beside_the_project_come_first_and_are_kept_up_to_date(cards: W
 
 def test_runs_are_kept_in_sqlite_by_default(cards: Workplace) -> None:
     cards.write(LAST_PAYMENT)
+    shutil.rmtree(cards.state / "dagster")
     project = cards.open()
     with instance(project) as opened:
         opened.add_run(dg.DagsterRun("job"))
@@ -44,6 +46,7 @@ def test_runs_are_kept_in_postgres_where_the_environment_says_so(
     cards: Workplace, stores: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cards.write(LAST_PAYMENT)
+    shutil.rmtree(cards.state / "dagster")
     monkeypatch.setenv("FP_DAGSTER_POSTGRES_URL", stores["FP_TEST_POSTGRES"])
     run = dg.DagsterRun("job")
     with instance(cards.open()) as opened:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -133,6 +134,7 @@ def test_a_kill_during_publication_shows_old_or_new_rows_and_nothing_between(
 
 def test_two_processes_materialize_different_views_at_once(cards: Workplace) -> None:
     cards.write(LAST_PAYMENT, LAST_PAYMENT.replace("last_payment", "other_payment"))
+    shutil.rmtree(cards.state / "dagster")  # so that both prepare Dagster's instance
     script = MATERIALIZE.replace("materialize(project, ", "materialize(project, [asset], ")
     commands = [
         [sys.executable, "-c", script, str(cards.root), str(cards.folder / view), view, "none", "0"]

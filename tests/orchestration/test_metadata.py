@@ -65,7 +65,10 @@ def test_a_file_in_a_checkout_is_linked_at_its_commit(tmp_path: Path) -> None:
     )
 
 
-@given(st.dictionaries(st.text(max_size=70), st.text(max_size=70), max_size=5))
+TEXTS = st.text(st.sampled_from("aZ09_.-/: é"), max_size=70)
+
+
+@given(st.dictionaries(TEXTS, TEXTS, max_size=3))
 def test_tags_that_dagster_refuses_become_metadata(tags: dict[str, str]) -> None:
     dg.AssetSpec("spend", tags=asset_tags(tags))
     assert asset_tags(tags) | other_tags(tags) == tags

@@ -9,8 +9,11 @@ import dagster as dg
 import pytest
 
 from feature_platform.errors import UsageError
+from feature_platform.orchestration.factory import definitions_of
 from feature_platform.orchestration.instance import instance
+from feature_platform.orchestration.io_managers import PublishedTable, ServedTable
 from feature_platform.orchestration.report import RunEvent, RunReport
+from feature_platform.orchestration.resources import PROJECT, lent_project
 from feature_platform.orchestration.runs import materialize
 from tests.orchestration.builders import (
     CARD_MODEL,
@@ -266,3 +269,49 @@ def test_a_bad_selection_names_every_problem(cards: Workplace) -> None:
         materialize(project, ["last_paymnt", "domain:pay"], as_of=NOON)
     assert [problem.code for problem in refused.value.problems] == ["FP-RUN-001", "FP-RUN-001"]
     assert "Did you mean 'last_payment'?" in str(refused.value)
+
+
+def test_a_service_whose_views_are_not_published_fails_and_says_which(cards: Workplace) -> None:
+    cards.write(*EVERYTHING)
+    with cards.open() as project:
+        (service,) = materialize(project, ["card_model"], as_of=NOON).assets
+    assert service.status == "failed"
+    assert "redis/payments/daily_spend was never published" in service.reason
+
+
+def test_an_asset_of_someone_else_gets_a_handle_to_what_was_published(cards: Workplace) -> None:
+    cards.write(LAST_PAYMENT)
+    read: dict[str, object] = {}
+
+    @dg.asset(
+        ins={
+            "history": dg.AssetIn(["warehouse", "payments", "last_payment"]),
+            "newest": dg.AssetIn(["redis", "payments", "last_payment"]),
+        }
+    )
+    def report(history: PublishedTable, newest: ServedTable) -> None:
+        read["history"] = history.read().read_all().num_rows
+        read["newest"] = newest.project.online_store(newest.store).read(newest.table, [(2,)])[0].values["amount"]  # type: ignore[union-attr]
+
+    with cards.open() as project, instance(project) as opened:
+        materialize(project, as_of=NOON)
+        ours = definitions_of(project, resources={PROJECT: lent_project(project)})
+        both = dg.Definitions.merge(ours, dg.Definitions(assets=[report]))
+        job = both.resolve_implicit_global_asset_job_def()
+        assert job.execute_in_process(instance=opened, asset_selection=[report.key]).success
+    assert read == {"history": 4, "newest": Decimal("30.50")}
+
+
+@pytest.mark.parametrize(("url", "retries"), [("unix:///nowhere/redis.sock", 2), (None, 0)])
+def test_only_what_may_pass_is_tried_again(
+    cards: Workplace, monkeypatch: pytest.MonkeyPatch, url: str | None, retries: int
+) -> None:
+    cards.write(LAST_PAYMENT if url else LAST_PAYMENT.replace("rows_min: 1", "rows_min: 100"))
+    if url:
+        monkeypatch.setenv("FP_TEST_REDIS", url)
+    with cards.open() as project:
+        failed = materialize(project, as_of=NOON).of("failed")[0]
+        with instance(project) as opened:
+            again = opened.get_records_for_run(failed.run_id or "", of_type=dg.DagsterEventType.STEP_UP_FOR_RETRY)
+    assert failed.asset.startswith("redis" if url else "warehouse")
+    assert len(again.records) == retries
