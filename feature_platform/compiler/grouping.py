@@ -43,8 +43,10 @@ def resolve_groups(select: exp.Select, resolve: Resolver, state: Resolution) -> 
 def check_aggregation(select: exp.Select, own: set[str], report: Report) -> None:
     """Aggregates and windows in their places; beside them only grouped columns. ``own`` are the aliases of the
     select's tables."""
-    _check_places(select, report)
     group = select.args.get("group")
+    if group is None and select.args.get("having") is None and not _has_calls(select):
+        return  # most queries: nothing is aggregated, no window
+    _check_places(select, report)
     parts = [
         *select.expressions,
         *(select.args[part] for part in ("having", "qualify", "order") if select.args.get(part)),
@@ -62,6 +64,11 @@ def check_aggregation(select: exp.Select, own: set[str], report: Report) -> None
     keys = set(group.expressions) if group is not None else set()
     for part in parts:
         _check_grouped(part, keys, own, report)
+
+
+def _has_calls(select: exp.Select) -> bool:
+    """Whether an aggregate or a window function occurs anywhere at this level or below."""
+    return any(isinstance(node, exp.Window) or is_aggregate(node) for node in select.walk())
 
 
 def _resolve_key(key: exp.Expr, select: exp.Select, resolve: Resolver, state: Resolution) -> None:
