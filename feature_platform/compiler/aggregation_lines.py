@@ -20,8 +20,8 @@ from typing import Any, Final
 from sqlglot import exp
 
 from feature_platform.compiler.catalog import Catalog
-from feature_platform.compiler.codes import FEATURE_CONTRACT
 from feature_platform.compiler.codes_time import CONDITION, DEFAULT_TYPE, INPUT_TYPE
+from feature_platform.compiler.contracts import broken_promise, described
 from feature_platform.compiler.guard import GuardedQuery, guard
 from feature_platform.compiler.measures import Measure, Numbered, accepts, measures_of, result_type
 from feature_platform.compiler.parse import parse_expression
@@ -280,7 +280,10 @@ class _Planning:
                 for measure in measures_of(line.function, window, value, of, condition):
                     numbers.setdefault(measure, Numbered(f"fp_m{len(numbers)}", measure))
                 numbered = tuple(numbers[each] for each in measures_of(line.function, window, value, of, condition))
-                feature = Feature(name, self._promised(replace(base, name=name)), empty)
+                column = described(replace(base, name=name), self.view)
+                if (broken := broken_promise(column, self.view)) is not None:
+                    self.problems.append(broken)
+                feature = Feature(name, column, empty)
                 features[name] = PlannedFeature(line, window, feature, value, of, numbered)
         return tuple(features.values())
 
@@ -325,19 +328,6 @@ class _Planning:
             ),
             description=line.description,
         )
-
-    def _promised(self, feature: OutputColumn) -> OutputColumn:
-        """The feature, described; a contract that promises another type is a problem."""
-        contract = self.view.spec.features.get(feature.name)
-        if contract is None:
-            return feature
-        if contract.type is not None and contract.type != feature.type:
-            what = f"feature '{feature.name}' is {feature.type}; its contract says {contract.type}"
-            where = self.view.origin.where("features", feature.name, "type")
-            self.problems.append(
-                FEATURE_CONTRACT.problem(what, mend=f"promise {feature.type}, or no type at all", where=where)
-            )
-        return replace(feature, description=contract.description or feature.description)
 
     def _empty(self, index: int, line: Aggregation, of: DataType) -> Any:
         if line.default is None:

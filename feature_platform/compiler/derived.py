@@ -2,13 +2,12 @@
 
 An expression goes through the guard like any SQL, as a column of a SELECT over one table that has all features of the
 view's inputs and its request columns. The text that comes out runs at request time on DuckDB and, over the same
-table, inside every training set: there is one definition. A derived feature may read another derived feature; its
-expression is put in the place of the name, so whoever computes it needs stored features and request values only.
+table, inside every training set: there is one definition.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -16,7 +15,8 @@ from sqlglot import exp
 
 from feature_platform.compiler.catalog import Catalog, CatalogColumn, CatalogTable
 from feature_platform.compiler.codes_time import DERIVED_AMBIGUOUS, DERIVED_EXPRESSION, DERIVED_INPUT, DERIVED_REQUEST
-from feature_platform.compiler.fragments import Sql
+from feature_platform.compiler.contracts import broken_promise, described
+from feature_platform.compiler.fragments import Sql, sql
 from feature_platform.compiler.guard import GuardedQuery, guard
 from feature_platform.compiler.parse import parse_expression
 from feature_platform.compiler.plan import COMPILER_VERSION, CompiledQuery, CompiledView, Feature, OutputColumn
@@ -41,7 +41,7 @@ class DerivedPlan:
     inputs: tuple[tuple[str, str], ...]
     """(view, feature) of stored features, sorted."""
     request: Mapping[str, DataType]
-    """Columns that the caller brings, those of derived inputs included."""
+    """Columns that the caller brings, as far as the expressions use them."""
 
 
 def compile_derived(
@@ -53,12 +53,13 @@ def compile_derived(
         CompileError: an expression does not parse, names something unknown or ambiguous, or is not about one row;
         GuardError: it uses what the function catalogue, the types or a policy do not allow.
     """
-    plan = plan_derived(view, registry, views, catalog)
-    features = tuple(Feature(column.name, column) for column in _feature_columns(plan, view))
+    plan = plan_derived(view, views, catalog)
+    columns = tuple(_feature_columns(plan, view))
+    if broken := [problem for column in columns if (problem := broken_promise(column, view)) is not None]:
+        raise CompileError(broken)
+    features = tuple(Feature(column.name, column) for column in columns)
     query = CompiledQuery(
-        sql={
-            engine: render(_over(plan.rows, exp.table_("rows", db="inputs", quoted=True)), engine) for engine in ENGINES
-        },
+        sql={engine: str(_derivation(plan, engine)) for engine in ENGINES},
         columns=(OutputColumn(_NUMBER, BIGINT), *(feature.column for feature in features)),
         reads=(),
     )
@@ -81,23 +82,30 @@ def compile_derived(
 
 
 def plan_derived(
-    view: LinkedView, registry: Registry, views: Mapping[str, CompiledView], catalog: Catalog
+    view: LinkedView, views: Mapping[str, CompiledView], catalog: Catalog, only: Collection[str] | None = None
 ) -> DerivedPlan:
-    """Understands a derived view: see :func:`compile_derived`."""
-    table = _InputTable(registry, views)
+    """Understands a derived view, see :func:`compile_derived`; with ``only``, just those of its features."""
+    table = _InputTable(view, views)
     problems: list[Problem] = []
     expressions: dict[str, tuple[exp.Expr, Location]] = {}
     for index, feature in enumerate(view.spec.derived):
+        if only is not None and feature.name not in only:
+            continue
         where = view.origin.where("derived", index, "expression")
         try:
-            expressions[feature.name] = (table.resolved(view, feature.expression, where), where)
+            expressions[feature.name] = (table.resolved(feature.expression, where), where)
         except CompileError as error:
             problems += error.problems
     if problems:
         raise CompileError(problems)
     limited = replace(catalog, tables={ROWS: table.catalog_table()})
     rows = _guarded(expressions, limited, Access(purposes=view.purposes), view.origin.where("derived"))
-    return DerivedPlan(rows, tuple(sorted(table.inputs)), dict(table.request))
+    return DerivedPlan(rows, tuple(sorted(table.inputs)), table.request)
+
+
+def _derivation(plan: DerivedPlan, engine: Engine) -> Sql:
+    rows = Sql(render(_over(plan.rows, exp.table_("rows", db="inputs", quoted=True)), engine))
+    return sql("SELECT d.* FROM (:rows) AS d ORDER BY d.fp_row", rows=rows)
 
 
 def rows_over(plan: DerivedPlan, relation: str, engine: Engine) -> Sql:
@@ -116,15 +124,13 @@ def input_name(view: str, feature: str) -> str:
 class _InputTable:
     """The table of inputs, as it grows while expressions are resolved."""
 
-    registry: Registry
+    view: LinkedView
     views: Mapping[str, CompiledView]
     inputs: set[tuple[str, str]] = field(default_factory=set)
     request: dict[str, DataType] = field(default_factory=dict)
 
-    def resolved(self, view: LinkedView, text: str, where: Location) -> exp.Expr:
-        """The expression with every name replaced by a column of the table, or by another derived feature's
-        expression.
-        """
+    def resolved(self, text: str, where: Location) -> exp.Expr:
+        """The expression with every name replaced by a column of the table."""
         tree = parse_expression(text, where=where)
         if tree.find(exp.Query, exp.AggFunc, exp.Window):
             mend = "compute what needs several rows in a view with `sql` or `aggregations`, and read its features here"
@@ -137,7 +143,7 @@ class _InputTable:
             if not isinstance(node, exp.Column):
                 return node
             try:
-                return self._meaning(view, node, where)
+                return self._meaning(node, where)
             except CompileError as error:
                 problems.extend(error.problems)
                 return node
@@ -149,50 +155,44 @@ class _InputTable:
 
     def catalog_table(self) -> CatalogTable:
         """What the guard needs to know."""
-        columns = [CatalogColumn(_NUMBER, BIGINT), *(CatalogColumn(name, of) for name, of in self.request.items())]
+        columns = [
+            CatalogColumn(_NUMBER, BIGINT),
+            *(CatalogColumn(name, of) for name, of in self.request.items()),
+        ]
         for view, name in sorted(self.inputs):
             feature = self.views[view].feature(name)
             assert feature is not None
             columns.append(CatalogColumn(input_name(view, name), feature.column.type, labels=feature.column.labels))
         return CatalogTable(TableRef("view", ROWS), tuple(columns))
 
-    def _meaning(self, view: LinkedView, node: exp.Column, where: Location) -> exp.Expr:
-        spec, name = view.spec, node.name
-        sources = [each for each in spec.inputs if not node.table or each == node.table]
-        holding = [each for each in sources if self.views[each].feature(name) is not None]
-        if not node.table and name in spec.request:
-            if holding:
-                what = f"'{name}' is a request column and a feature of '{holding[0]}'"
-                mend = f"write '{holding[0]}.{name}', or give the request column another name"
-                raise CompileError(DERIVED_REQUEST.problem(what, mend=mend, where=where))
-            return self._requested(name, spec.request[name], where)
+    def _meaning(self, node: exp.Column, where: Location) -> exp.Expr:
+        spec, name = self.view.spec, node.name.lower()
+        qualifier = node.table.lower()
+        inputs = [each for each in spec.inputs if not qualifier or each == qualifier]
+        holding = [(each, own) for each in inputs if (own := _spelled(name, self.views[each])) is not None]
+        requested = next((each for each in spec.request if each.lower() == name), None) if not qualifier else None
+        if requested is not None and holding:
+            what = f"'{requested}' is a request column and a feature of '{holding[0][0]}'"
+            mend = f"write '{holding[0][0]}.{name}', or give the request column another name"
+            raise CompileError(DERIVED_REQUEST.problem(what, mend=mend, where=where))
+        if requested is not None:
+            self.request[requested] = spec.request[requested]
+            return _row_column(requested)
         if len(holding) > 1:
-            what = f"'{name}' is a feature of {' and '.join(holding)}"
-            mend = f"write {' or '.join(f'{each}.{name}' for each in holding)}"
+            what = f"'{name}' is a feature of {' and '.join(each for each, _ in holding)}"
+            mend = f"write {' or '.join(f'{each}.{own}' for each, own in holding)}"
             raise CompileError(DERIVED_AMBIGUOUS.problem(what, mend=mend, where=where))
         if not holding:
-            known = [*spec.request, *(each.name for source in sources for each in self.views[source].features)]
-            what = f"'{node.sql()}' is no feature of {', '.join(spec.inputs) or 'any input'}, and no request column."
-            raise CompileError(
-                DERIVED_INPUT.problem(
-                    what + did_you_mean(name, known), mend="correct the name, or add the view to `inputs`", where=where
-                )
-            )
-        return self._feature(holding[0], name, where)
+            known = [*spec.request, *(feature.name for each in inputs for feature in self.views[each].features)]
+            what = f"'{node.sql()}' is no feature of {' or '.join(spec.inputs) or 'an input'}, and no request column."
+            mend = "correct the name, or add the view to `inputs`"
+            raise CompileError(DERIVED_INPUT.problem(what + did_you_mean(name, known), mend=mend, where=where))
+        self.inputs.add(holding[0])
+        return _row_column(input_name(*holding[0]))
 
-    def _requested(self, name: str, of: DataType, where: Location) -> exp.Expr:
-        if self.request.setdefault(name, of) != of:
-            what = f"request column '{name}' is {of} here and {self.request[name]} in another derived view that is read"
-            raise CompileError(DERIVED_REQUEST.problem(what, mend="give both the same type", where=where))
-        return _row_column(name)
 
-    def _feature(self, view: str, name: str, where: Location) -> exp.Expr:
-        if self.views[view].form != "derived":
-            self.inputs.add((view, name))
-            return _row_column(input_name(view, name))
-        linked = self.registry.views[view]
-        text = next(each.expression for each in linked.spec.derived if each.name == name)
-        return self.resolved(linked, text, where)
+def _spelled(name: str, view: CompiledView) -> str | None:
+    return next((feature.name for feature in view.features if feature.name.lower() == name), None)
 
 
 def _row_column(name: str) -> exp.Column:
@@ -240,9 +240,5 @@ def _feature_columns(plan: DerivedPlan, view: LinkedView) -> Iterator[OutputColu
     descriptions = {each.name: each.description for each in view.spec.derived}
     for column in plan.rows.columns:
         if column.name != _NUMBER:
-            yield replace(
-                column,
-                direct=traced(column.direct),
-                indirect=traced(column.indirect),
-                description=descriptions.get(column.name, ""),
-            )
+            found = replace(column, direct=traced(column.direct), indirect=traced(column.indirect))
+            yield described(replace(found, description=descriptions.get(column.name, "")), view)

@@ -119,7 +119,8 @@ class _Request:
     def __post_init__(self) -> None:
         for view in dict.fromkeys(view for view, _ in self.wanted):
             if self.compiled.views[view].form == "derived":
-                plan = plan_derived(self.registry.views[view], self.registry, self.compiled.views, self.catalog)
+                own = {name for of, name in self.wanted if of == view}
+                plan = plan_derived(self.registry.views[view], self.compiled.views, self.catalog, own)
                 self.derived[view] = plan
                 self.request |= plan.request
         for view, names in self._stored().items():
