@@ -28,7 +28,7 @@ ui: $(STAMP) ## Dagster's web UI and daemon over the same state
 	@$(BIN)/fp ui
 
 test: $(STAMP) ## every test
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 2 --dist loadscope
 
 lint: $(STAMP) ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

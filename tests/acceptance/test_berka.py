@@ -21,8 +21,6 @@ from feature_platform.sdk.client import FeatureStore
 from feature_platform.stores.protocols import Query
 from tests.acceptance.berka_reference import Berka
 
-pytestmark = pytest.mark.xdist_group("berka")  # one worker makes what all of them need
-
 HERE = Path(__file__).parent
 DATA = Path(os.environ.get("BERKA_DATA", HERE.parents[2] / "shared" / "data" / "berka"))
 END = datetime(1994, 4, 1)  # noqa: DTZ001 - naive UTC, as a run takes it

@@ -25,8 +25,6 @@ from feature_platform.project.project import STATE_VARIABLE, Project
 from feature_platform.sdk.client import FeatureStore
 from feature_platform.stores.protocols import Query
 
-pytestmark = pytest.mark.xdist_group("example_project")  # one worker makes what all of them need
-
 ROOT = Path(__file__).parents[2] / "feature_defs"
 PARTITIONS = "2026-06-28..2026-06-30"
 KEYS = ("card_number", "customer_id", "merchant_id", "device_id")

@@ -20,8 +20,6 @@ from typer.testing import CliRunner, Result
 from feature_platform.cli.main import app
 from feature_platform.project.project import STATE_VARIABLE
 
-pytestmark = pytest.mark.xdist_group("cli_commands")  # one worker makes what all of them need
-
 FP = Path(sys.executable).with_name("fp")
 AS_OF = "2026-03-28"
 SPINE = "customer_id,event_time,note\n3,2026-03-01,before\n3,2026-03-10T06:00:00Z,after\n999,2026-03-10,nobody\n"

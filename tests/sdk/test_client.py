@@ -20,8 +20,6 @@ from feature_platform.orchestration.runs import materialize
 from feature_platform.project.project import STATE_VARIABLE, Project
 from feature_platform.sdk.client import FeatureStore
 
-pytestmark = pytest.mark.xdist_group("sdk_client")  # one worker makes what all of them need
-
 CARD = "4111111111111111"
 OTHER = "5500005555555559"
 NOW = datetime.now(UTC).replace(tzinfo=None, minute=0, second=0, microsecond=0)
