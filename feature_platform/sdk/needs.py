@@ -25,21 +25,20 @@ class Needs:
     """Keys of the stored views and request values of the derived ones, each once."""
 
 
-def needs_of(project: Project, selected: Sequence[Selected]) -> Needs:
-    """Follows derived views down to what is stored."""
-    views = project.compiled.views
-    derived = {
-        chosen.view.name: plan_derived(
-            project.registry.views[chosen.view.name], project.registry, views, project.catalog
-        )
-        for chosen in selected
-        if chosen.view.form == "derived"
-    }
+def needs_of(project: Project, selected: Sequence[Selected], *, whole_views: bool = False) -> Needs:
+    """Follows derived views down to what is stored. With ``whole_views`` for all features of a derived view, not only
+    for those selected: online the whole view is computed at once.
+    """
+    views, registry = project.compiled.views, project.registry
+    derived: dict[str, DerivedPlan] = {}
+    for name in dict.fromkeys(chosen.view.name for chosen in selected if chosen.view.form == "derived"):
+        only = None if whole_views else [each.feature.name for each in selected if each.view.name == name]
+        derived[name] = plan_derived(registry.views[name], views, project.catalog, only)
     stored = dict.fromkeys(chosen.view.name for chosen in selected if chosen.view.form != "derived")
     stored |= dict.fromkeys(view for plan in derived.values() for view, _ in plan.inputs)
     columns: dict[str, NeededColumn] = {}
     for name in stored:
-        for key in project.registry.entity_of(name).keys:
+        for key in registry.entity_of(name).keys:
             classification = None if key.pii in (None, "none") else key.pii
             columns.setdefault(key.name, NeededColumn(key.name, key.type, classification, f"view '{name}' as a key"))
     for name, plan in derived.items():

@@ -122,7 +122,7 @@ class OnlineReader:
     @cached_property
     def needs(self) -> Needs:
         """Views to read, and what each entity has to bring."""
-        return needs_of(self.project, self.selected)
+        return needs_of(self.project, self.selected, whole_views=True)
 
     @cached_property
     def base(self) -> tuple[_BaseView, ...]:
