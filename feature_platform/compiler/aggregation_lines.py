@@ -20,7 +20,7 @@ from typing import Any, Final
 from sqlglot import exp
 
 from feature_platform.compiler.catalog import Catalog
-from feature_platform.compiler.codes_time import CONDITION, DEFAULT_TYPE, INPUT_TYPE
+from feature_platform.compiler.codes import CONDITION, DEFAULT_TYPE, INPUT_TYPE
 from feature_platform.compiler.contracts import broken_promise, described
 from feature_platform.compiler.guard import GuardedQuery, guard
 from feature_platform.compiler.measures import Measure, Numbered, accepts, measures_of, result_type

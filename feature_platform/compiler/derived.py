@@ -14,7 +14,7 @@ from typing import Final
 from sqlglot import exp
 
 from feature_platform.compiler.catalog import Catalog, CatalogColumn, CatalogTable
-from feature_platform.compiler.codes_time import DERIVED_AMBIGUOUS, DERIVED_EXPRESSION, DERIVED_INPUT, DERIVED_REQUEST
+from feature_platform.compiler.codes import DERIVED_AMBIGUOUS, DERIVED_EXPRESSION, DERIVED_INPUT, DERIVED_REQUEST
 from feature_platform.compiler.contracts import broken_promise, described
 from feature_platform.compiler.fragments import Sql, sql
 from feature_platform.compiler.guard import GuardedQuery, guard

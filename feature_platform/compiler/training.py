@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 
 from feature_platform.compiler.aggregation_lines import AggregationPlan, plan_aggregations
 from feature_platform.compiler.catalog import Catalog, catalog_of
-from feature_platform.compiler.codes_time import SPINE_COLUMN, SPINE_TYPE, UNKNOWN_FEATURE
+from feature_platform.compiler.codes import SPINE_COLUMN, SPINE_TYPE, UNKNOWN_FEATURE
 from feature_platform.compiler.derived import DerivedPlan, input_name, plan_derived, rows_over
 from feature_platform.compiler.feature_values import filled
 from feature_platform.compiler.fragments import (
