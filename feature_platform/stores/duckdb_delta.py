@@ -158,10 +158,11 @@ class DuckDBDeltaWarehouse:
         folder = self._folder(table)
         path = delta.staged_path(folder, schema, token)
         recorded = dict(properties or {})
-        lease = try_exclusive(delta.attempt_lease(folder, token))
+        with delta.reported(folder):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lease = try_exclusive(delta.attempt_lease(folder, token))
         assert lease is not None  # the token is new
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             rows = self._write(relation, schema, path, recorded)
         except BaseException:
             path.unlink(missing_ok=True)
@@ -261,7 +262,7 @@ class DuckDBDeltaWarehouse:
             mend="wait for the other run, or end it if it hangs; its lock goes with its process",
         )
         lock = delta.publish_lock(self._folder(table))
-        with exclusive(lock, timeout_seconds=PUBLISH_TIMEOUT_SECONDS, busy=busy):
+        with delta.reported(self._folder(table)), exclusive(lock, timeout_seconds=PUBLISH_TIMEOUT_SECONDS, busy=busy):
             yield
 
     def _end_attempt(self, staged: StagedWrite) -> None:

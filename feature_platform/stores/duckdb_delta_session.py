@@ -223,9 +223,9 @@ def _problem(error: duckdb.Error) -> Problem:
             "the query reaches for a file or setting that is closed to it",
             mend="read only tables that the project declares",
         )
-    if isinstance(error, duckdb.IOException):
+    if isinstance(error, duckdb.IOException):  # names files and the system's reason, no rows
         return FILES_UNREADABLE.problem(
-            "a file is damaged, missing or not in its declared format", mend="write it again"
+            str(error).partition("\n")[0], mend="write the file again, or make room on the disk"
         )
     if isinstance(error, (duckdb.ConversionException, duckdb.OutOfRangeException)):
         return QUERY_FAILED.problem(

@@ -18,7 +18,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -27,7 +28,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from feature_platform.errors import StoreError
-from feature_platform.stores.codes import UNSUPPORTED_TABLE
+from feature_platform.stores.codes import STORE_UNREACHABLE, UNSUPPORTED_TABLE
 from feature_platform.stores.leases import Lease, shared, try_exclusive
 from feature_platform.stores.protocols import Publication, StagedWrite, TableName
 from feature_platform.stores.publication_rules import check_fits, not_published, staged_rows_gone
@@ -126,6 +127,22 @@ def pinned(folder: Path, name: TableName) -> tuple[Snapshot, Lease]:
         if not _commit_path(folder, live.version + 1).exists():
             return live, lease
         lease.release()  # superseded before the lease was held: its files may be going
+
+
+@contextmanager
+def reported(folder: Path) -> Iterator[None]:
+    """Turns errors of the file system and of the Delta log into ``StoreError``."""
+    from deltalake.exceptions import DeltaError
+
+    try:
+        yield
+    except (DeltaError, OSError) as error:
+        raise StoreError(
+            STORE_UNREACHABLE.problem(
+                f"{folder} cannot be read or written: {str(error).partition(chr(10))[0]}",
+                mend="check permissions and disk; if the _delta_log is damaged, remove the table and publish anew",
+            )
+        ) from None
 
 
 def publications(folder: Path, name: TableName) -> list[Publication]:
@@ -265,12 +282,13 @@ def _open(folder: Path, version: int | None = None) -> DeltaTable | None:
     from deltalake import DeltaTable
     from deltalake.exceptions import TableNotFoundError
 
-    if not (folder / "_delta_log").is_dir():
-        return None
-    try:
-        return DeltaTable(str(folder), version=version)
-    except TableNotFoundError:
-        return None
+    with reported(folder):
+        if not (folder / "_delta_log").is_dir():
+            return None
+        try:
+            return DeltaTable(str(folder), version=version)
+        except TableNotFoundError:
+            return None
 
 
 def _snapshot_of(folder: Path, table: DeltaTable) -> Snapshot | None:

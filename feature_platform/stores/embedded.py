@@ -136,6 +136,14 @@ class _SharedServer:
                     self._supervisor.wait(_STOP_SECONDS)
 
     def _start(self) -> None:
+        try:
+            self._start_or_join()
+        except OSError as error:
+            raise StoreError(
+                SERVER_FAILED.problem(f"{self._folder} cannot be used: {error}", mend="check permissions and the disk")
+            ) from None
+
+    def _start_or_join(self) -> None:
         with self._control():
             user = shared(self._folder / "users.lock")  # waits for a server that is just being stopped
             try:

@@ -339,3 +339,19 @@ def test_a_deeply_nested_query_runs(warehouse: DuckDBDeltaWarehouse) -> None:
     terms = " + ".join(["t.id"] * 600)
     sql = f"WITH t AS (SELECT unnest([1, 2]) AS id) SELECT {terms} AS total FROM t ORDER BY 1"
     assert warehouse.read(query(warehouse, sql)).read_all().to_pylist() == [{"total": 600}, {"total": 1200}]
+
+
+def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "warehouse").write_text("a file stands where the folder should be")
+    warehouse = DuckDBDeltaWarehouse("warehouse", tmp_path / "warehouse")
+    with pytest.raises(StoreError) as raised:
+        publish(warehouse, [{"id": 1}], schema(id="bigint"))
+    assert raised.value.code == "FP-STORE-030"
+
+
+def test_a_damaged_log_is_a_clear_error(warehouse: DuckDBDeltaWarehouse, tmp_path: Path) -> None:
+    publish(warehouse, [{"id": 1}], schema(id="bigint"))
+    (tmp_path / "warehouse/features/spend/_delta_log/00000000000000000000.json").write_text("{ no json")
+    with pytest.raises(StoreError) as raised:
+        warehouse.schema(SPEND)
+    assert raised.value.code == "FP-STORE-030"

@@ -188,3 +188,10 @@ def test_no_redis_program_is_a_clear_error(folder: Path, monkeypatch: pytest.Mon
 
 def test_a_folder_without_a_server_is_not_running(tmp_path: Path) -> None:
     assert not running(tmp_path / "nothing")
+
+
+def test_a_folder_that_cannot_be_used_is_a_clear_error(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "server").write_text("a file stands where the folder should be")
+    with pytest.raises(StoreError) as raised:
+        _ = SERVERS[kind](tmp_path / "server").url
+    assert raised.value.code == "FP-STORE-032"
