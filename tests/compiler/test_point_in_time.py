@@ -90,7 +90,7 @@ def world(seed: int, size: int, questions: int) -> tuple[list[dict[str, Any]], l
     return rows, asked
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), size=st.integers(0, 30), questions=st.integers(0, 20))
 def test_a_training_set_has_the_newest_row_known_by_then(
     compiled: Compiled, sessions: Sequence[Session], seed: int, size: int, questions: int

@@ -184,7 +184,7 @@ worlds = st.builds(world, seed=st.integers(0, 2**32), events=st.integers(0, 40),
 
 
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
@@ -216,7 +216,7 @@ def test_a_training_set_has_what_the_reference_says(
 
 
 @settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large],
 )
