@@ -7,17 +7,14 @@ react to, and the step fails without a retry (``docs/adr/0004-publication-gate-i
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from datetime import datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
-from feature_platform.errors import FeaturePlatformError, StoreError
 from feature_platform.orchestration import checks
+from feature_platform.orchestration.failures import explained
 from feature_platform.orchestration.io_managers import publication_metadata, publish_all
 from feature_platform.orchestration.keys import Path as AssetPath
 from feature_platform.orchestration.keys import ViewAsset
@@ -36,29 +33,12 @@ from feature_platform.orchestration.online import copy_of, discard_copy, stage_c
 from feature_platform.orchestration.partitions import partition_of, utc_now
 from feature_platform.orchestration.resources import PROGRESS, PROJECT, Progress, Step
 from feature_platform.orchestration.services import Serving, serving
-from feature_platform.stores import codes as store_codes
 
 if TYPE_CHECKING:
     from feature_platform.project.project import Project
 
 AS_OF_TAG: Final = "fp/as_of"
 """Run tag: the moment that the run stands for (ISO, UTC). Without it, now."""
-
-RETRIES: Final = dg.RetryPolicy(max_retries=2, delay=2, backoff=dg.Backoff.EXPONENTIAL, jitter=dg.Jitter.PLUS_MINUS)
-
-TRANSIENT: Final = frozenset(
-    code.id
-    for code in (
-        store_codes.STAGED_ROWS_GONE,
-        store_codes.TABLE_BUSY,
-        store_codes.QUERY_FAILED,
-        store_codes.OUT_OF_MEMORY,
-        store_codes.STORE_UNREACHABLE,
-        store_codes.SERVER_FAILED,
-        store_codes.ONLINE_REFUSED,
-    )
-)
-"""Problems that another attempt may not meet. Anything else is the same the next time, so it is not tried again."""
 
 Events = Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any] | dg.AssetMaterialization]
 
@@ -82,7 +62,7 @@ def verify_service(context: dg.AssetExecutionContext, name: str, path: AssetPath
 def _materialize_view(context: dg.AssetExecutionContext, asset: ViewAsset) -> Events:
     project: Project = getattr(context.resources, PROJECT)
     key = dg.AssetKey(asset.path)
-    with _explained():
+    with explained(context.retry_number):
         audits = _audited(context, asset, _requests(context, project, asset.view))
     yield from checks.results(key, audits)
     passed = [audited for audited in audits if audited.passed]
@@ -105,7 +85,7 @@ def _copy_online(context: dg.AssetExecutionContext, asset: ViewAsset) -> Events:
     project: Project = getattr(context.resources, PROJECT)
     key = dg.AssetKey(asset.path)
     as_of = _as_of_tag(context) or utc_now()
-    with _explained():
+    with explained(context.retry_number):
         _tell(context, asset.name, "stage")
         staged = stage_copy(project, copy_of(project, asset.view, asset.store, as_of), run_id=context.run_id)
     _tell(context, asset.name, "audit")
@@ -123,7 +103,7 @@ def _copy_online(context: dg.AssetExecutionContext, asset: ViewAsset) -> Events:
 def _verify_service(context: dg.AssetExecutionContext, name: str, path: AssetPath) -> Events:
     project: Project = getattr(context.resources, PROJECT)
     key = dg.AssetKey(path)
-    with _explained():
+    with explained(context.retry_number):
         served = serving(project, name)
     yield _service_result(key, served)
     if served.problems:
@@ -200,20 +180,3 @@ def _observed(context: dg.AssetExecutionContext, events: Events, asset: str) -> 
 
 def _tell(context: dg.AssetExecutionContext, asset: str, step: Step, partition: str | None = None) -> None:
     getattr(context.resources, PROGRESS)(Progress(asset, step, partition))
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Lets Dagster retry what may pass. The rest fails at once: a problem of this platform with the author's text and
-    without a traceback, anything else as the bug that it is."""
-    try:
-        yield
-    except FeaturePlatformError as error:
-        if isinstance(error, StoreError) and error.code in TRANSIENT:
-            raise
-        raise dg.Failure(str(error), allow_retries=False) from None
-    except Exception as error:
-        # The text of an error that nobody expected may quote a value; where it happened does not.
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{type(error).__name__} in {place.name} ({Path(place.filename).name}:{place.lineno})"
-        raise dg.Failure(f"a bug: {where}; the run's log has the traceback", allow_retries=False) from error

@@ -52,7 +52,11 @@ class Runner:
     instance: dg.DagsterInstance
 
     def run(self, batch: Batch, *, as_of: datetime | None) -> dict[Path, Outcome]:
-        """Executes the batch. A failed asset does not stop those that do not need it."""
+        """Executes the batch. A failed asset does not stop those that do not need it.
+
+        Raises:
+            KeyboardInterrupt: somebody stopped the run. What was staged is discarded, what was published stays.
+        """
         run_id = str(uuid4())
         paths = [task.path for task in batch.tasks]
         with own_run(self.project, run_id):
@@ -64,6 +68,8 @@ class Runner:
                 run_config=_QUIET,
                 raise_on_error=False,
             )
+        if any(_is_interrupt(event) for event in result.all_events):
+            raise KeyboardInterrupt
         return dict(self._outcomes(result, paths))
 
     @cached_property
@@ -95,6 +101,11 @@ class Runner:
                     failure=failures.get(step, all_failed),
                 ),
             )
+
+
+def _is_interrupt(event: DagsterEvent) -> bool:
+    source = event.step_failure_data.error_source if event.is_step_failure else None
+    return source is not None and source.name == "INTERRUPT"
 
 
 def _tags(batch: Batch, as_of: datetime | None) -> dict[str, str]:

@@ -18,7 +18,7 @@ import dagster as dg
 
 from feature_platform.orchestration import checks
 from feature_platform.orchestration.asset_specs import Specs, first_partition, io_key, lookback_partitions
-from feature_platform.orchestration.assets import RETRIES, Events, copy_online, materialize_view, verify_service
+from feature_platform.orchestration.assets import Events, copy_online, materialize_view, verify_service
 from feature_platform.orchestration.io_managers import online_io, warehouse_io
 from feature_platform.orchestration.keys import ViewAsset, assets_of, service_path
 from feature_platform.orchestration.metadata import Checkout
@@ -157,7 +157,6 @@ class _Factory:
             specs=[spec],
             check_specs=checks.specs(spec.key, check_names),
             required_resource_keys=set(REQUIRED),
-            retry_policy=RETRIES,
             backfill_policy=dg.BackfillPolicy.single_run() if spec.partitions_def else None,
             pool=pool,
         )

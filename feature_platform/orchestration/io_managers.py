@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from feature_platform.orchestration.failures import explained
 from feature_platform.orchestration.materialization import Audited, discard, publish, table_of
 from feature_platform.orchestration.metadata import ROW_COUNT
 from feature_platform.orchestration.online import StagedCopy, discard_copy, publish_copy
@@ -73,8 +74,9 @@ class WarehouseIOManager(dg.IOManager):
     def handle_output(self, context: dg.OutputContext, obj: Sequence[Audited]) -> None:
         """One atomic publication per partition. What is not live when one fails is discarded; the step may try
         again."""
-        publications = publish_all(self._project, obj)
-        context.add_output_metadata(self._metadata(publications))
+        with explained(_attempts_before(context)):
+            publications = publish_all(self._project, obj)
+            context.add_output_metadata(self._metadata(publications))
         self._hear(Progress(context.asset_key.to_user_string(), "published"))
 
     def load_input(self, context: dg.InputContext) -> PublishedTable:
@@ -96,11 +98,8 @@ class OnlineIOManager(dg.IOManager):
         self._hear = hear
 
     def handle_output(self, context: dg.OutputContext, obj: StagedCopy) -> None:
-        try:
-            publication = publish_copy(self._project, obj)
-        except BaseException:
-            discard_copy(self._project, obj)
-            raise
+        with explained(_attempts_before(context)):
+            publication = _publish_copy(self._project, obj)
         context.add_output_metadata({ROW_COUNT: publication.rows, **publication_metadata(publication)})
         self._hear(Progress(context.asset_key.to_user_string(), "published"))
 
@@ -120,6 +119,14 @@ def publish_all(project: Project, audits: Sequence[Audited]) -> list[Publication
             discard(project, audited.staged)
         raise
     return published
+
+
+def _publish_copy(project: Project, staged: StagedCopy) -> Publication:
+    try:
+        return publish_copy(project, staged)
+    except BaseException:
+        discard_copy(project, staged)
+        raise
 
 
 def publication_metadata(publication: Publication) -> dict[str, Any]:
@@ -145,6 +152,11 @@ def online_io(store: str) -> dg.IOManagerDefinition:
         return OnlineIOManager(getattr(context.resources, PROJECT), store, getattr(context.resources, PROGRESS))
 
     return manager
+
+
+def _attempts_before(context: dg.OutputContext) -> int:
+    step = context.step_context
+    return step.previous_attempt_count if step else 0
 
 
 def _view_of(context: dg.InputContext) -> str:

@@ -1,4 +1,4 @@
-"""A materialization that is killed in any phase leaves the old rows readable, and the next one heals."""
+"""A materialization that is killed or interrupted leaves the old rows readable, and the next one heals."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ from tests.orchestration.builders import LAST_PAYMENT, Payment, Workplace, inher
 NOON = utc(2026, 1, 4, 12)
 
 MATERIALIZE = """
-import sys, time
+import signal, sys, time
 from datetime import datetime
 from pathlib import Path
 from feature_platform.orchestration.runs import materialize
 from feature_platform.project.project import Project
 
 root, marker, asset, step, wait = sys.argv[1:]
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background may have it switched off
 
 def hear(event):
     if event.asset.startswith(asset) and event.step == step:
@@ -130,6 +131,16 @@ def test_a_kill_during_publication_shows_old_or_new_rows_and_nothing_between(
         assert materialize(project, as_of=NOON).ok
         assert len(rows_of(project, "last_payment")) == 5_004
         assert leftovers(published, project) == []
+
+
+def test_an_interrupt_ends_the_run_at_once_and_leaves_nothing(published: Workplace) -> None:
+    with materializing(published, "warehouse", "audit", wait=120) as process:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(timeout=60) != 0
+    with published.open() as project:
+        assert unfinished(project) == []
+        assert leftovers(published, project) == []
+        assert len(rows_of(project, "last_payment")) == 4
 
 
 def test_two_processes_materialize_different_views_at_once(cards: Workplace) -> None:
