@@ -65,6 +65,8 @@ def compile_sql_view(view: LinkedView, registry: Registry, catalog: Catalog, ups
         ("partition_end", "partition_start") if partitioned else (),
     )
     described = [(column.name, str(column.type), sorted(map(str, column.labels))) for column in outputs]
+    # How long a row may be used is part of what its features mean: copies for online reads depend on it.
+    meaning = {"ttl_microseconds": spec.ttl.microseconds if spec.ttl else None}
     return CompiledView(
         name=spec.name,
         form="sql",
@@ -74,7 +76,7 @@ def compile_sql_view(view: LinkedView, registry: Registry, catalog: Catalog, ups
         materialize=query,
         derive=None,
         partitioned=partitioned,
-        fingerprint=digest([COMPILER_VERSION, dict(query.sql), described, upstream]),
+        fingerprint=digest([COMPILER_VERSION, dict(query.sql), described, upstream, meaning]),
         reads=guarded.reads,
     )
 

@@ -75,6 +75,8 @@ def connect(limits: Limits) -> duckdb.DuckDBPyConnection:
     # Where there is no script file, as in a notebook, DuckDB prints a bar to standard output, between a command's JSON.
     connection.execute("SET enable_progress_bar = false").fetchall()
     connection.execute("SET TimeZone = 'UTC'").fetchall()
+    # Below its threshold of estimated rows DuckDB joins ASOF by nested loops, and estimates of joined CTEs are low.
+    connection.execute("SET asof_loop_join_threshold = 0").fetchall()
     return connection
 
 

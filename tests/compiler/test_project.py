@@ -92,6 +92,13 @@ def test_a_view_on_a_view_carries_its_labels_and_changes_with_it(tmp_path: Path)
     assert again.fingerprint != compiled.fingerprint
 
 
+def test_another_ttl_is_another_fingerprint(tmp_path: Path) -> None:
+    plain = compile_project(project(tmp_path / "a", view("card_day", CARD_DAY))).views["card_day"]
+    limited = compile_project(project(tmp_path / "b", view("card_day", CARD_DAY, more="ttl: 30d"))).views["card_day"]
+    longer = compile_project(project(tmp_path / "c", view("card_day", CARD_DAY, more="ttl: 31d"))).views["card_day"]
+    assert len({plain.fingerprint, limited.fingerprint, longer.fingerprint}) == 3
+
+
 def test_a_description_changes_no_fingerprint(tmp_path: Path) -> None:
     plain = compile_project(project(tmp_path / "a", view("card_day", CARD_DAY))).views["card_day"]
     more = "description: Of a card.\nfeatures: {amount: {description: What was paid.}}"
