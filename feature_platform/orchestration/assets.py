@@ -87,7 +87,7 @@ def _copy_online(context: dg.AssetExecutionContext, asset: ViewAsset) -> Events:
     as_of = _as_of_tag(context) or utc_now()
     with explained(context.retry_number):
         _tell(context, asset.name, "stage")
-        staged = stage_copy(project, copy_of(project, asset.view, asset.store, as_of), run_id=context.run_id)
+        staged = stage_copy(project, copy_of(project, asset.view, asset.store, as_of), run_id=context.run.run_id)
     _tell(context, asset.name, "audit")
     result = checks.copy_result(key, staged)
     yield result
@@ -128,7 +128,7 @@ def _audited(context: dg.AssetExecutionContext, asset: ViewAsset, requests: Sequ
         for each in requests:
             partition = each.partition.key if each.partition else None
             _tell(context, asset.name, "stage", partition)
-            staged.append(stage(project, each, run_id=context.run_id))
+            staged.append(stage(project, each, run_id=context.run.run_id))
             _tell(context, asset.name, "audit", partition)
             audits.append(audit(project, staged[-1]))
     except BaseException:

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
     from feature_platform.project.project import Project
 
+_NO_RUN_RETRIES: Final = "dagster/max_retries"
+"""Tag that keeps Dagster's daemon from repeating the run elsewhere: whoever asked for it is waiting here."""
+
 _QUIET: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 """Events go to the instance; what a person should see is in the report."""
 
@@ -109,7 +112,7 @@ def _is_interrupt(event: DagsterEvent) -> bool:
 
 
 def _tags(batch: Batch, as_of: datetime | None) -> dict[str, str]:
-    tags = {} if as_of is None else {AS_OF_TAG: as_of.isoformat()}
+    tags = {_NO_RUN_RETRIES: "0"} | ({} if as_of is None else {AS_OF_TAG: as_of.isoformat()})
     if batch.span:
         tags |= {RANGE_START: batch.span[0], RANGE_END: batch.span[1]}
     return tags
