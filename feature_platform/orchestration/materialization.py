@@ -20,6 +20,7 @@ from feature_platform.compiler.schedules import newest
 from feature_platform.errors import GateError
 from feature_platform.orchestration.codes import NOT_AUDITED
 from feature_platform.orchestration.newest_event import newest_event
+from feature_platform.orchestration.partitions import utc_now
 from feature_platform.registry.cron import parse_cron
 from feature_platform.registry.graph import TableRef
 from feature_platform.specs.models import FeatureView
@@ -167,10 +168,10 @@ def up_to_date(
     view: str,
     partition: Partition | None = None,
     *,
-    as_of: datetime,
+    as_of: datetime | None = None,
     versions: Versions | None = None,
 ) -> bool:
-    """Whether what is published was made by today's definition from today's inputs, as of ``as_of``.
+    """Whether what is published was made by today's definition from today's inputs, as of ``as_of`` (None: now).
 
     ``versions`` looks up input versions; give one that remembers when many views are asked for.
     """
@@ -179,7 +180,8 @@ def up_to_date(
     if live is None:
         return False
     found = versions(compiled) if versions else input_versions(project, compiled)
-    wanted = recorded(compiled, request(view, partition, as_of), found)
+    moment = as_of or tick(project.registry.views[view].spec, utc_now())
+    wanted = recorded(compiled, request(view, partition, moment), found)
     relevant = {
         name: value for name, value in live.properties.items() if name in wanted or name.startswith(INPUT_PREFIX)
     }
