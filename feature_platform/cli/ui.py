@@ -138,18 +138,22 @@ def _signal(server: subprocess.Popen[bytes], number: signal.Signals) -> None:
 
 @contextmanager
 def _stopped_by_signals() -> Iterator[None]:
-    """Ctrl-C and a polite kill end the block; the way out is the same."""
+    """Ctrl-C and a polite kill end the block; the way out is the same.
+
+    Ctrl-C is asked for by name: a shell starts background jobs with it ignored, and so would the servers be.
+    """
 
     def stop(*_: Any) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     except KeyboardInterrupt:
         pass
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _wait_until_ready(url: str, servers: Sequence[subprocess.Popen[bytes]]) -> None:

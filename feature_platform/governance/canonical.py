@@ -4,9 +4,9 @@ Two spellings of one card number, one address of a mailbox in capitals and witho
 tokens, in Python, DuckDB and PostgreSQL alike. So every classification has one small rule, applied in this order:
 
 1. text of the value: a string as it is, an integer or decimal in digits, a date as ``YYYY-MM-DD``;
-2. white space (space, tab, line ends, no-break space) is removed at both ends;
-3. for names and addresses, runs of white space become one space;
-4. separators are dropped, ASCII letters folded; other letters stay, since engines disagree on them;
+2. separators are dropped, ASCII letters folded; other letters stay, since engines disagree on them;
+3. white space (space, tab, line ends, no-break space) is removed at both ends, also where a separator hid it;
+4. for names and addresses, runs of white space become one space;
 5. ``00`` at the start of a telephone number becomes ``+``; of a birth date the first ten characters stay.
 
 A text that is no value of its class (``n/a`` as a card number) goes through the same steps; it keeps a token of its
@@ -100,11 +100,11 @@ def canonical_expression(classification: str, value: exp.Expression, engine: Eng
 
 def apply(rule: Canonical, value: Any) -> str:
     """The text of ``value`` by any rule."""
-    text = value_text(value).strip(sql.WHITESPACE)
+    source, target = rule.translation
+    text = value_text(value).translate(str.maketrans(source[: len(target)], target, source[len(target) :]))
+    text = text.strip(sql.WHITESPACE)
     if rule.squeeze:
         text = re.sub(_RUNS, " ", text)
-    source, target = rule.translation
-    text = text.translate(str.maketrans(source[: len(target)], target, source[len(target) :]))
     if rule.finish == "plus" and text.startswith("00"):
         return "+" + text[2:]
     if rule.finish == "day" and re.match(_ISO_DAY, text):
@@ -114,12 +114,13 @@ def apply(rule: Canonical, value: Any) -> str:
 
 def apply_expression(rule: Canonical, value: exp.Expression, engine: Engine) -> exp.Expression:
     """The same as :func:`apply` as an expression of ``engine``."""
-    result = sql.strip(sql.as_text(value, engine))
-    if rule.squeeze:
-        result = sql.replace_all(result, _RUNS, " ")
+    result = sql.as_text(value, engine)
     source, target = rule.translation
     if source:
         result = sql.translate(result, source, target)
+    result = sql.strip(result)
+    if rule.squeeze:
+        result = sql.replace_all(result, _RUNS, " ")
     if rule.finish == "plus":
         return sql.replace_all(result, "^00", "+")
     if rule.finish == "day":
