@@ -15,6 +15,18 @@ NULL_RATES: Final = "null_rates"
 FRESHNESS: Final = "freshness"
 PII: Final = "pii"
 
+DESCRIPTIONS: Final[Mapping[str, str]] = {
+    SCHEMA: "Columns and types are those that the view compiled to.",
+    KEYS_NOT_NULL: "Every row has its entity key and its event time.",
+    KEYS_UNIQUE: "An entity key and event time occur once.",
+    ROW_COUNT: "As many rows as the contract promises, and as many as were written.",
+    VALUE_RANGES: "Values lie between the contract's `min` and `max`.",
+    NULL_RATES: "Not more NULLs than the contract allows.",
+    FRESHNESS: "The newest event is not older than promised, at the moment that the run stands for.",
+    PII: "No personal data but what the columns' labels say: every text value is looked at.",
+}
+"""What each check asks, for people who look at it."""
+
 Metadata = Mapping[str, int | float | str | bool]
 
 

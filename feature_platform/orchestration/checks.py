@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
+from feature_platform.monitoring.outcome import DESCRIPTIONS
 from feature_platform.orchestration.materialization import Audited
 from feature_platform.orchestration.online import ROWS_ARRIVED, StagedCopy
 
@@ -23,10 +24,16 @@ FEATURES_PUBLISHED: Final = "features_published"
 _SHOWN_PARTITIONS: Final = 20
 """Details are given for this many partitions of a check; a backfill of years must not fill the event log."""
 
+_DESCRIPTIONS: Final = {
+    **DESCRIPTIONS,
+    ROWS_ARRIVED: "Every entity with a row offline has one online.",
+    FEATURES_PUBLISHED: "Every feature that the service hands out is published, by today's definition.",
+}
+
 
 def specs(key: dg.AssetKey, names: Iterable[str]) -> list[dg.AssetCheckSpec]:
     """One blocking check per name. Whether an outcome really blocks is the gate's word: see :func:`results`."""
-    return [dg.AssetCheckSpec(name, asset=key, blocking=True) for name in names]
+    return [dg.AssetCheckSpec(name, asset=key, blocking=True, description=_DESCRIPTIONS[name]) for name in names]
 
 
 def results(key: dg.AssetKey, audits: Sequence[Audited]) -> Iterator[dg.AssetCheckResult]:
