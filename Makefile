@@ -1,7 +1,7 @@
 # Everything a newcomer needs: `make demo` and `make test`. Both set themselves up.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help venv demo ui test lint lock bench docs clean
+.PHONY: help venv demo ui test fuzz lint lock bench docs clean
 
 PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3.14 python3; do \
 	$$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null && echo $$p && break; done)
@@ -29,6 +29,9 @@ ui: $(STAMP) ## Dagster's web UI and daemon over the same state
 
 test: $(STAMP) ## every test
 	@$(BIN)/python -m pytest -n 2 --dist loadscope
+
+fuzz: $(STAMP) ## the tests with new random examples, and more of them
+	@HYPOTHESIS_PROFILE=search $(BIN)/python -m pytest -n 2 --dist loadscope
 
 lint: $(STAMP) ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

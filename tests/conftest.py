@@ -1,18 +1,25 @@
-"""Real servers for the tests: one PostgreSQL and one Redis per pytest worker, in temporary folders.
+"""Real servers for the tests, one PostgreSQL and one Redis per pytest worker; and how Hypothesis searches.
 
-They are the embedded servers of the platform itself, so nothing stays behind however the session ends: the end of the
+The servers are the embedded servers of the platform itself, so nothing stays behind however the session ends: the end of the
 process, a kill included, ends its servers, and those remove their folders.
 """
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from feature_platform.stores.embedded import EmbeddedPostgres, EmbeddedRedis
+
+# A change is judged by the same examples as the one before, and a busy machine fails nothing; `make fuzz` searches on.
+hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
+hypothesis.settings.register_profile("search", deadline=None, max_examples=1_000, print_blob=True)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 
 @pytest.fixture(scope="session")
