@@ -1,7 +1,7 @@
 """Real servers for the tests, one PostgreSQL and one Redis per pytest worker; and how Hypothesis searches.
 
-The servers are the embedded servers of the platform itself, so nothing stays behind however the session ends: the end of the
-process, a kill included, ends its servers, and those remove their folders.
+The servers are the embedded ones of the platform itself, in temporary folders, so nothing stays behind however the
+session ends: the end of the process, a kill included, ends its servers, and those remove their folders.
 """
 
 from __future__ import annotations
