@@ -17,7 +17,7 @@ import dagster as dg
 from feature_platform.errors import Problem
 from feature_platform.orchestration.codes import INSTANCE_BUSY
 from feature_platform.orchestration.storage import HOME_VARIABLE
-from feature_platform.stores.leases import exclusive, try_exclusive
+from feature_platform.stores.leases import exclusive, own, try_exclusive
 
 if TYPE_CHECKING:
     from feature_platform.project.project import Project
@@ -59,8 +59,7 @@ def instance(project: Project) -> Iterator[dg.DagsterInstance]:
 @contextmanager
 def own_run(project: Project, run_id: str) -> Iterator[None]:
     """Marks a run as living in this process, with a lock that dies with it."""
-    lease = try_exclusive(_lease_path(project, run_id))
-    assert lease is not None, "run ids are unique"
+    lease = own(_lease_path(project, run_id))
     try:
         yield
     finally:

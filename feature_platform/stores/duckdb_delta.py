@@ -32,7 +32,7 @@ from feature_platform.stores.duckdb_delta_session import (
     registered,
     reported,
 )
-from feature_platform.stores.leases import Lease, exclusive, try_exclusive
+from feature_platform.stores.leases import Lease, exclusive, own, try_exclusive
 from feature_platform.stores.owned_batches import OwnedBatches
 from feature_platform.stores.protocols import (
     Binding,
@@ -160,8 +160,7 @@ class DuckDBDeltaWarehouse:
         recorded = dict(properties or {})
         with delta.reported(folder):
             path.parent.mkdir(parents=True, exist_ok=True)
-            lease = try_exclusive(delta.attempt_lease(folder, token))
-        assert lease is not None  # the token is new
+            lease = own(delta.attempt_lease(folder, token))
         try:
             rows = self._write(relation, schema, path, recorded)
         except BaseException:
@@ -303,9 +302,7 @@ class _SpillFolder:
             if lease := try_exclusive(left, create=False):
                 shutil.rmtree(left.with_suffix(""), ignore_errors=True)
                 lease.release(remove=True)
-        lease = try_exclusive(self._root / f"{secrets.token_hex(8)}.lease")
-        assert lease is not None  # the name is new
-        return lease
+        return own(self._root / f"{secrets.token_hex(8)}.lease")
 
 
 def _checked(root: Path) -> Path:

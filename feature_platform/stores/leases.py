@@ -4,6 +4,8 @@ Every lock is ``flock`` on a small file, so neither a crash nor ``kill -9`` leav
 file, not to the process: two holders in one process exclude each other as two processes do.
 
 An *attempt* holds a file of its own exclusively while it writes; a file that nobody holds is what a dead writer left.
+Between the making of that file and its lock it looks like such a file, so whoever sweeps may take it: ``own`` waits for
+the sweeper and makes the file again.
 """
 
 from __future__ import annotations
@@ -53,6 +55,13 @@ class Lease:
 def try_exclusive(path: Path, *, create: bool = True) -> Lease | None:
     """The lock for oneself, or None when somebody holds it (or, without ``create``, when there is no such file)."""
     return _lock(path, fcntl.LOCK_EX | fcntl.LOCK_NB, create=create)
+
+
+def own(path: Path) -> Lease:
+    """The lock on a file of one's own, which nobody but a sweeper of dead files may hold: waits until he removed it."""
+    lease = _lock(path, fcntl.LOCK_EX, create=True)
+    assert lease is not None  # only a lock that must not wait can be missed
+    return lease
 
 
 def try_shared(path: Path) -> Lease | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from feature_platform.errors import StoreError
 from feature_platform.stores.codes import TABLE_BUSY
-from feature_platform.stores.leases import exclusive, shared, try_exclusive, try_shared
+from feature_platform.stores.leases import exclusive, own, shared, try_exclusive, try_shared
 
 BUSY = TABLE_BUSY.problem("busy", mend="wait")
 
@@ -74,3 +75,31 @@ def test_waiting_ends_with_a_clear_error(tmp_path: Path) -> None:
         exclusive(tmp_path / "lock", timeout_seconds=0.05, busy=BUSY),
     ):
         pass
+
+
+def test_a_sweeper_that_takes_a_new_file_for_a_dead_one_is_waited_for(tmp_path: Path) -> None:
+    swept = try_exclusive(tmp_path / "attempt")  # as if it came between the making of the file and its lock
+    assert swept is not None
+    with ThreadPoolExecutor(1) as pool:
+        owning = pool.submit(own, tmp_path / "attempt")
+        with pytest.raises(TimeoutError):
+            owning.result(timeout=0.1)
+        swept.release(remove=True)
+        owned = owning.result(timeout=30)
+    assert (tmp_path / "attempt").exists()
+    assert try_exclusive(tmp_path / "attempt", create=False) is None
+    owned.release(remove=True)
+
+
+def test_owners_and_sweepers_at_once_never_lose_a_lock(tmp_path: Path) -> None:
+    def attempt(number: int) -> bool:
+        for left in tmp_path.glob("*.lease"):
+            if dead := try_exclusive(left, create=False):
+                dead.release(remove=True)
+        with own(tmp_path / f"{number}.lease") as lease:
+            there = lease.path.exists()
+            lease.release(remove=True)
+        return there
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(attempt, range(2_000)))
