@@ -14,6 +14,7 @@ import typer
 
 from feature_platform import __version__
 from feature_platform.cli import author, data, materialize, start, ui
+from feature_platform.cli.explain import command as explanation
 
 app = typer.Typer(
     name="fp",
@@ -48,6 +49,7 @@ app.command("validate", rich_help_panel=_AUTHORS)(author.validate)
 app.command("compile", rich_help_panel=_AUTHORS)(author.compile_view)
 app.command("lineage", rich_help_panel=_AUTHORS)(author.lineage)
 app.command("schema", rich_help_panel=_AUTHORS)(author.schema)
+app.command("explain", rich_help_panel=_AUTHORS)(explanation.explain)
 app.command("features", rich_help_panel=_DATA)(data.features)
 app.command("training-set", rich_help_panel=_DATA)(data.training_set)
 app.command("get", rich_help_panel=_DATA)(data.get)

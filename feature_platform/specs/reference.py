@@ -1,14 +1,11 @@
-"""Generates the reference pages: ``yaml.md`` from the models, ``errors.md`` from the codes of every package.
+"""Generates ``yaml.md``, the reference page of what a team writes, from the models.
 
-``python -m feature_platform.specs.reference docs/reference`` writes both; a test holds the pages in the repository to
-what would be written.
+``python -m feature_platform.specs.reference docs/reference`` writes it; a test holds the page in the repository to what
+would be written.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import pkgutil
 import sys
 import types
 from collections.abc import Iterator
@@ -20,26 +17,11 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-import feature_platform
-from feature_platform.errors import Code
 from feature_platform.specs.durations import Duration
 from feature_platform.specs.examples import EXAMPLES
 from feature_platform.specs.messages import PATTERN_WORDS
 from feature_platform.specs.models import COLUMN_PATTERN, KINDS, NAME_PATTERN, Window
 from feature_platform.types import DataType
-
-_FAMILIES: Final = {
-    "SPEC": "Documents",
-    "REG": "Between documents",
-    "GOV": "Governance",
-    "SQL": "SQL of authors and users",
-    "AGG": "Time and aggregations",
-    "STORE": "Stores",
-    "GATE": "Checks before publication",
-    "RUN": "Runs",
-    "SDK": "SDK",
-    "CLI": "Command line",
-}
 
 
 def yaml_page() -> str:
@@ -62,54 +44,10 @@ def yaml_page() -> str:
     return "\n".join(lines) + "\n"
 
 
-def errors_page() -> str:
-    """The catalogue of all errors, as Markdown."""
-    lines = [
-        "# Errors",
-        "",
-        "Generated from the `codes` module of every package by `make docs`; do not edit.",
-        "",
-        "Every error that an author or user can cause has a code, a place (file, line, column), what is wrong, and how",
-        "to mend it. All that can be found at once is reported at once.",
-    ]
-    family = ""
-    for code in sorted(all_codes(), key=_code_order):
-        name = code.id.split("-")[1]
-        if name != family:
-            family = name
-            lines += ["", f"## {_FAMILIES.get(name, name)} (FP-{name})"]
-        lines += ["", f"### {code.id}: {code.title}", "", code.explanation]
-    return "\n".join(lines) + "\n"
-
-
-def all_codes() -> list[Code]:
-    """Every code that a package of the platform declares in its ``codes`` module.
-
-    Raises:
-        ValueError: two codes have the same id.
-    """
-    found: dict[str, Code] = {}
-    for package in pkgutil.iter_modules(feature_platform.__path__, "feature_platform."):
-        name = f"{package.name}.codes"
-        if not package.ispkg or importlib.util.find_spec(name) is None:
-            continue
-        for value in vars(importlib.import_module(name)).values():
-            if isinstance(value, Code) and found.setdefault(value.id, value) != value:
-                raise ValueError(f"the code {value.id} is declared twice")
-    return list(found.values())
-
-
 def main(folder: Path) -> None:
-    """Writes both pages into ``folder``."""
+    """Writes the page into ``folder``."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "yaml.md").write_text(yaml_page(), encoding="utf-8")
-    (folder / "errors.md").write_text(errors_page(), encoding="utf-8")
-
-
-def _code_order(code: Code) -> tuple[int, str]:
-    family = code.id.split("-")[1]
-    families = list(_FAMILIES)
-    return (families.index(family) if family in families else len(families), code.id)
 
 
 def _kind_section(kind: str, model: type[BaseModel], example: str) -> Iterator[str]:
