@@ -121,14 +121,14 @@ def longest(windows: Collection[Duration]) -> int | None:
 
 
 def plan_aggregations(
-    view: LinkedView, registry: Registry, catalog: Catalog, only: Collection[str] | None = None
+    view: LinkedView, registry: Registry, catalog: Catalog, author: Access, only: Collection[str] | None = None
 ) -> AggregationPlan:
     """Understands an aggregation view; with ``only``, just those of its features.
 
     Raises:
         CompileError: everything that is wrong with the view's lines, together, each at its place in the YAML.
     """
-    return _Planning(view, registry, catalog, only).plan()
+    return _Planning(view, registry, catalog, author, only).plan()
 
 
 @dataclass
@@ -147,6 +147,7 @@ class _Planning:
     view: LinkedView
     registry: Registry
     catalog: Catalog
+    author: Access
     only: Collection[str] | None
     problems: list[Problem] = field(default_factory=list)
     parts: dict[str, _Part] = field(default_factory=dict)
@@ -234,7 +235,7 @@ class _Planning:
         self._add(alias, exp.paren(tree), where)
 
     def _guarded(self, source: Source) -> GuardedQuery:
-        access = Access(purposes=self.view.purposes)
+        access = self.author.with_purposes(self.view.purposes)
         parts = list(self.parts.values())
         try:
             return guard(_selecting(parts, source.name), self.catalog, access, where=self.view.origin.where("source"))

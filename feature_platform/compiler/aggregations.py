@@ -30,6 +30,7 @@ from feature_platform.compiler.fragments import (
 )
 from feature_platform.compiler.measures import aggregates
 from feature_platform.compiler.plan import COMPILER_VERSION, CompiledQuery, CompiledView, OutputColumn
+from feature_platform.governance.access import Access
 from feature_platform.registry.fingerprint import digest
 from feature_platform.registry.graph import LinkedView, Registry, TableRef
 from feature_platform.specs.durations import is_all
@@ -45,13 +46,13 @@ _BY_SCHEDULE: Final[Mapping[str, Partitioned]] = {
 }
 
 
-def compile_aggregations(view: LinkedView, registry: Registry, catalog: Catalog) -> CompiledView:
+def compile_aggregations(view: LinkedView, registry: Registry, catalog: Catalog, author: Access) -> CompiledView:
     """The compiled form of an aggregation view.
 
     Raises:
         CompileError: what is wrong with the view's lines; GuardError: what its columns and conditions may not read.
     """
-    plan = plan_aggregations(view, registry, catalog)
+    plan = plan_aggregations(view, registry, catalog, author)
     partitioned = partition_of(view.spec)
     parameter = "partition_end" if partitioned else "as_of"
     reads = (TableRef("source", plan.source),)

@@ -1,15 +1,13 @@
-"""What a query can see: sources and feature views with typed, classified, labelled columns, and the policies over
-them."""
+"""What a query can see: sources and feature views with typed, classified, labelled columns."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 from feature_platform.compiler.plan import CompiledView
 from feature_platform.governance.labels import CLEAN, Labels
-from feature_platform.governance.policies import PolicyBook
 from feature_platform.registry.graph import Registry, TableRef
 from feature_platform.types import DataType
 
@@ -47,7 +45,6 @@ class Catalog:
     """Everything that a query may name. ``tables`` is keyed by lower-case name."""
 
     tables: Mapping[str, CatalogTable]
-    policies: PolicyBook = field(default_factory=lambda: PolicyBook(()))
     strict_pii: bool = True
 
 
@@ -81,12 +78,9 @@ class Tables(Mapping[str, CatalogTable]):
         return view_table(view, self._registry.views[name].purposes)
 
 
-def catalog_of(
-    registry: Registry, compiled: Mapping[str, CompiledView], *, policies: PolicyBook | None = None
-) -> Catalog:
+def catalog_of(registry: Registry, compiled: Mapping[str, CompiledView]) -> Catalog:
     """All sources, and those views of ``compiled`` whose rows are published."""
-    book = PolicyBook.of(registry) if policies is None else policies
-    return Catalog(Tables(registry, compiled), book, registry.platform.strict_pii)
+    return Catalog(Tables(registry, compiled), registry.platform.strict_pii)
 
 
 def source_table(registry: Registry, name: str) -> CatalogTable:

@@ -45,7 +45,7 @@ class DerivedPlan:
 
 
 def compile_derived(
-    view: LinkedView, registry: Registry, views: Mapping[str, CompiledView], catalog: Catalog
+    view: LinkedView, registry: Registry, views: Mapping[str, CompiledView], catalog: Catalog, author: Access
 ) -> CompiledView:
     """The compiled form of a derived view; ``views`` has those it is built on.
 
@@ -53,7 +53,7 @@ def compile_derived(
         CompileError: an expression does not parse, names something unknown or ambiguous, or is not about one row;
         GuardError: it uses what the function catalogue, the types or a policy do not allow.
     """
-    plan = plan_derived(view, views, catalog)
+    plan = plan_derived(view, views, catalog, author)
     columns = tuple(_feature_columns(plan, view))
     if broken := [problem for column in columns if (problem := broken_promise(column, view)) is not None]:
         raise CompileError(broken)
@@ -82,7 +82,11 @@ def compile_derived(
 
 
 def plan_derived(
-    view: LinkedView, views: Mapping[str, CompiledView], catalog: Catalog, only: Collection[str] | None = None
+    view: LinkedView,
+    views: Mapping[str, CompiledView],
+    catalog: Catalog,
+    author: Access,
+    only: Collection[str] | None = None,
 ) -> DerivedPlan:
     """Understands a derived view, see :func:`compile_derived`; with ``only``, just those of its features."""
     table = _InputTable(view, views)
@@ -99,7 +103,7 @@ def plan_derived(
     if problems:
         raise CompileError(problems)
     limited = replace(catalog, tables={ROWS: table.catalog_table()})
-    rows = _guarded(expressions, limited, Access(purposes=view.purposes), view.origin.where("derived"))
+    rows = _guarded(expressions, limited, author.with_purposes(view.purposes), view.origin.where("derived"))
     return DerivedPlan(rows, tuple(sorted(table.inputs)), table.request)
 
 

@@ -121,7 +121,7 @@ class _Mover:
             return False
         if transform.name == "token":
             check_tokenisable(call, declared, self.state.report)
-        decision = self.state.catalog.policies.decide(classification, self.access)
+        decision = self.access.decide(classification)
         if decision.action != "clear" and transform.name not in decision.transforms:
             report.add(
                 TRANSFORM_NOT_ALLOWED,
@@ -165,11 +165,7 @@ class _Mover:
         declared = scan.table.by_name.get(argument.name.lower())
         if declared is None or declared.labels:
             return None
-        return (
-            declared.type
-            if self.state.catalog.policies.decide(declared.classification, self.access).action == "clear"
-            else None
-        )
+        return declared.type if self.access.decide(declared.classification).action == "clear" else None
 
     def _inside(self, argument: exp.Expr, scan: Scan) -> exp.Expr:
         if isinstance(argument, exp.Column):

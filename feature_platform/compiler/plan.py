@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from feature_platform.governance.labels import CLEAN, Labels
 from feature_platform.registry.graph import ColumnRef, TableRef
 from feature_platform.types import Column, DataType, Engine, TableSchema
+
+if TYPE_CHECKING:
+    from feature_platform.governance.access import Access
 
 COMPILER_VERSION = "1"
 """Part of every fingerprint. Raise it when the same definition would give other SQL or other values."""
@@ -114,3 +117,5 @@ class CompiledProject:
     views: Mapping[str, CompiledView]
     """In topological order."""
     services: Mapping[str, CompiledService]
+    author: Access
+    """Whom it was compiled for: role, environment and policies; every view brought its own purposes."""

@@ -31,8 +31,8 @@ from feature_platform.compiler.plan import (
 from feature_platform.compiler.services import compile_service
 from feature_platform.compiler.sql_views import compile_sql_view
 from feature_platform.errors import CompileError, FeaturePlatformError, Location, Problem
-from feature_platform.governance.access import Access
-from feature_platform.governance.policies import PolicyBook, check_policies
+from feature_platform.governance.access import Access, author_of
+from feature_platform.governance.policies import check_policies
 from feature_platform.registry.graph import LinkedView, Registry
 
 _CODE: Final = ("compiler", "governance", "specs/models.py", "types.py")
@@ -40,23 +40,26 @@ _CODE: Final = ("compiler", "governance", "specs/models.py", "types.py")
 one compiled."""
 
 
-def compile_project(registry: Registry, *, cache: Path | None = None) -> CompiledProject:
-    """Compiles every view and service. ``cache`` is a folder for what was compiled; None compiles everything.
+def compile_project(
+    registry: Registry, *, environment: str | None = None, cache: Path | None = None
+) -> CompiledProject:
+    """Compiles every view and service for one of the project's environments, by default that of its default profile.
+    ``cache`` is a folder for what was compiled; None compiles everything.
 
     Raises:
         CompileError: all problems of policies, views and services.
     """
-    policies = PolicyBook.of(registry)
+    author = author_of(registry, environment)
     problems = list(check_policies(registry))
-    keys = cache_keys(registry) if cache is not None else {}
+    keys = cache_keys(registry, author) if cache is not None else {}
     known = disk.load(cache, keys.values()) if cache is not None else {}
-    views, fresh = _compile_views(registry, policies, keys, known, problems)
-    services = _compile_services(registry, policies, views, problems)
+    views, fresh = _compile_views(registry, author, keys, known, problems)
+    services = _compile_services(registry, author, views, problems)
     if cache is not None and fresh:
         disk.save(cache, fresh)
     if problems:
         raise CompileError(problems)
-    return CompiledProject(views, services)
+    return CompiledProject(views, services, author)
 
 
 def compile_query(
@@ -70,13 +73,15 @@ def compile_query(
     return guard(sql, catalog_of(registry, compiled.views), access, where=where).compiled()
 
 
-def cache_keys(registry: Registry) -> dict[str, str]:
+def cache_keys(registry: Registry, author: Access) -> dict[str, str]:
     """The cache key of every view: a digest of all that its compilation depends on."""
     shared = hashlib.sha256(_code().encode())
     shared.update(str(registry.platform.strict_pii).encode())
-    for name in sorted(registry.policies):
-        # The place of a rule is cited in labels' refusals only, but a moved rule must not give an old line.
-        shared.update(_json(registry.policies[name]) + str(registry.origins[("policy", name)].location).encode())
+    for rule in author.policies.rules:
+        # What holds in other environments decides nothing here. The place of a rule is cited in labels' refusals only,
+        # but a moved rule must not give an old line.
+        if rule.holds_in(author.environment):
+            shared.update(rule.name.encode() + _json(rule.rule))
     sources = {name: hashlib.sha256(_json(source.spec)).digest() for name, source in registry.sources.items()}
     entities = {name: hashlib.sha256(_json(entity)).digest() for name, entity in registry.entities.items()}
     keys: dict[str, str] = {}
@@ -92,7 +97,7 @@ def cache_keys(registry: Registry) -> dict[str, str]:
 
 def _compile_views(
     registry: Registry,
-    policies: PolicyBook,
+    author: Access,
     keys: Mapping[str, str],
     known: Mapping[str, CompiledView],
     problems: list[Problem],
@@ -100,14 +105,14 @@ def _compile_views(
     """All views that compile, and by cache key those that were not known."""
     views: dict[str, CompiledView] = {}
     fresh: dict[str, CompiledView] = {}
-    catalog = catalog_of(registry, views, policies=policies)  # sees views as they are compiled
+    catalog = catalog_of(registry, views)  # sees views as they are compiled
     for name, view in registry.views.items():
         if any(ref.kind == "view" and ref.name not in views for ref in view.reads):
             continue
         compiled = known.get(keys.get(name, ""))
         if compiled is None:
             try:
-                compiled = _compile_view(view, registry, catalog, views)
+                compiled = _compile_view(view, registry, catalog, author, views)
             except FeaturePlatformError as error:
                 problems.extend(error.problems)
                 continue
@@ -118,27 +123,27 @@ def _compile_views(
 
 
 def _compile_view(
-    view: LinkedView, registry: Registry, catalog: Catalog, views: Mapping[str, CompiledView]
+    view: LinkedView, registry: Registry, catalog: Catalog, author: Access, views: Mapping[str, CompiledView]
 ) -> CompiledView:
     match view.spec.form:
         case "sql":
             upstream = {ref.name: views[ref.name].fingerprint for ref in view.reads if ref.kind == "view"}
-            return compile_sql_view(view, registry, catalog, upstream)
+            return compile_sql_view(view, registry, catalog, author, upstream)
         case "aggregations":
-            return compile_aggregations(view, registry, catalog)
+            return compile_aggregations(view, registry, catalog, author)
         case "derived":
-            return compile_derived(view, registry, views, catalog)
+            return compile_derived(view, registry, views, catalog, author)
 
 
 def _compile_services(
-    registry: Registry, policies: PolicyBook, views: Mapping[str, CompiledView], problems: list[Problem]
+    registry: Registry, author: Access, views: Mapping[str, CompiledView], problems: list[Problem]
 ) -> dict[str, CompiledService]:
     services = {}
     for name, service in registry.services.items():
         if any(view not in views for view, _ in service.features):
             continue
         try:
-            services[name] = compile_service(service, registry, views, policies)
+            services[name] = compile_service(service, registry, views, author)
         except CompileError as error:
             problems.extend(error.problems)
     return services

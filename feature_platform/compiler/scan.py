@@ -110,7 +110,7 @@ class _Guard:
             self._check_unclassified(column, declared, scan)
             scan.columns[name] = ScanColumn(plain(declared), declared.type, declared.labels, frozenset({ref}))
             return
-        decision = self.state.catalog.policies.decide(declared.classification, self.access)
+        decision = self.access.decide(declared.classification)
         match decision.action:
             case "clear":
                 scan.columns[name] = ScanColumn(plain(declared), declared.type, CLEAN, frozenset({ref}))
@@ -135,15 +135,12 @@ class _Guard:
             )
 
     def _check_labels(self, column: exp.Column, declared: CatalogColumn) -> None:
-        refused = [
-            self.state.catalog.policies.permits(declared.labels, purpose=purpose, role=self.access.role)
-            for purpose in self.access.purposes
-        ]
-        if refused and all(refused):
+        refused = self.access.refuses(declared.labels)
+        if refused:
             self.state.report.add(
                 LABEL_NOT_PERMITTED,
                 column,
-                f"column '{declared.name}' carries what {who(self.access)} may not have: {refused[0][0]}",
+                f"column '{declared.name}' carries what {who(self.access)} may not have: {refused[0]}",
                 "leave the column out, or ask the policy's owner for a rule",
             )
 
@@ -156,9 +153,7 @@ class _Guard:
         mend = ways(decision, declared.name)
         if column.meta_get("star"):
             denied = [
-                other.name
-                for other in scan.table.columns
-                if self.state.catalog.policies.decide(other.classification, self.access).action == "deny"
+                other.name for other in scan.table.columns if self.access.decide(other.classification).action == "deny"
             ]
             self.state.report.add(STAR_OVER_DENIED, column, what, f"write * EXCLUDE ({', '.join(denied)})")
         else:

@@ -9,13 +9,12 @@ from feature_platform.compiler.codes import SERVICE_FEATURE, SERVICE_LABEL
 from feature_platform.compiler.plan import COMPILER_VERSION, CompiledService, CompiledView, OutputColumn
 from feature_platform.errors import CompileError, Problem, did_you_mean
 from feature_platform.governance.access import Access
-from feature_platform.governance.policies import PolicyBook
 from feature_platform.registry.fingerprint import digest
 from feature_platform.registry.graph import ColumnRef, LinkedService, Registry
 
 
 def compile_service(
-    service: LinkedService, registry: Registry, compiled: Mapping[str, CompiledView], policies: PolicyBook
+    service: LinkedService, registry: Registry, compiled: Mapping[str, CompiledView], author: Access
 ) -> CompiledService:
     """The compiled form of a service.
 
@@ -24,7 +23,7 @@ def compile_service(
     """
     spec = service.spec
     features = tuple(dict.fromkeys(_spelled_out(service, compiled)))
-    check = _Check(service, registry, compiled, policies)
+    check = _Check(service, registry, compiled, author.with_purposes([spec.purpose]))
     problems = [problem for view, feature in features for problem in check.feature(view, feature)]
     if problems:
         raise CompileError(problems)
@@ -57,7 +56,7 @@ class _Check:
     service: LinkedService
     registry: Registry
     compiled: Mapping[str, CompiledView]
-    policies: PolicyBook
+    access: Access
 
     def feature(self, view: str, feature: str) -> Iterator[Problem]:
         spec = self.service.spec
@@ -71,7 +70,7 @@ class _Check:
                 where=where,
             )
             return
-        for refusal in self.policies.permits(known.column.labels, purpose=spec.purpose, role=Access(()).role):
+        for refusal in self.access.refuses(known.column.labels):
             origin = label_origin(known.column, refusal.label.classification, self.registry, self.compiled)
             source = f" (from {origin})" if origin is not None else ""
             yield SERVICE_LABEL.problem(

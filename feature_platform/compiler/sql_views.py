@@ -32,7 +32,9 @@ _ROWS: Final = "rows"
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,126}")
 
 
-def compile_sql_view(view: LinkedView, registry: Registry, catalog: Catalog, upstream: dict[str, str]) -> CompiledView:
+def compile_sql_view(
+    view: LinkedView, registry: Registry, catalog: Catalog, author: Access, upstream: dict[str, str]
+) -> CompiledView:
     """The compiled form of a view in SQL. ``upstream`` has the fingerprints of the views that it reads.
 
     Raises:
@@ -40,7 +42,7 @@ def compile_sql_view(view: LinkedView, registry: Registry, catalog: Catalog, ups
     """
     spec = view.spec
     assert spec.sql is not None
-    guarded = guard(spec.sql, catalog, Access(view.purposes), where=view.origin.where("sql"))
+    guarded = guard(spec.sql, catalog, author.with_purposes(view.purposes), where=view.origin.where("sql"))
     shape = _Shape(view, guarded)
     keys = [shape.key(key) for key in registry.entity_of(spec.name).keys]
     event_time = shape.time("event_time", spec.event_time)

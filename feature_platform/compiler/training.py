@@ -117,10 +117,13 @@ class _Request:
     points: dict[tuple[tuple[str, ...], str], Points] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        author = self.compiled.author
         for view in dict.fromkeys(view for view, _ in self.wanted):
             if self.compiled.views[view].form == "derived":
                 own = {name for of, name in self.wanted if of == view}
-                plan = plan_derived(self.registry.views[view], self.compiled.views, self.catalog, own)
+                plan = plan_derived(
+                    self.registry.views[view], self.compiled.views, self.catalog, self.compiled.author, own
+                )
                 self.derived[view] = plan
                 self.request |= plan.request
         for view, names in self._stored().items():
@@ -128,7 +131,7 @@ class _Request:
                 self.rows[view] = names
             else:
                 self.aggregations[view] = plan_aggregations(
-                    self.registry.views[view], self.registry, self.catalog, names
+                    self.registry.views[view], self.registry, self.catalog, author, names
                 )
             self._at(view)
 

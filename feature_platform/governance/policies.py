@@ -1,7 +1,7 @@
 """What may be done with a classified column, for which purpose, by whom.
 
-The rules of all policies are read as one book. For one purpose and role, every rule that names the classification and
-matches both counts:
+The rules of all policies are read as one book. For one purpose, role and environment, every rule that names the
+classification and matches all three counts:
 
 * no rule matches: **denied**. That is the default, not an error;
 * the most restrictive action among them wins: ``deny`` before ``redact`` before ``token``;
@@ -10,18 +10,17 @@ matches both counts:
 
 So a rule can only ever take away from what another gives. Columns declared ``pii: none`` are clear. A feature view is
 compiled for all of its purposes at once (see :mod:`feature_platform.governance.access`): what some purpose opens is
-open while compiling, and :meth:`PolicyBook.permits` holds each service and session to its single purpose afterwards.
+open while compiling, and :meth:`Access.refuses` holds each service and session to its single purpose afterwards.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import reduce
 from typing import TYPE_CHECKING, Final, Literal
 
 from feature_platform.errors import Location, Problem, did_you_mean
-from feature_platform.governance.access import Access
 from feature_platform.governance.codes import POINTLESS_RULE, TRANSFORM_DOES_NOT_FIT, UNKNOWN_TRANSFORM
 from feature_platform.governance.labels import Label, Labels
 from feature_platform.governance.transforms import TRANSFORMS
@@ -47,13 +46,18 @@ class BookRule:
     def name(self) -> str:
         return f"policy '{self.policy}' ({self.location.file}:{self.location.line})"
 
-    def matches(self, classification: str, purpose: str, role: str) -> bool:
+    def matches(self, classification: str, purpose: str, role: str, environment: str) -> bool:
         rule = self.rule
         return (
             classification in rule.classifications
             and (not rule.purposes or purpose in rule.purposes)
             and (not rule.roles or role in rule.roles)
+            and self.holds_in(environment)
         )
+
+    def holds_in(self, environment: str) -> bool:
+        """Whether the rule says anything in an environment."""
+        return not self.rule.environments or environment in self.rule.environments
 
     @property
     def transforms(self) -> frozenset[str]:
@@ -108,6 +112,9 @@ class PolicyBook:
     """All rules of a project, in the order of policies and rules."""
 
     rules: tuple[BookRule, ...]
+    _decided: dict[tuple[str, str, str, str], Decision] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     @classmethod
     def of(cls, registry: Registry) -> PolicyBook:
@@ -119,32 +126,29 @@ class PolicyBook:
                 rules.append(BookRule(name, rule, origin.where("rules", index)))
         return cls(tuple(rules))
 
-    def decide(self, classification: str | None, access: Access) -> Decision:
-        """What ``access`` may do with columns of ``classification``; None is an unclassified column, which is clear
-        here.
+    def decide(self, classification: str, purpose: str, role: str, environment: str) -> Decision:
+        """What may be done with columns of ``classification``."""
+        case = (classification, purpose, role, environment)
+        known = self._decided.get(case)
+        if known is None:
+            known = self._decided[case] = self._decide(*case)
+        return known
 
-        With several purposes the least strict of their decisions holds, and the transforms of all of them.
-        """
-        if classification is None or classification == "none":
-            return CLEAR
-        decisions = [self._decide(classification, purpose, access.role) for purpose in access.purposes]
-        return reduce(_either, decisions, DENIED) if decisions else DENIED
-
-    def permits(self, labels: Labels, *, purpose: str, role: str) -> tuple[Refusal, ...]:
-        """The labels that a service or session with this purpose may not have; empty when all is well.
+    def refuses(self, labels: Labels, purpose: str, role: str, environment: str) -> tuple[Refusal, ...]:
+        """The labels that somebody with this purpose may not have; empty when all is well.
 
         A token needs ``token``, a partial its transform; derived and aggregated facts need that anything is open at
         all.
         """
         refusals = []
         for label in sorted(labels):
-            decision = self.decide(label.classification, Access((purpose,), role))
+            decision = self.decide(label.classification, purpose, role, environment)
             if not _allowed(label, decision):
                 refusals.append(Refusal(label, purpose, role, decision))
         return tuple(refusals)
 
-    def _decide(self, classification: str, purpose: str, role: str) -> Decision:
-        matching = [rule for rule in self.rules if rule.matches(classification, purpose, role)]
+    def _decide(self, classification: str, purpose: str, role: str, environment: str) -> Decision:
+        matching = [rule for rule in self.rules if rule.matches(classification, purpose, role, environment)]
         if not matching:
             return DENIED
         strictest = max(matching, key=lambda rule: _SEVERITY[rule.rule.action])
@@ -154,6 +158,16 @@ class PolicyBook:
             rules=tuple(rule.name for rule in matching),
             location=strictest.location,
         )
+
+
+NO_POLICIES: Final = PolicyBook(())
+"""Opens nothing."""
+
+
+def least_strict(decisions: Iterable[Decision]) -> Decision:
+    """What holds when any one of several decisions may be relied on: the least strict action, the transforms of all.
+    Of none: denied."""
+    return reduce(_either, decisions, DENIED)
 
 
 def _either(one: Decision, other: Decision) -> Decision:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from feature_platform.governance.access import Access
-
 if TYPE_CHECKING:
     from sqlglot import exp
 
@@ -27,7 +25,8 @@ def newest_event(project: Project, view: str, as_of: datetime) -> datetime | Non
     source = project.registry.sources[linked.spec.source].spec
     assert source.event_time is not None, "the registry lets aggregations have sources of events only"
     query = _newest(source.name, source.event_time, source.available_at or source.event_time, as_of)
-    compiled = compile_query(query.sql("duckdb"), project.registry, project.compiled, Access(linked.purposes))
+    access = project.compiled.author.with_purposes(linked.purposes)
+    compiled = compile_query(query.sql("duckdb"), project.registry, project.compiled, access)
     with project.warehouse(source.store).read(project.query(compiled, source.store)) as reader:
         found: datetime | None = reader.read_all().column(0)[0].as_py()
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from threading import RLock
@@ -35,6 +36,7 @@ from feature_platform.types import Column, TableSchema
 
 if TYPE_CHECKING:
     from feature_platform.compiler.catalog import Catalog
+    from feature_platform.governance.access import Access
     from feature_platform.governance.policies import PolicyBook
     from feature_platform.governance.tokens import TokenKeys
 
@@ -79,26 +81,35 @@ class Project:
         state = state_folder(folder)
         registry = load_registry(folder, domains=domains, cache=state / "cache")
         name = _profile(registry, profile)
-        return cls(folder, state, registry, compile_project(registry, cache=state / "cache"), name)
+        environment = registry.platform.environment_of(name)
+        compiled = compile_project(registry, environment=environment, cache=state / "cache")
+        return cls(folder, state, registry, compiled, name)
 
     @property
     def data(self) -> Path:
         """The folder that the paths of sources start from."""
         return self.state / self.profile.data
 
-    @cached_property
+    @property
     def policies(self) -> PolicyBook:
         """The rules of the privacy officer."""
-        from feature_platform.governance.policies import PolicyBook
+        return self.compiled.author.policies
 
-        return PolicyBook.of(self.registry)
+    @property
+    def environment(self) -> str:
+        """Where this profile runs, as far as policies are concerned."""
+        return self.compiled.author.environment
+
+    def access(self, purpose: str, role: str) -> Access:
+        """Somebody who asks for data of this project."""
+        return replace(self.compiled.author, purposes=(purpose,), role=role)
 
     @cached_property
     def catalog(self) -> Catalog:
         """Everything that a query may name."""
         from feature_platform.compiler.catalog import catalog_of
 
-        return catalog_of(self.registry, self.compiled.views, policies=self.policies)
+        return catalog_of(self.registry, self.compiled.views)
 
     @cached_property
     def tokens(self) -> TokenKeys:

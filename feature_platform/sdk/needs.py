@@ -33,7 +33,7 @@ def needs_of(project: Project, selected: Sequence[Selected], *, whole_views: boo
     derived: dict[str, DerivedPlan] = {}
     for name in dict.fromkeys(chosen.view.name for chosen in selected if chosen.view.form == "derived"):
         only = None if whole_views else [each.feature.name for each in selected if each.view.name == name]
-        derived[name] = plan_derived(registry.views[name], views, project.catalog, only)
+        derived[name] = plan_derived(registry.views[name], views, project.catalog, project.compiled.author, only)
     stored = dict.fromkeys(chosen.view.name for chosen in selected if chosen.view.form != "derived")
     stored |= dict.fromkeys(view for plan in derived.values() for view, _ in plan.inputs)
     columns: dict[str, NeededColumn] = {}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from feature_platform.compiler.guard import GuardedQuery, guard
-from feature_platform.governance.access import Access
 from feature_platform.sdk.results import ColumnInfo, Result, cast_stream, in_utc
 from feature_platform.stores.protocols import Query
 from feature_platform.types import Column, TableSchema
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 def run_sql(project: Project, asker: Asker, text: str) -> Result:
     """See :meth:`feature_platform.sdk.client.FeatureStore.sql`."""
-    guarded = guard(text, project.catalog, Access((asker.purpose,), asker.role))
+    guarded = guard(text, project.catalog, project.access(asker.purpose, asker.role))
     store = project.compute_store(guarded.reads)
     warehouse = project.warehouse(store)
     query = Query(guarded.sql(warehouse.engine), warehouse.engine, tables=project.bindings(guarded.reads, store))

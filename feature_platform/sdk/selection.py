@@ -135,7 +135,7 @@ def _refusals(project: Project, chosen: Iterable[Selected], asker: Asker) -> Ite
                 )
             continue
         labels = selected.feature.column.labels
-        for refusal in project.policies.permits(labels, purpose=asker.purpose, role=asker.role):
+        for refusal in project.access(asker.purpose, asker.role).refuses(labels):
             yield NOT_PERMITTED.problem(
                 f"{name}:{selected.feature.name} carries {refusal}",
                 mend="leave it out, or ask the privacy officer for a rule that opens it for this purpose",

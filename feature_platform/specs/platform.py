@@ -62,6 +62,9 @@ class Profile(Spec):
     """One set of stores: a laptop's, production's. Definitions do not change between profiles."""
 
     stores: dict[Name, StoreSpec] = Field(min_length=1, description="Every store, by the name that documents use.")
+    environment: Name | None = Field(
+        default=None, description="What policies' `environments` mean by it. Default: the profile's name."
+    )
     data: str = Field(default="data", description="Folder that source paths start from; relative to the state folder.")
     token_key_env: str = Field(
         default="FP_TOKEN_KEY", pattern=VARIABLE_PATTERN, description="Environment variable with the token key."
@@ -78,6 +81,11 @@ class Platform(Document):
     strict_pii: bool = Field(
         default=True, description="An unclassified column whose name looks personal does not compile."
     )
+
+    def environment_of(self, profile: str | None = None) -> str:
+        """The environment of a profile, by default the default profile."""
+        name = self.default_profile if profile is None else profile
+        return self.profiles[name].environment or name
 
     @model_validator(mode="after")
     def _default_exists(self) -> Platform:

@@ -10,7 +10,7 @@ from feature_platform.specs.fields import Classification, Document, Name, Owner,
 
 
 class PolicyRule(Spec):
-    """What may be done with columns of some classifications, for some purposes and roles.
+    """What may be done with columns of some classifications, for some purposes, roles and environments.
 
     The most restrictive rule that matches wins.
     """
@@ -20,6 +20,9 @@ class PolicyRule(Spec):
     )
     purposes: tuple[Name, ...] = Field(default=(), description="Empty: every purpose.")
     roles: tuple[Name, ...] = Field(default=(), description="Empty: every role.")
+    environments: tuple[Name, ...] = Field(
+        default=(), description="Empty: every environment. A profile's is its `environment`, or else its name."
+    )
     action: Literal["deny", "redact", "token"] = Field(
         description="What reading the column itself gives: an error, a constant, a token."
     )

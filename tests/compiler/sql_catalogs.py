@@ -14,7 +14,6 @@ from feature_platform.registry.graph import TableRef
 from feature_platform.specs.models import PolicyRule
 from feature_platform.types import DataType
 
-FRAUD = Access(("fraud",))
 HERE = Location("view.yaml", 10, 5)
 
 
@@ -44,6 +43,8 @@ POLICIES = PolicyBook(
         rule("device_id", "token"),
     )
 )
+
+FRAUD = Access(("fraud",), policies=POLICIES)
 
 TRANSACTIONS = source(
     "transactions",
@@ -86,10 +87,10 @@ CARD_SPEND = CatalogTable(
 )
 
 
-def catalog(*tables: CatalogTable, policies: PolicyBook = POLICIES) -> Catalog:
+def catalog(*tables: CatalogTable) -> Catalog:
     """A catalogue of these tables; without any, of the four above."""
     known = tables or (TRANSACTIONS, CUSTOMERS, MERCHANTS, CARD_SPEND)
-    return Catalog({table.ref.name.lower(): table for table in known}, policies)
+    return Catalog({table.ref.name.lower(): table for table in known})
 
 
 def guarded(sql: str, access: Access = FRAUD, *, over: Catalog | None = None) -> GuardedQuery:

@@ -11,6 +11,7 @@ from feature_platform.compiler.aggregations import compile_aggregations
 from feature_platform.compiler.catalog import catalog_of
 from feature_platform.compiler.plan import CompiledView
 from feature_platform.errors import CompileError
+from feature_platform.governance.access import author_of
 from feature_platform.types import STRING
 from tests.compiler.event_project import VARIANTS, project, source_yaml
 
@@ -43,14 +44,14 @@ def compiled(folder: Path, aggregations: str, *, rest: str = "", source: str = "
     """A view ``v`` of cards with these lines over the events."""
     view = f"kind: feature_view\nname: v\nentity: card\nsource: {source}\n{rest}\naggregations:\n{aggregations}"
     registry = project(folder, source_yaml(source, VARIANTS[source]), view)
-    return compile_aggregations(registry.views["v"], registry, catalog_of(registry, {}))
+    return compile_aggregations(registry.views["v"], registry, catalog_of(registry, {}), author_of(registry))
 
 
 def compiled_private(folder: Path, aggregations: str) -> CompiledView:
     """A view ``v`` of paying cards, whose key is personal."""
     view = f"kind: feature_view\nname: v\nentity: paying_card\nsource: payments\naggregations:\n{aggregations}"
     registry = project(folder, PRIVATE, view)
-    return compile_aggregations(registry.views["v"], registry, catalog_of(registry, {}))
+    return compile_aggregations(registry.views["v"], registry, catalog_of(registry, {}), author_of(registry))
 
 
 def refusals(error: pytest.ExceptionInfo[CompileError]) -> list[tuple[str, int]]:

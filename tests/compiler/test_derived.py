@@ -16,6 +16,7 @@ from feature_platform.compiler.catalog import catalog_of
 from feature_platform.compiler.derived import compile_derived
 from feature_platform.compiler.plan import CompiledView
 from feature_platform.errors import CompileError
+from feature_platform.governance.access import author_of
 from tests.compiler.event_project import VARIANTS, project, source_yaml
 
 INPUTS = """
@@ -44,8 +45,11 @@ def compiled(folder: Path, *expressions: str, request: str = "{asked: bigint}", 
     view = f"{head}\nderived:\n{lines}"
     registry = project(folder, source_yaml("corrected", VARIANTS["corrected"]), INPUTS, view)
     catalog = catalog_of(registry, {})
-    views = {name: compile_aggregations(registry.views[name], registry, catalog) for name in ("spend", "marks")}
-    return compile_derived(registry.views["d"], registry, views, catalog)
+    views = {
+        name: compile_aggregations(registry.views[name], registry, catalog, author_of(registry))
+        for name in ("spend", "marks")
+    }
+    return compile_derived(registry.views["d"], registry, views, catalog, author_of(registry))
 
 
 @pytest.fixture

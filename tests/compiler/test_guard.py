@@ -22,6 +22,7 @@ from tests.compiler.sql_catalogs import (
     FRAUD,
     HERE,
     MERCHANTS,
+    POLICIES,
     TRANSACTIONS,
     catalog,
     guarded,
@@ -135,7 +136,7 @@ def test_a_tree_that_is_guarded_stays_as_it_was() -> None:
 
 
 def test_a_column_of_a_view_is_refused_to_a_purpose_that_may_not_have_its_label() -> None:
-    marketing = Access(("marketing",))
+    marketing = Access(("marketing",), policies=POLICIES)
     guarded("SELECT amount_sum_1d FROM card_spend", marketing)
     with pytest.raises(GuardError, match=r"FP-SQL-028.*partial\(payment_card, bin6\)"):
         guarded("SELECT issuer FROM card_spend", marketing)
@@ -143,14 +144,16 @@ def test_a_column_of_a_view_is_refused_to_a_purpose_that_may_not_have_its_label(
 
 def test_a_view_is_refused_to_a_purpose_that_it_is_not_for() -> None:
     with pytest.raises(GuardError, match="FP-SQL-042"):
-        guarded("SELECT amount_sum_1d FROM card_spend", Access(("credit_risk",)))
+        guarded("SELECT amount_sum_1d FROM card_spend", Access(("credit_risk",), policies=POLICIES))
 
 
 def test_a_view_of_several_purposes_may_use_what_one_of_them_opens() -> None:
-    both = guarded("SELECT last4(card_number) AS x FROM transactions", Access(("marketing", "fraud")))
+    both = guarded(
+        "SELECT last4(card_number) AS x FROM transactions", Access(("marketing", "fraud"), policies=POLICIES)
+    )
     assert [str(label) for label in both.columns[0].labels] == ["partial(payment_card, last4)"]
     with pytest.raises(GuardError, match="FP-SQL-021"):
-        guarded("SELECT last4(card_number) AS x FROM transactions", Access(("marketing",)))
+        guarded("SELECT last4(card_number) AS x FROM transactions", Access(("marketing",), policies=POLICIES))
 
 
 def test_an_unclassified_column_that_looks_personal_does_not_compile_in_strict_mode() -> None:
@@ -174,13 +177,13 @@ def test_texts_of_postgres_compare_by_code_point_whatever_the_database_says() ->
 def test_without_any_policy_every_classified_column_is_denied() -> None:
     for column in ("email", "name", "birth_date", "phone", "card_number"):
         with pytest.raises(GuardError, match="FP-SQL-020"):
-            guarded(f"SELECT {column} FROM customers", over=catalog(policies=PolicyBook(())))
+            guarded(f"SELECT {column} FROM customers", Access(("fraud",)))
 
 
 def test_a_stricter_rule_takes_away_what_another_gives() -> None:
     strict = PolicyBook((rule("email", "token", "email_domain"), rule("email", "deny")))
     with pytest.raises(GuardError, match="FP-SQL-020"):
-        guarded("SELECT email FROM customers", over=catalog(policies=strict))
+        guarded("SELECT email FROM customers", Access(("fraud",), policies=strict))
 
 
 @pytest.mark.parametrize("text", ["amount > 0 AND ok", "lower(country)", "1"])

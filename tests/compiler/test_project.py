@@ -13,7 +13,7 @@ from feature_platform.compiler.codec import decode, encode
 from feature_platform.compiler.plan import CompiledProject
 from feature_platform.compiler.project import cache_keys, compile_project, compile_query
 from feature_platform.errors import CompileError
-from feature_platform.governance.access import Access
+from feature_platform.governance.access import author_of
 from feature_platform.governance.labels import describe
 from feature_platform.registry.graph import Registry
 from feature_platform.registry.load import load_registry
@@ -200,12 +200,16 @@ def test_a_service_is_refused_a_feature_that_an_sql_view_does_not_have(tmp_path:
 def test_ad_hoc_sql_is_guarded_for_the_asker(tmp_path: Path) -> None:
     registry = project(tmp_path, SEGMENTS)
     compiled = compile_project(registry)
+    marketing = compiled.author.with_purposes(["marketing"])
     query = compile_query(
-        "SELECT segment, count(*) AS n FROM segments GROUP BY ALL", registry, compiled, Access(("marketing",))
+        "SELECT segment, count(*) AS n FROM segments GROUP BY ALL",
+        registry,
+        compiled,
+        compiled.author.with_purposes(["marketing"]),
     )
     assert [str(column.type) for column in query.columns] == ["string", "bigint"]
     with pytest.raises(CompileError, match="FP-SQL-028"):
-        compile_query("SELECT domain FROM segments", registry, compiled, Access(("marketing",)))
+        compile_query("SELECT domain FROM segments", registry, compiled, marketing)
 
 
 def compiled_twice(folder: Path, *documents: str) -> tuple[CompiledProject, CompiledProject]:
@@ -213,17 +217,21 @@ def compiled_twice(folder: Path, *documents: str) -> tuple[CompiledProject, Comp
     return compile_project(registry, cache=folder / "cache"), compile_project(registry, cache=folder / "cache")
 
 
+def keys_of(registry: Registry) -> dict[str, str]:
+    return cache_keys(registry, author_of(registry))
+
+
 def test_what_comes_from_the_cache_is_what_was_compiled(tmp_path: Path) -> None:
     first, second = compiled_twice(tmp_path, SEGMENTS, AGGREGATIONS, view("card_day", CARD_DAY))
     assert first == second
-    assert set(cache.load(tmp_path / "cache", cache_keys(project(tmp_path / "defs")).values())) == set(
-        cache_keys(project(tmp_path / "defs")).values()
+    assert set(cache.load(tmp_path / "cache", keys_of(project(tmp_path / "defs")).values())) == set(
+        keys_of(project(tmp_path / "defs")).values()
     )
 
 
 def test_every_part_that_matters_changes_the_key(tmp_path: Path) -> None:
     registry = project(tmp_path, SEGMENTS)
-    before = cache_keys(registry)["segments"]
+    before = keys_of(registry)["segments"]
     platform = tmp_path / "platform.yaml"
     text = platform.read_text()
     for old, new in (
@@ -232,9 +240,9 @@ def test_every_part_that_matters_changes_the_key(tmp_path: Path) -> None:
         ("customer_id, type: bigint", "customer_id, type: int"),
     ):
         platform.write_text(text.replace(old, new))
-        assert cache_keys(project_again(tmp_path))["segments"] != before
+        assert keys_of(project_again(tmp_path))["segments"] != before
     platform.write_text(text)
-    assert cache_keys(project_again(tmp_path))["segments"] == before
+    assert keys_of(project_again(tmp_path))["segments"] == before
 
 
 def project_again(folder: Path) -> Registry:
@@ -247,7 +255,7 @@ def test_a_damaged_cache_is_a_miss_and_is_mended(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / cache.FILE).write_bytes(b"this is no database" * 100)
     first = compile_project(registry, cache=folder)
-    keys = list(cache_keys(registry).values())
+    keys = list(keys_of(registry).values())
     assert list(cache.load(folder, keys)) == keys
     with sqlite3.connect(folder / cache.FILE) as connection:
         connection.execute("UPDATE compiled SET view = substr(view, 2)")
@@ -283,3 +291,39 @@ def test_a_view_survives_the_way_through_text(tmp_path: Path) -> None:
     compiled = compile_project(project(tmp_path, SEGMENTS, AGGREGATIONS))
     for each in compiled.views.values():
         assert decode(encode(each)) == each
+
+
+PRODUCTION_ONLY = """
+kind: policy
+name: places
+owner: privacy@example.com
+rules:
+  - {classification: email, action: deny, environments: [production]}
+"""
+EMAILS = view(
+    "emails", "SELECT customer_id, updated_at, email FROM customers", entity="customer", event_time="updated_at"
+)
+
+
+def test_a_rule_of_one_environment_decides_there_only(tmp_path: Path) -> None:
+    registry = project(tmp_path / "defs", PRODUCTION_ONLY, EMAILS)
+    assert compile_project(registry, environment="laptop").views["emails"].feature("email") is not None
+    with pytest.raises(CompileError, match=r"email.* is denied"):
+        compile_project(registry, environment="production")
+
+
+def test_what_is_cached_in_one_environment_is_not_used_in_another_that_decides_otherwise(tmp_path: Path) -> None:
+    registry = project(tmp_path / "defs", PRODUCTION_ONLY, EMAILS)
+    compile_project(registry, environment="laptop", cache=tmp_path)
+    with pytest.raises(CompileError, match=r"email.* is denied"):
+        compile_project(registry, environment="production", cache=tmp_path)
+    keys = [cache_keys(registry, author_of(registry, place)) for place in ("laptop", "desk", "production")]
+    assert keys[0] == keys[1] != keys[2]
+
+
+def test_a_profile_has_an_environment_of_its_own_or_is_one(tmp_path: Path) -> None:
+    registry = project(tmp_path)
+    assert registry.platform.environment_of() == "embedded"
+    profile = registry.platform.profiles["embedded"].model_copy(update={"environment": "test"})
+    platform = registry.platform.model_copy(update={"profiles": {"embedded": profile}})
+    assert platform.environment_of("embedded") == "test"

@@ -19,6 +19,7 @@ from feature_platform.compiler.aggregations import compile_aggregations
 from feature_platform.compiler.catalog import catalog_of
 from feature_platform.compiler.plan import CompiledProject, CompiledQuery
 from feature_platform.compiler.training import compile_training_set
+from feature_platform.governance.access import author_of
 from feature_platform.registry.graph import Registry
 from feature_platform.specs.durations import ALL, Duration
 from feature_platform.specs.models import FeatureView
@@ -51,9 +52,11 @@ class Project:
 
     def __init__(self, registry: Registry) -> None:
         self.registry = registry
-        catalog = catalog_of(registry, {})
+        catalog, author = catalog_of(registry, {}), author_of(registry)
         self.compiled = CompiledProject(
-            {name: compile_aggregations(view, registry, catalog) for name, view in registry.views.items()}, {}
+            {name: compile_aggregations(view, registry, catalog, author) for name, view in registry.views.items()},
+            {},
+            author,
         )
         self.training: dict[str, CompiledQuery] = {}
         for name, view in self.compiled.views.items():

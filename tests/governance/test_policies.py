@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from feature_platform.errors import Location
 from feature_platform.governance.access import Access
 from feature_platform.governance.labels import Label
-from feature_platform.governance.policies import BookRule, PolicyBook, check_policies
+from feature_platform.governance.policies import BookRule, Decision, PolicyBook, check_policies
 from feature_platform.governance.transforms import TRANSFORMS
 from feature_platform.registry.graph import Origin, Registry
 from feature_platform.specs.models import Platform, Policy, PolicyRule
@@ -29,12 +29,14 @@ def book(*rules: PolicyRule) -> PolicyBook:
     return PolicyBook(tuple(BookRule("privacy", each, Location("p.yaml", n)) for n, each in enumerate(rules, start=1)))
 
 
-def access(*purposes: str, role: str = "author") -> Access:
-    return Access(purposes or (FRAUD,), role)
+def decide(
+    rules: PolicyBook, classification: str | None, *purposes: str, role: str = "author", place: str = ""
+) -> Decision:
+    return Access(purposes or (FRAUD,), role, place, rules).decide(classification)
 
 
 def test_what_no_rule_names_is_denied() -> None:
-    decision = book(rule("email")).decide("phone", access())
+    decision = decide(book(rule("email")), "phone")
     assert (decision.action, decision.transforms, decision.cited) == (
         "deny",
         frozenset(),
@@ -44,7 +46,7 @@ def test_what_no_rule_names_is_denied() -> None:
 
 @pytest.mark.parametrize("classification", [None, "none"])
 def test_columns_that_are_not_personal_are_clear(classification: str | None) -> None:
-    assert book().decide(classification, access()).action == "clear"
+    assert decide(book(), classification).action == "clear"
 
 
 @pytest.mark.parametrize(
@@ -54,25 +56,34 @@ def test_columns_that_are_not_personal_are_clear(classification: str | None) -> 
 def test_a_rule_counts_for_its_purposes_and_roles_only(
     purposes: tuple[str, ...], roles: tuple[str, ...], matches: bool
 ) -> None:
-    decision = book(rule(purposes=purposes, roles=roles)).decide("email", access())
+    decision = decide(book(rule(purposes=purposes, roles=roles)), "email")
+    assert (decision.action == "token") is matches
+
+
+@pytest.mark.parametrize(
+    ("environments", "place", "matches"),
+    [((), "laptop", True), (("production",), "production", True), (("production",), "laptop", False)],
+)
+def test_a_rule_counts_in_its_environments_only(environments: tuple[str, ...], place: str, matches: bool) -> None:
+    decision = decide(book(rule(environments=environments)), "email", place=place)
     assert (decision.action == "token") is matches
 
 
 def test_the_most_restrictive_matching_rule_wins_and_is_cited() -> None:
     rules = book(rule(action="token", transforms=["email_domain"]), rule(action="deny"), rule(action="redact"))
-    decision = rules.decide("email", access())
+    decision = decide(rules, "email")
     assert (decision.action, decision.location) == ("deny", Location("p.yaml", 2))
     assert decision.cited == ", ".join(f"policy 'privacy' (p.yaml:{line})" for line in (1, 2, 3))
 
 
 def test_a_transform_stays_allowed_only_if_every_matching_rule_allows_it() -> None:
     rules = book(rule(transforms=["email_domain", "redact"]), rule(transforms=["redact"], purposes=[FRAUD]))
-    assert rules.decide("email", access(FRAUD)).transforms == {"token", "redact"}
-    assert rules.decide("email", access(CREDIT)).transforms == {"token", "redact", "email_domain"}
+    assert decide(rules, "email", FRAUD).transforms == {"token", "redact"}
+    assert decide(rules, "email", CREDIT).transforms == {"token", "redact", "email_domain"}
 
 
 def test_a_denied_column_may_still_have_transforms() -> None:
-    decision = book(rule("birth_date", "deny", transforms=["age_years"])).decide("birth_date", access())
+    decision = decide(book(rule("birth_date", "deny", transforms=["age_years"])), "birth_date")
     assert (decision.action, decision.transforms, decision.opens) == ("deny", {"age_years"}, True)
 
 
@@ -80,12 +91,12 @@ def test_several_purposes_have_what_some_of_them_has() -> None:
     rules = book(
         rule(action="token", purposes=[FRAUD]), rule(action="deny", transforms=["email_domain"], purposes=[CREDIT])
     )
-    decision = rules.decide("email", access(FRAUD, CREDIT))
+    decision = decide(rules, "email", FRAUD, CREDIT)
     assert (decision.action, decision.transforms) == ("token", {"token", "email_domain"})
 
 
 def test_without_a_purpose_nothing_is_open() -> None:
-    assert not book(rule()).decide("email", Access(())).opens
+    assert not Access((), policies=book(rule())).decide("email").opens
 
 
 actions = st.sampled_from(["deny", "redact", "token"])
@@ -99,8 +110,8 @@ rules_of_email = st.builds(
 
 @given(st.lists(rules_of_email, min_size=1, max_size=4), rules_of_email)
 def test_one_more_rule_never_opens_what_matching_rules_had_closed(rules: list[PolicyRule], more: PolicyRule) -> None:
-    before = book(*rules).decide("email", access(FRAUD))
-    after = book(*rules, more).decide("email", access(FRAUD))
+    before = decide(book(*rules), "email", FRAUD)
+    after = decide(book(*rules, more), "email", FRAUD)
     severity = ["clear", "token", "redact", "deny"].index
     if before.rules:
         assert severity(after.action) >= severity(before.action)
@@ -109,7 +120,7 @@ def test_one_more_rule_never_opens_what_matching_rules_had_closed(rules: list[Po
 
 @given(st.lists(rules_of_email, max_size=4))
 def test_more_purposes_never_close_anything(rules: list[PolicyRule]) -> None:
-    one, both = book(*rules).decide("email", access(FRAUD)), book(*rules).decide("email", access(FRAUD, CREDIT))
+    one, both = decide(book(*rules), "email", FRAUD), decide(book(*rules), "email", FRAUD, CREDIT)
     assert one.transforms <= both.transforms
 
 
@@ -132,13 +143,13 @@ def test_a_service_gets_only_labels_that_its_purpose_allows(label: Label, allowe
         rule("email", "token", transforms=["email_domain"], purposes=[FRAUD]),
         rule("birth_date", "deny", transforms=["age_years"]),
     )
-    refusals = rules.permits(frozenset({label}), purpose=FRAUD, role="author")
+    refusals = Access((FRAUD,), policies=rules).refuses(frozenset({label}))
     assert (not refusals) is allowed
 
 
 def test_a_refusal_says_what_for_whom_and_by_which_rule() -> None:
     rules = book(rule("email", "deny", purposes=[CREDIT]))
-    (refusal,) = rules.permits(frozenset({Label("token", "email", "v1")}), purpose=CREDIT, role="service")
+    (refusal,) = Access((CREDIT,), "service", policies=rules).refuses(frozenset({Label("token", "email", "v1")}))
     assert str(refusal) == (
         "token(email, v1) is not allowed for purpose 'credit_risk' and role 'service': policy 'privacy' (p.yaml:1)"
     )

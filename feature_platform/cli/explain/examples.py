@@ -7,6 +7,7 @@ produced by the loader, the registry and the compiler each time.
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Final, Literal
@@ -19,7 +20,6 @@ from feature_platform.compiler.guard import guard
 from feature_platform.compiler.project import compile_project
 from feature_platform.errors import FeaturePlatformError, Problem
 from feature_platform.governance.access import Access
-from feature_platform.governance.policies import PolicyBook
 from feature_platform.registry.load import load_registry
 from feature_platform.specs.loader import parse
 
@@ -100,19 +100,21 @@ def project_text() -> str:
 
 
 def _problems_of_query(query: str, example: Example) -> list[Problem]:
+    catalog, author = _project()
     try:
-        guard(query, _catalog(), Access((example.purpose,), example.role))
+        guard(query, catalog, replace(author, purposes=(example.purpose,), role=example.role))
     except FeaturePlatformError as error:
         return list(error.problems)
     return []
 
 
 @cache
-def _catalog() -> Catalog:
+def _project() -> tuple[Catalog, Access]:
     with tempfile.TemporaryDirectory() as folder:
         (Path(folder) / FILE).write_text(project_text(), encoding="utf-8")
         registry = load_registry(Path(folder))
-        return catalog_of(registry, compile_project(registry).views, policies=PolicyBook.of(registry))
+        compiled = compile_project(registry)
+        return catalog_of(registry, compiled.views), compiled.author
 
 
 def _problems_of_project(text: str) -> list[Problem]:
