@@ -61,6 +61,7 @@ def compile_aggregations(view: LinkedView, registry: Registry, catalog: Catalog,
         columns=_columns(plan),
         reads=reads,
         parameters=(parameter,),
+        rules=plan.events.rules,
     )
     spec = view.spec
     meaning = (spec.accuracy, spec.storage.schedule if plan.snapshot else None, partitioned)

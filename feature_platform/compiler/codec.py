@@ -7,7 +7,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final, cast
 
-from feature_platform.compiler.plan import CompiledQuery, CompiledView, Feature, OutputColumn
+from feature_platform.compiler.plan import AppliedRule, CompiledQuery, CompiledView, Feature, OutputColumn
+from feature_platform.errors import Location
 from feature_platform.governance.labels import Label, LabelKind
 from feature_platform.registry.graph import ColumnRef, TableRef
 from feature_platform.types import Column, DataType
@@ -76,16 +77,31 @@ def _query(query: CompiledQuery | None) -> Any:
     if query is None:
         return None
     reads = [[ref.kind, ref.name] for ref in query.reads]
-    return [dict(query.sql), [_column(column) for column in query.columns], reads, list(query.parameters)]
+    rules = [_rule(rule) for rule in query.rules]
+    return [dict(query.sql), [_column(column) for column in query.columns], reads, list(query.parameters), rules]
 
 
 def _read_query(data: Any) -> CompiledQuery | None:
     if data is None:
         return None
-    sql, columns, reads, parameters = data
+    sql, columns, reads, parameters, rules = data
     return CompiledQuery(
-        sql, tuple(map(_read_column, columns)), tuple(_table(kind, name) for kind, name in reads), tuple(parameters)
+        sql,
+        tuple(map(_read_column, columns)),
+        tuple(_table(kind, name) for kind, name in reads),
+        tuple(parameters),
+        tuple(map(_read_rule, rules)),
     )
+
+
+def _rule(rule: AppliedRule) -> list[Any]:
+    where = [rule.where.file, rule.where.line, rule.where.column]
+    return [_ref_text(rule.column), rule.classification, rule.gives, rule.policy, *where]
+
+
+def _read_rule(data: list[Any]) -> AppliedRule:
+    column, classification, gives, policy, file, line, place = data
+    return AppliedRule(_ref(column), classification, gives, policy, Location(file, line, place))
 
 
 def _column(column: OutputColumn) -> list[Any]:

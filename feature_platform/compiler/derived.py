@@ -43,6 +43,11 @@ class DerivedPlan:
     request: Mapping[str, DataType]
     """Columns that the caller brings, as far as the expressions use them."""
 
+    def origin(self, column: ColumnRef) -> ColumnRef:
+        """The stored feature behind a column of :data:`ROWS`."""
+        stored = {input_name(view, name): ColumnRef(TableRef("view", view), name) for view, name in self.inputs}
+        return stored.get(column.column, column)
+
 
 def compile_derived(
     view: LinkedView, registry: Registry, views: Mapping[str, CompiledView], catalog: Catalog, author: Access
@@ -62,6 +67,7 @@ def compile_derived(
         sql={engine: str(_derivation(plan, engine)) for engine in ENGINES},
         columns=(OutputColumn(_NUMBER, BIGINT), *(feature.column for feature in features)),
         reads=(),
+        rules=tuple(sorted(replace(rule, column=plan.origin(rule.column)) for rule in plan.rows.rules)),
     )
     shape = [(feature.name, str(feature.column.type), sorted(map(str, feature.column.labels))) for feature in features]
     upstream = [views[name].fingerprint for name in view.spec.inputs]

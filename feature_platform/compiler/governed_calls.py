@@ -7,14 +7,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlglot import exp
 
 from feature_platform.compiler.catalog import CatalogColumn
 from feature_platform.compiler.codes import TRANSFORM_ARGUMENTS, TRANSFORM_MISPLACED, TRANSFORM_NOT_ALLOWED
 from feature_platform.compiler.names import Resolution
-from feature_platform.compiler.scans import Scan, ScanColumn, check_tokenisable, governed, source_column, ways, who
+from feature_platform.compiler.scans import Scan, check_tokenisable, governed, source_column, ways, who
 from feature_platform.compiler.temporal import literal_type
 from feature_platform.governance.access import Access
 from feature_platform.governance.transforms import TRANSFORMS, Transform
@@ -174,14 +174,14 @@ class _Mover:
 
     def _place(self, transform: Transform, declared: CatalogColumn, inside: list[exp.Expr], scan: Scan) -> str:
         ref = ColumnRef(scan.table.ref, declared.name)
-        column = governed(transform, declared, inside, ref)
+        column = governed(transform, declared, inside, ref, self.access.decide(declared.classification))
         known = scan.calls.get(column.expression)
         if known is not None:
             return known
         others = frozenset(
             ColumnRef(scan.table.ref, argument.name) for argument in inside[1:] if isinstance(argument, exp.Column)
         )
-        column = ScanColumn(column.expression, column.type, column.labels, column.sources | others, column.transforms)
+        column = replace(column, sources=column.sources | others)
         name, number = f"{transform.name}_{declared.name}", 1
         while name in scan.columns or name.lower() in scan.table.by_name:
             number += 1

@@ -24,7 +24,7 @@ from feature_platform.compiler.flows import settled
 from feature_platform.compiler.infer import infer_types
 from feature_platform.compiler.lineage import trace
 from feature_platform.compiler.parse import Parsed, Places, parse_query
-from feature_platform.compiler.plan import CompiledQuery, OutputColumn
+from feature_platform.compiler.plan import AppliedRule, CompiledQuery, OutputColumn
 from feature_platform.compiler.render import render
 from feature_platform.compiler.report import Report
 from feature_platform.compiler.resolve import resolve
@@ -39,11 +39,20 @@ from feature_platform.types import ENGINES, Engine
 
 @dataclass(frozen=True)
 class GuardedQuery:
-    """A query that reads guarded scans only. ``tree`` is engine-neutral and is not to be changed: copy it first."""
+    """A query that reads guarded scans only, and what there is to say about it."""
 
     tree: exp.Query
+    """Engine-neutral. It is not to be changed: copy it first."""
     columns: tuple[OutputColumn, ...]
+    """What it gives: name, type, labels, DIRECT and INDIRECT lineage, transforms on the way."""
     reads: tuple[TableRef, ...]
+    """Sources and views that it reads, sorted."""
+    rules: tuple[AppliedRule, ...] = ()
+    """The policy rules by which it has what it has, column by column, sorted; those of columns that only decide about
+    rows included."""
+
+    transforms: frozenset[str] = frozenset()
+    """Governed transforms that it applies to raw values anywhere, also where only rows are decided."""
 
     def sql(self, engine: Engine, *, pretty: bool = False) -> str:
         """The text for ``engine``."""
@@ -51,14 +60,17 @@ class GuardedQuery:
 
     def compiled(self) -> CompiledQuery:
         """The query for every engine."""
-        return CompiledQuery({engine: self.sql(engine) for engine in ENGINES}, self.columns, self.reads)
+        sql = {engine: self.sql(engine) for engine in ENGINES}
+        return CompiledQuery(sql, self.columns, self.reads, rules=self.rules)
 
 
 def guard(query: str | exp.Query, catalog: Catalog, access: Access, *, where: Location | None = None) -> GuardedQuery:
-    """Guards a query of a user, or one that the platform built from a user's words.
+    """Guards a query of a user, or one that the platform built from a user's words: views, derived features,
+    conditions of aggregations, training sets, ad-hoc queries and checks all come through here.
 
-    ``where`` is the place of the text's first character; problems are placed from there on. Of a tree every problem
-    stands at ``where``.
+    ``catalog`` says what there is to read, ``access`` who asks, why, where, and which policies hold. ``where`` is the
+    place of the text's first character; problems are placed from there on. Of a tree every problem stands at
+    ``where``.
 
     Raises:
         GuardError: with all problems of the first pass that found some.
@@ -91,4 +103,7 @@ def _guarded(parsed: Parsed, catalog: Catalog, access: Access, *, written: bool)
         flow = settled(flows.columns[name], flows.path)
         columns.append(OutputColumn(name, type_, flow.labels, flow.direct, flow.indirect, flow.transforms))
     reads = sorted({scan.table.ref for scan in scans.values()})
-    return GuardedQuery(tree, tuple(columns), tuple(reads))
+    opened = [column for scan in scans.values() for column in scan.columns.values()]
+    rules = sorted({rule for column in opened for rule in column.rules})
+    transforms = frozenset(name for column in opened for name in column.transforms)
+    return GuardedQuery(tree, tuple(columns), tuple(reads), tuple(rules), transforms)

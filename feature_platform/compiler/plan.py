@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from feature_platform.errors import Location
 from feature_platform.governance.labels import CLEAN, Labels
 from feature_platform.registry.graph import ColumnRef, TableRef
 from feature_platform.types import Column, DataType, Engine, TableSchema
@@ -37,6 +38,22 @@ class OutputColumn:
     description: str = ""
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class AppliedRule:
+    """A policy rule by which a query has a column as it has it. Of several rules that allow the same, each is there."""
+
+    column: ColumnRef
+    classification: str
+    gives: str
+    """``token``, ``redact``, ``raw`` or the name of a transform; of a column of a view the label that was allowed."""
+    policy: str
+    where: Location
+
+    def __str__(self) -> str:
+        place = f"{self.where.file}:{self.where.line}"
+        return f"{self.column} ({self.classification}) gives {self.gives} by policy '{self.policy}' ({place})"
+
+
 @dataclass(frozen=True)
 class CompiledQuery:
     """A query that may be sent to an engine: text rendered from a guarded tree, which reads guarded subqueries only."""
@@ -46,6 +63,8 @@ class CompiledQuery:
     reads: tuple[TableRef, ...]
     parameters: tuple[str, ...] = ()
     """Names of the parameters that the SQL asks for, in sorted order."""
+    rules: tuple[AppliedRule, ...] = ()
+    """The policy rules that opened what it reads, in sorted order."""
 
     @property
     def schema(self) -> TableSchema:

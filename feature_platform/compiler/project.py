@@ -32,7 +32,7 @@ from feature_platform.compiler.services import compile_service
 from feature_platform.compiler.sql_views import compile_sql_view
 from feature_platform.errors import CompileError, FeaturePlatformError, Location, Problem
 from feature_platform.governance.access import Access, author_of
-from feature_platform.governance.policies import check_policies
+from feature_platform.governance.policy_checks import check_policies
 from feature_platform.registry.graph import LinkedView, Registry
 
 _CODE: Final = ("compiler", "governance", "specs/models.py", "types.py")

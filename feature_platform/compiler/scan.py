@@ -15,7 +15,7 @@ collation ``C``, so that they compare by code point wherever they get to.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from sqlglot import exp
@@ -31,9 +31,11 @@ from feature_platform.compiler.codes import (
 )
 from feature_platform.compiler.governed_calls import move_governed_calls
 from feature_platform.compiler.names import Relation, Resolution
+from feature_platform.compiler.plan import AppliedRule
 from feature_platform.compiler.scans import (
     Scan,
     ScanColumn,
+    applied,
     check_tokenisable,
     governed,
     listed,
@@ -44,7 +46,7 @@ from feature_platform.compiler.scans import (
 )
 from feature_platform.governance.access import Access
 from feature_platform.governance.detection.names import looks_personal
-from feature_platform.governance.labels import CLEAN
+from feature_platform.governance.labels import CLEAN, Label
 from feature_platform.governance.policies import Decision
 from feature_platform.governance.transforms import TRANSFORMS
 from feature_platform.registry.graph import ColumnRef
@@ -108,16 +110,23 @@ class _Guard:
             self._check_labels(column, declared)
         if declared.classification is None or declared.classification == "none":
             self._check_unclassified(column, declared, scan)
-            scan.columns[name] = ScanColumn(plain(declared), declared.type, declared.labels, frozenset({ref}))
+            scan.columns[name] = ScanColumn(
+                plain(declared), declared.type, declared.labels, frozenset({ref}), rules=self._allowing(ref, declared)
+            )
             return
         decision = self.access.decide(declared.classification)
         match decision.action:
             case "clear":
                 scan.columns[name] = ScanColumn(plain(declared), declared.type, CLEAN, frozenset({ref}))
+            case "raw":
+                raw = frozenset({Label("raw", declared.classification)})
+                rules = applied(ref, declared.classification, "raw", decision)
+                scan.columns[name] = ScanColumn(plain(declared), declared.type, raw, frozenset({ref}), rules=rules)
             case "token" | "redact":
                 if decision.action == "token":
                     check_tokenisable(column, declared, self.state.report)
-                scan.columns[name] = governed(TRANSFORMS[decision.action], declared, [source_column(declared)], ref)
+                transform = TRANSFORMS[decision.action]
+                scan.columns[name] = governed(transform, declared, [source_column(declared)], ref, decision)
             case _:
                 self._note_denied(column, declared, scan, decision)
 
@@ -143,6 +152,14 @@ class _Guard:
                 f"column '{declared.name}' carries what {who(self.access)} may not have: {refused[0]}",
                 "leave the column out, or ask the policy's owner for a rule",
             )
+
+    def _allowing(self, ref: ColumnRef, declared: CatalogColumn) -> tuple[AppliedRule, ...]:
+        """The rules by which the labels of a view's column are allowed."""
+        return tuple(
+            replace(rule, gives=str(label))
+            for label in sorted(declared.labels)
+            for rule in applied(ref, label.classification, label.needs, self.access.decide(label.classification))
+        )
 
     def _note_denied(self, column: exp.Column, declared: CatalogColumn, scan: Scan, decision: Decision) -> None:
         classification = declared.classification

@@ -11,6 +11,7 @@ from sqlglot import exp
 from feature_platform.compiler.catalog import CatalogColumn, CatalogTable
 from feature_platform.compiler.codes import NOT_TOKENISABLE
 from feature_platform.compiler.names import Relation
+from feature_platform.compiler.plan import AppliedRule
 from feature_platform.compiler.report import Report
 from feature_platform.governance.access import Access
 from feature_platform.governance.canonical import column_kinds
@@ -32,6 +33,8 @@ class ScanColumn:
     labels: Labels
     sources: frozenset[ColumnRef]
     transforms: frozenset[str] = frozenset()
+    rules: tuple[AppliedRule, ...] = ()
+    """By which it may be there."""
 
 
 @dataclass
@@ -45,7 +48,9 @@ class Scan:
     """Governed calls that are in the scan already, with the names of their columns."""
 
 
-def governed(transform: Transform, declared: CatalogColumn, inside: list[exp.Expr], ref: ColumnRef) -> ScanColumn:
+def governed(
+    transform: Transform, declared: CatalogColumn, inside: list[exp.Expr], ref: ColumnRef, decision: Decision
+) -> ScanColumn:
     """The column that a governed call gives; ``inside`` are its arguments as they stand in the scan."""
     assert declared.classification is not None
     arguments: list[exp.Expr] = inside
@@ -58,7 +63,13 @@ def governed(transform: Transform, declared: CatalogColumn, inside: list[exp.Exp
         transform.labels(declared.classification),
         frozenset({ref}),
         frozenset({transform.name}),
+        applied(ref, declared.classification, transform.name, decision),
     )
+
+
+def applied(ref: ColumnRef, classification: str, gives: str, decision: Decision) -> tuple[AppliedRule, ...]:
+    """The rules of a decision by which a column gives something."""
+    return tuple(AppliedRule(ref, classification, gives, rule.policy, rule.location) for rule in decision.giving(gives))
 
 
 def plain(declared: CatalogColumn) -> exp.Expr:

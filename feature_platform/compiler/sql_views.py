@@ -65,6 +65,7 @@ def compile_sql_view(
         tuple(outputs),
         guarded.reads,
         ("partition_end", "partition_start") if partitioned else (),
+        guarded.rules,
     )
     described = [(column.name, str(column.type), sorted(map(str, column.labels))) for column in outputs]
     # How long a row may be used is part of what its features mean: copies for online reads depend on it.

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from feature_platform.governance.labels import Labels
 from feature_platform.governance.policies import CLEAR, NO_POLICIES, Decision, PolicyBook, Refusal, least_strict
+from feature_platform.specs.policy import AUTHOR
 
 if TYPE_CHECKING:
     from feature_platform.registry.graph import Registry
-
-AUTHOR: Final = "author"
-"""The role of those who write definitions: views and services are compiled for it."""
 
 
 @dataclass(frozen=True, slots=True)

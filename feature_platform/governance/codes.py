@@ -24,6 +24,12 @@ POINTLESS_RULE: Final = Code(
     "Rule for columns that are not personal",
     "A policy rule lists the classification `none`. Those columns are open to everyone; a rule for them has no effect.",
 )
+RAW_NEVER_HOLDS: Final = Code(
+    "FP-GOV-004",
+    "Raw values are never shown by this rule",
+    "The most restrictive rule wins, and for every purpose and role that the `raw` rule names another rule is "
+    "stricter. Whoever wrote it believes otherwise. The other rule has to say which roles it is for.",
+)
 TOKEN_KEY_MISSING: Final = Code(
     "FP-GOV-010",
     "No token key",

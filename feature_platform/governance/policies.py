@@ -4,9 +4,11 @@ The rules of all policies are read as one book. For one purpose, role and enviro
 classification and matches all three counts:
 
 * no rule matches: **denied**. That is the default, not an error;
-* the most restrictive action among them wins: ``deny`` before ``redact`` before ``token``;
+* the most restrictive action among them wins: ``deny`` before ``redact`` before ``token`` before ``raw``;
 * the transforms that stay allowed are those that *every* matching rule lists. ``token`` and ``redact`` as actions
-  allow the transform of that name too, unless a stricter rule matches.
+  allow the transform of that name too, ``raw`` allows all, unless a stricter rule matches.
+* a ``raw`` rule holds until the end of its last day. After that, and where nobody says what day it is, it gives
+  nothing. It never holds for the role ``author``.
 
 So a rule can only ever take away from what another gives. Columns declared ``pii: none`` are clear. A feature view is
 compiled for all of its purposes at once (see :mod:`feature_platform.governance.access`): what some purpose opens is
@@ -15,23 +17,24 @@ open while compiling, and :meth:`Access.refuses` holds each service and session 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import date
 from functools import reduce
 from typing import TYPE_CHECKING, Final, Literal
 
-from feature_platform.errors import Location, Problem, did_you_mean
-from feature_platform.governance.codes import POINTLESS_RULE, TRANSFORM_DOES_NOT_FIT, UNKNOWN_TRANSFORM
+from feature_platform.errors import Location
 from feature_platform.governance.labels import Label, Labels
 from feature_platform.governance.transforms import TRANSFORMS
 from feature_platform.specs.models import PolicyRule
+from feature_platform.specs.policy import AUTHOR
 
 if TYPE_CHECKING:
     from feature_platform.registry.graph import Registry
 
-Action = Literal["clear", "token", "redact", "deny"]
+Action = Literal["clear", "raw", "token", "redact", "deny"]
 
-_SEVERITY: Final[dict[Action, int]] = {"clear": 0, "token": 1, "redact": 2, "deny": 3}
+_SEVERITY: Final[dict[Action, int]] = {"clear": 0, "raw": 1, "token": 2, "redact": 3, "deny": 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class BookRule:
             and (not rule.purposes or purpose in rule.purposes)
             and (not rule.roles or role in rule.roles)
             and self.holds_in(environment)
+            and not (rule.action == "raw" and role == AUTHOR)
         )
 
     def holds_in(self, environment: str) -> bool:
@@ -61,33 +65,52 @@ class BookRule:
 
     @property
     def transforms(self) -> frozenset[str]:
-        """What the rule lists, and the transform that its action stands for."""
+        """What the rule lists, and the transforms that its action stands for."""
+        if self.rule.action == "raw":
+            classes = set(self.rule.classifications)
+            return frozenset(name for name, each in TRANSFORMS.items() if classes & each.accepts)
         implied = {"token", "redact"} & {self.rule.action}
         return frozenset(self.rule.transforms) | implied
+
+    def is_over(self, today: date | None) -> bool:
+        """Whether the rule's last day has passed, or nobody knows."""
+        last = self.rule.expires
+        return last is not None and (today is None or today > last)
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What reading a column gives, and which governed transforms may read it.
-
-    ``rules`` cites the rules that decided, ready for a message; empty when none matched.
-    """
+    """What reading a column gives, and which governed transforms may read it."""
 
     action: Action
     transforms: frozenset[str] = frozenset()
-    rules: tuple[str, ...] = ()
-    location: Location | None = None
-    """Of the rule that decided the action."""
+    rules: tuple[BookRule, ...] = ()
+    """The rules that matched, in the order of the book."""
+    decisive: BookRule | None = None
+    """The rule that decided the action; None when none matched."""
+    over: tuple[BookRule, ...] = ()
+    """Rules that would have matched and have expired."""
 
     @property
     def opens(self) -> bool:
         """Whether anything at all may be learnt from the column."""
         return self.action != "deny" or bool(self.transforms)
 
+    def giving(self, what: str) -> tuple[BookRule, ...]:
+        """The rules that give an action or allow a transform; with nothing named, those that open anything."""
+        opening = (rule for rule in self.rules if rule.rule.action != "deny" or rule.transforms)
+        return tuple(rule for rule in opening if not what or what == rule.rule.action or what in rule.transforms)
+
+    @property
+    def location(self) -> Location | None:
+        """Of the rule that decided the action."""
+        return self.decisive.location if self.decisive is not None else None
+
     @property
     def cited(self) -> str:
         """For messages: the rules that decided, or that none allows it."""
-        return ", ".join(self.rules) or "no rule of any policy allows it"
+        over = "".join(f"; {rule.name} expired on {rule.rule.expires}" for rule in self.over)
+        return (", ".join(rule.name for rule in self.rules) or "no rule of any policy allows it") + over
 
 
 CLEAR: Final = Decision("clear")
@@ -112,19 +135,25 @@ class PolicyBook:
     """All rules of a project, in the order of policies and rules."""
 
     rules: tuple[BookRule, ...]
+    today: date | None = None
+    """The day (UTC) that expiry is reckoned from. None: nothing that expires holds."""
     _decided: dict[tuple[str, str, str, str], Decision] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
 
     @classmethod
-    def of(cls, registry: Registry) -> PolicyBook:
-        """The book of a linked project."""
+    def of(cls, registry: Registry, today: date | None = None) -> PolicyBook:
+        """The book of a linked project, on a day."""
         rules = []
         for name in sorted(registry.policies):
             origin = registry.origins[("policy", name)]
             for index, rule in enumerate(registry.policies[name].rules):
                 rules.append(BookRule(name, rule, origin.where("rules", index)))
-        return cls(tuple(rules))
+        return cls(tuple(rules), today)
+
+    def on(self, today: date) -> PolicyBook:
+        """The same rules on a day."""
+        return self if today == self.today else PolicyBook(self.rules, today)
 
     def decide(self, classification: str, purpose: str, role: str, environment: str) -> Decision:
         """What may be done with columns of ``classification``."""
@@ -148,15 +177,18 @@ class PolicyBook:
         return tuple(refusals)
 
     def _decide(self, classification: str, purpose: str, role: str, environment: str) -> Decision:
-        matching = [rule for rule in self.rules if rule.matches(classification, purpose, role, environment)]
+        named = [rule for rule in self.rules if rule.matches(classification, purpose, role, environment)]
+        over = tuple(rule for rule in named if rule.is_over(self.today))
+        matching = [rule for rule in named if rule not in over]
         if not matching:
-            return DENIED
+            return Decision("deny", over=over) if over else DENIED
         strictest = max(matching, key=lambda rule: _SEVERITY[rule.rule.action])
         return Decision(
             action=strictest.rule.action,
             transforms=frozenset.intersection(*(rule.transforms for rule in matching)),
-            rules=tuple(rule.name for rule in matching),
-            location=strictest.location,
+            rules=tuple(matching),
+            decisive=strictest,
+            over=over,
         )
 
 
@@ -175,66 +207,19 @@ def _either(one: Decision, other: Decision) -> Decision:
     return Decision(
         action=milder.action,
         transforms=one.transforms | other.transforms,
-        rules=tuple(dict.fromkeys(one.rules + other.rules)),
-        location=milder.location or stricter.location,
+        rules=_united(one.rules, other.rules),
+        decisive=milder.decisive or stricter.decisive,
+        over=_united(one.over, other.over),
     )
+
+
+def _united(some: tuple[BookRule, ...], more: tuple[BookRule, ...]) -> tuple[BookRule, ...]:
+    return (*some, *(rule for rule in more if rule not in some))
 
 
 def _allowed(label: Label, decision: Decision) -> bool:
     if decision.action == "clear":
         return True
-    match label.kind:
-        case "token":
-            return "token" in decision.transforms
-        case "partial":
-            return label.form in decision.transforms
-        case "derived" | "aggregated":
-            return decision.opens
-
-
-def check_policies(registry: Registry) -> tuple[Problem, ...]:
-    """What is wrong with the project's policies, in file order; empty when nothing is."""
-    problems: list[Problem] = []
-    for name, policy in registry.policies.items():
-        origin = registry.origins[("policy", name)]
-        for index, rule in enumerate(policy.rules):
-            if "none" in rule.classifications:
-                problems.append(
-                    POINTLESS_RULE.problem(
-                        f"policy '{name}' has a rule for classification 'none'",
-                        mend="remove 'none' from the rule; such columns need no permission",
-                        where=origin.where("rules", index, "classification"),
-                    )
-                )
-            for position, transform in enumerate(rule.transforms):
-                where = origin.where("rules", index, "transforms", position)
-                problems.extend(_check_transform(name, transform, rule.classifications, where))
-    return tuple(sorted(problems, key=Problem.sort_key))
-
-
-def _check_transform(
-    policy: str, transform: str, classifications: Sequence[str], where: Location
-) -> tuple[Problem, ...]:
-    known = TRANSFORMS.get(transform)
-    if known is None:
-        return (
-            UNKNOWN_TRANSFORM.problem(
-                f"policy '{policy}' allows '{transform}', which is no governed transform."
-                + did_you_mean(transform, TRANSFORMS),
-                mend=f"use one of: {', '.join(sorted(TRANSFORMS))}",
-                where=where,
-            ),
-        )
-    unfit = [name for name in classifications if name != "none" and name not in known.accepts]
-    if not unfit:
-        return ()
-    fitting = sorted(other.name for other in TRANSFORMS.values() if set(unfit) <= other.accepts)
-    return (
-        TRANSFORM_DOES_NOT_FIT.problem(
-            f"policy '{policy}' allows '{transform}' for {', '.join(unfit)}, but '{transform}' "
-            f"reads only {', '.join(sorted(known.accepts))}",
-            mend=f"put it into a rule for {', '.join(sorted(known.accepts))}; "
-            f"for {', '.join(unfit)} there is {', '.join(fitting)}",
-            where=where,
-        ),
-    )
+    if label.kind == "raw":
+        return decision.action == "raw"
+    return label.needs in decision.transforms if label.needs else decision.opens

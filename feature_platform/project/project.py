@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from threading import RLock
@@ -59,6 +59,7 @@ class Project:
         self.compiled = compiled
         self.profile_name = profile_name
         self.profile: Profile = registry.platform.profiles[profile_name]
+        self._policies = compiled.author.policies
         self._warehouses: dict[str, Warehouse] = {}
         self._online_stores: dict[str, OnlineStore] = {}
         self._opened = ExitStack()
@@ -92,8 +93,9 @@ class Project:
 
     @property
     def policies(self) -> PolicyBook:
-        """The rules of the privacy officer."""
-        return self.compiled.author.policies
+        """The rules of the privacy officer, as they hold today (UTC)."""
+        self._policies = self._policies.on(datetime.now(UTC).date())
+        return self._policies
 
     @property
     def environment(self) -> str:
@@ -101,8 +103,10 @@ class Project:
         return self.compiled.author.environment
 
     def access(self, purpose: str, role: str) -> Access:
-        """Somebody who asks for data of this project."""
-        return replace(self.compiled.author, purposes=(purpose,), role=role)
+        """Somebody who asks for data of this project now."""
+        from feature_platform.governance.access import Access
+
+        return Access((purpose,), role, self.environment, self.policies)
 
     @cached_property
     def catalog(self) -> Catalog:

@@ -2,11 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from datetime import date
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
-from feature_platform.specs.fields import Classification, Document, Name, Owner, Spec, TransformName
+from feature_platform.specs.fields import (
+    Classification,
+    Document,
+    Name,
+    Owner,
+    Spec,
+    TransformName,
+    contradiction,
+    fault,
+)
+
+AUTHOR: Final = "author"
+"""The role of those who write definitions: views and services are compiled for it, and no rule shows it raw values."""
+
+
+def _parse_day(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    try:
+        return date.fromisoformat(value)
+    except ValueError:
+        raise fault(f"'{value[:40]}' is not a day", "Write it as 2026-01-31.") from None
+
+
+Day = Annotated[
+    date, BeforeValidator(_parse_day), WithJsonSchema({"type": "string", "format": "date", "examples": ["2026-01-31"]})
+]
 
 
 class PolicyRule(Spec):
@@ -23,14 +50,45 @@ class PolicyRule(Spec):
     environments: tuple[Name, ...] = Field(
         default=(), description="Empty: every environment. A profile's is its `environment`, or else its name."
     )
-    action: Literal["deny", "redact", "token"] = Field(
-        description="What reading the column itself gives: an error, a constant, a token."
+    action: Literal["deny", "redact", "token", "raw"] = Field(
+        description="What reading the column itself gives: an error, a constant, a token, or the value as it is."
     )
     transforms: tuple[TransformName, ...] = Field(default=(), description="Governed transforms allowed besides.")
+    approver: Owner | None = Field(default=None, description="Who answers for showing raw values. Only with `raw`.")
+    expires: Day | None = Field(
+        default=None, description="Last day (UTC) on which raw values are shown. Only with `raw`."
+    )
+    ticket: str | None = Field(default=None, description="Where it was asked for. Only with `raw`.")
 
     @property
     def classifications(self) -> tuple[Classification, ...]:
         return (self.classification,) if isinstance(self.classification, str) else self.classification
+
+    @model_validator(mode="after")
+    def _raw_is_an_exception(self) -> PolicyRule:
+        if self.action != "raw":
+            given = [name for name in ("approver", "expires", "ticket") if getattr(self, name) is not None]
+            if given:
+                what = f"`{given[0]}` is given for action `{self.action}`"
+                raise contradiction(what, "It is for `raw` alone; leave it out.", given[0])
+            return self
+        missing = [name for name in ("approver", "expires", "purposes", "roles") if not getattr(self, name)]
+        if missing:
+            raise contradiction(
+                f"`raw` without {', '.join(f'`{name}`' for name in missing)}",
+                "Raw values are an exception: name each purpose, each role, who approved it, and the last day.",
+                "action",
+            )
+        if AUTHOR in self.roles:
+            raise contradiction(
+                f"`raw` for role `{AUTHOR}`",
+                "Definitions are compiled for that role; give those who must see values a role of their own.",
+                "roles",
+            )
+        if self.transforms:
+            mend = "Whoever sees the value may use every transform; leave them out."
+            raise contradiction("`raw` with `transforms`", mend, "transforms")
+        return self
 
 
 class Policy(Document):

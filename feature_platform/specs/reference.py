@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import types
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
@@ -142,6 +142,7 @@ _SCALARS: Final[dict[Any, str]] = {
     bool: "`true` or `false`",
     DataType: "`boolean`, `int`, `bigint`, `double`, `decimal(p,s)`, `string`, `date`, `timestamp`, `array<…>`",
     Duration: "duration",
+    date: "day, such as 2026-01-31",
     datetime: "date or time, such as 2026-01-31 or 2026-01-31T06:00:00",
 }
 

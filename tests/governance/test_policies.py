@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from feature_platform.errors import Location
 from feature_platform.governance.access import Access
 from feature_platform.governance.labels import Label
-from feature_platform.governance.policies import BookRule, Decision, PolicyBook, check_policies
+from feature_platform.governance.policies import BookRule, Decision, PolicyBook
+from feature_platform.governance.policy_checks import check_policies
 from feature_platform.governance.transforms import TRANSFORMS
 from feature_platform.registry.graph import Origin, Registry
 from feature_platform.specs.models import Platform, Policy, PolicyRule
@@ -21,7 +24,7 @@ FRAUD, CREDIT = "fraud_detection", "credit_risk"
 
 
 def rule(classification: str = "email", action: str = "token", **fields: Any) -> PolicyRule:
-    lists = {name: tuple(value) for name, value in fields.items()}
+    lists = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
     return PolicyRule.model_validate({"classification": classification, "action": action, **lists})
 
 
@@ -155,6 +158,80 @@ def test_a_refusal_says_what_for_whom_and_by_which_rule() -> None:
     )
 
 
+# Raw values
+
+TODAY = date(2026, 6, 1)
+
+
+def raw_rule(expires: date = TODAY, **fields: Any) -> PolicyRule:
+    given: dict[str, Any] = {"purposes": [FRAUD], "roles": ["investigator"], "approver": "dpo@example.com"}
+    return rule("email", "raw", **{**given, **fields}, expires=expires)
+
+
+def asked_raw(rules: PolicyBook, *purposes: str, role: str = "investigator") -> Decision:
+    return decide(rules, "email", *purposes, role=role)
+
+
+def test_raw_values_are_for_the_purposes_and_roles_that_are_named_and_for_nobody_else() -> None:
+    rules = book(raw_rule()).on(TODAY)
+    assert asked_raw(rules).action == "raw"
+    assert "email_domain" in asked_raw(rules).transforms
+    assert asked_raw(rules, CREDIT).action == asked_raw(rules, role="analyst").action == "deny"
+
+
+def test_raw_values_end_with_the_last_day_and_the_message_says_so() -> None:
+    rules = book(raw_rule())
+    after = asked_raw(rules.on(TODAY + timedelta(days=1)))
+    assert (after.action, after.opens) == ("deny", False)
+    assert after.cited == "no rule of any policy allows it; policy 'privacy' (p.yaml:1) expired on 2026-06-01"
+    assert asked_raw(rules).action == "deny", "where nobody says what day it is"
+
+
+def test_any_other_rule_is_stricter_than_raw() -> None:
+    for action in ("token", "redact", "deny"):
+        assert asked_raw(book(raw_rule(), rule(action=action)).on(TODAY)).action == action
+
+
+def test_an_expired_rule_takes_nothing_from_what_others_give() -> None:
+    rules = book(raw_rule(), rule(transforms=["email_domain"]))
+    assert asked_raw(rules.on(date.max)).transforms == {"token", "email_domain"}
+    assert asked_raw(rules.on(TODAY)).transforms == {"token", "email_domain"}
+
+
+def test_an_author_never_has_raw_values_even_by_a_rule_that_no_document_could_hold() -> None:
+    sneaked = raw_rule().model_copy(update={"roles": ("author",)})
+    assert asked_raw(book(sneaked).on(TODAY), role="author").action == "deny"
+
+
+def test_a_raw_label_needs_a_raw_rule() -> None:
+    label = frozenset({Label("raw", "email")})
+    rules = book(raw_rule(), rule(roles=["author"])).on(TODAY)
+    assert Access((FRAUD,), "investigator", policies=rules).refuses(label) == ()
+    assert [str(each.label) for each in Access((FRAUD,), policies=rules).refuses(label)] == ["raw(email)"]
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"approver": None}, "`raw` without `approver`"),
+        ({"expires": None}, "`raw` without `expires`"),
+        ({"purposes": []}, "`raw` without `purposes`"),
+        ({"roles": []}, "`raw` without `roles`"),
+        ({"roles": ["author", "investigator"]}, "`raw` for role `author`"),
+        ({"transforms": ["email_domain"]}, "`raw` with `transforms`"),
+        ({"expires": "soon"}, "'soon' is not a day"),
+    ],
+)
+def test_a_raw_rule_is_complete_or_no_rule(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        raw_rule(**fields)
+
+
+def test_only_raw_rules_expire() -> None:
+    with pytest.raises(ValidationError, match="`expires` is given for action `token`"):
+        rule(expires=TODAY)
+
+
 # Policies themselves
 
 
@@ -196,9 +273,14 @@ def test_sound_policies_have_no_problems() -> None:
         (rule(transforms=["email_domian"]), "FP-GOV-001", "Did you mean 'email_domain'?"),
         (rule(transforms=["bin6"]), "FP-GOV-002", "reads only payment_card"),
         (rule("none"), "FP-GOV-003", "'none'"),
+        (raw_rule(), "FP-GOV-004", "shows raw values to nobody: policy 'privacy' (p.yaml:10) is stricter"),
     ],
 )
 def test_a_rule_that_can_not_work_is_a_problem_at_its_line(wrong: PolicyRule, code: str, text: str) -> None:
     (problem,) = check_policies(registry(rule(), wrong))
     assert (problem.code, problem.where) == (code, Location("p.yaml", 11))
     assert text in problem.what
+
+
+def test_a_raw_rule_that_holds_somewhere_is_fine() -> None:
+    assert check_policies(registry(rule("email", roles=["author"]), raw_rule())) == ()
