@@ -33,7 +33,7 @@ from feature_platform.registry.cron import Cron, parse_cron
 from feature_platform.registry.graph import LinkedView, Registry
 from feature_platform.specs.durations import Duration, is_all
 from feature_platform.specs.models import Aggregation, Source
-from feature_platform.types import Column, DataType
+from feature_platform.types import ENGINES, Column, DataType
 
 _NUMBERS: Final = ("count", "count_distinct", "sum", "avg", "stddev", "variance")
 
@@ -238,13 +238,14 @@ class _Planning:
         access = self.author.with_purposes(self.view.purposes)
         parts = list(self.parts.values())
         try:
-            return guard(_selecting(parts, source.name), self.catalog, access, where=self.view.origin.where("source"))
+            where = self.view.origin.where("source")
+            return guard(_selecting(parts, source.name), self.catalog, access, where=where, engines=ENGINES)
         except CompileError as error:
             # One after the other, so that each problem is told at its own line.
             found: list[Problem] = []
             for part in parts:
                 try:
-                    guard(_selecting([part], source.name), self.catalog, access, where=part.where)
+                    guard(_selecting([part], source.name), self.catalog, access, where=part.where, engines=ENGINES)
                 except CompileError as own:
                     found.extend(problem for problem in own.problems if problem not in found)
             raise CompileError(found or error.problems) from None

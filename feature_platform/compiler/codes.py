@@ -205,6 +205,12 @@ UNRENDERABLE: Final = Code(
     "No faithful text for an engine",
     "A construct has no rendering for one of the engines. Nothing is approximated.",
 )
+NO_FORM: Final = Code(
+    "FP-SQL-051",
+    "Engine lacks a construct",
+    "Some constructs and functions exist on some engines only. A query may use them where nothing but these engines "
+    "runs it; a feature view has to run on every engine.",
+)
 INPUT_TYPE: Final = Code(
     "FP-AGG-001",
     "Function does not fit its column",

@@ -57,7 +57,7 @@ ALLOWED: Final[dict[type[exp.Expr], frozenset[str]]] = {
     exp.TableAlias: frozenset({"this", "columns"}),
     exp.From: frozenset({"this"}),
     exp.Table: frozenset({"this", "alias"}),
-    exp.Join: frozenset({"this", "side", "kind", "on", "using"}),
+    exp.Join: frozenset({"this", "method", "side", "kind", "on", "using"}),
     exp.Where: frozenset({"this"}),
     exp.Group: frozenset({"expressions", "all"}),
     exp.Having: frozenset({"this"}),
@@ -153,7 +153,7 @@ _MENDS: Final[dict[type[exp.Expr], tuple[str, str]]] = {
 
 _PART_MENDS: Final[dict[tuple[type[exp.Expr], str], tuple[str, str]]] = {
     (exp.Distinct, "on"): ("DISTINCT ON", "use QUALIFY row_number() OVER (PARTITION BY ... ORDER BY ...) = 1"),
-    (exp.Join, "method"): ("ASOF, NATURAL and POSITIONAL joins", "write JOIN ... ON with the condition spelled out"),
+    (exp.Join, "method"): ("ASOF and NATURAL joins", "write JOIN ... ON with the condition spelled out"),
     (exp.Join, "match_condition"): ("ASOF joins", "write JOIN ... ON with the condition spelled out"),
     (exp.With, "recursive"): ("WITH RECURSIVE", "leave out RECURSIVE: queries here do not recurse"),
     (exp.CTE, "materialized"): ("MATERIALIZED", "leave it out: the engine decides"),
@@ -264,6 +264,10 @@ def _check_traps(node: exp.Expr, report: Report) -> bool:
             report.add(
                 CONSTRUCT, node, f"not part of the dialect: {kind} JOIN", "use EXISTS, NOT EXISTS, or JOIN ... ON"
             )
+            return False
+        case exp.Join() if (node.method or "POSITIONAL") != "POSITIONAL":
+            what, mend = _PART_MENDS[(exp.Join, "method")]
+            report.add(CONSTRUCT, node, f"not part of the dialect: {what}", mend)
             return False
         case exp.Star() if not _is_projected(node):
             report.add(CONSTRUCT, node, "not part of the dialect: a star inside an expression", "name the columns")

@@ -217,13 +217,13 @@ def _guarded(
         return exp.select(_row_column(_NUMBER), *found).from_(exp.to_table(ROWS))
 
     try:
-        return guard(selecting(list(expressions)), catalog, access, where=where)
+        return guard(selecting(list(expressions)), catalog, access, where=where, engines=ENGINES)
     except CompileError as error:
         # One after the other, so that each problem is told at its own line.
         problems: list[Problem] = []
         for name, (_, place) in expressions.items():
             try:
-                guard(selecting([name]), catalog, access, where=place)
+                guard(selecting([name]), catalog, access, where=place, engines=ENGINES)
             except CompileError as own:
                 problems += [problem for problem in own.problems if problem not in problems]
         raise CompileError(problems or error.problems) from None

@@ -8,18 +8,21 @@ Small passes, a module each, tree in and tree out:
 3. :mod:`resolve`: names to declared tables and columns, stars to columns; :mod:`unqualify`: no QUALIFY;
 4. :mod:`scan`: every table becomes a guarded subquery;
 5. :mod:`lineage`: labels, DIRECT and INDIRECT columns, refusal of misused tokens;
-6. :mod:`infer`: types, and the casts that make them exact.
+6. :mod:`infer`: types, and the casts that make them exact;
+7. :mod:`engines`: which engines have all of it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 
 from sqlglot import exp
 
 from feature_platform.compiler.catalog import Catalog
 from feature_platform.compiler.codes import SYNTAX
 from feature_platform.compiler.constructs import check_constructs
+from feature_platform.compiler.engines import lacking
 from feature_platform.compiler.flows import settled
 from feature_platform.compiler.infer import infer_types
 from feature_platform.compiler.lineage import trace
@@ -31,7 +34,7 @@ from feature_platform.compiler.resolve import resolve
 from feature_platform.compiler.round_trip import check_round_trip
 from feature_platform.compiler.scan import guard_scans
 from feature_platform.compiler.unqualify import unqualify
-from feature_platform.errors import GuardError, Location
+from feature_platform.errors import GuardError, Location, Problem
 from feature_platform.governance.access import Access
 from feature_platform.registry.graph import TableRef
 from feature_platform.types import ENGINES, Engine
@@ -53,34 +56,59 @@ class GuardedQuery:
 
     transforms: frozenset[str] = frozenset()
     """Governed transforms that it applies to raw values anywhere, also where only rows are decided."""
+    lacking: Mapping[Engine, tuple[Problem, ...]] = field(default_factory=dict)
+    """What keeps the query from running, by engine that lacks something."""
+
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        """The engines that can run the query: at least one."""
+        return tuple(engine for engine in ENGINES if engine not in self.lacking)
 
     def sql(self, engine: Engine, *, pretty: bool = False) -> str:
-        """The text for ``engine``."""
+        """The text for ``engine``.
+
+        Raises:
+            GuardError: the engine lacks a construct or function of the query.
+        """
+        if engine in self.lacking:
+            raise GuardError(self.lacking[engine])
         return render(self.tree, engine, pretty=pretty)
 
     def compiled(self) -> CompiledQuery:
-        """The query for every engine."""
-        sql = {engine: self.sql(engine) for engine in ENGINES}
+        """The query for every engine that can run it."""
+        sql = {engine: self.sql(engine) for engine in self.engines}
         return CompiledQuery(sql, self.columns, self.reads, rules=self.rules)
 
 
-def guard(query: str | exp.Query, catalog: Catalog, access: Access, *, where: Location | None = None) -> GuardedQuery:
+def guard(
+    query: str | exp.Query,
+    catalog: Catalog,
+    access: Access,
+    *,
+    where: Location | None = None,
+    engines: Collection[Engine] = (),
+) -> GuardedQuery:
     """Guards a query of a user, or one that the platform built from a user's words: views, derived features,
     conditions of aggregations, training sets, ad-hoc queries and checks all come through here.
 
-    ``catalog`` says what there is to read, ``access`` who asks, why, where, and which policies hold. ``where`` is the
-    place of the text's first character; problems are placed from there on. Of a tree every problem stands at
-    ``where``.
+    ``catalog`` says what there is to read, ``access`` who asks, why, where, and which policies hold. ``engines`` are
+    those that it has to run on; without any, one will do. ``where`` is the place of the text's first character;
+    problems are placed from there on. Of a tree every problem stands at ``where``.
 
     Raises:
         GuardError: with all problems of the first pass that found some.
     """
     parsed = parse_query(query, where=where) if isinstance(query, str) else Parsed(query.copy(), Places(None, where))
     try:
-        return _guarded(parsed, catalog, access, written=isinstance(query, str))
+        guarded = _guarded(parsed, catalog, access, written=isinstance(query, str))
     except RecursionError:
         problem = SYNTAX.problem("the SQL is nested too deeply", mend="split it into CTEs", where=where)
         raise GuardError(problem) from None
+    wanted = engines or (ENGINES if not guarded.engines else ())
+    problems = [problem for engine in wanted for problem in guarded.lacking.get(engine, ())]
+    if problems:
+        raise GuardError(problems)
+    return guarded
 
 
 def _guarded(parsed: Parsed, catalog: Catalog, access: Access, *, written: bool) -> GuardedQuery:
@@ -106,4 +134,4 @@ def _guarded(parsed: Parsed, catalog: Catalog, access: Access, *, written: bool)
     opened = [column for scan in scans.values() for column in scan.columns.values()]
     rules = sorted({rule for column in opened for rule in column.rules})
     transforms = frozenset(name for column in opened for name in column.transforms)
-    return GuardedQuery(tree, tuple(columns), tuple(reads), tuple(rules), transforms)
+    return GuardedQuery(tree, tuple(columns), tuple(reads), tuple(rules), transforms, lacking(tree, parsed.places))

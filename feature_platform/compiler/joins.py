@@ -22,6 +22,8 @@ def resolve_join(join: exp.Join, scope: Scope, resolve: Resolver, state: Resolut
         if condition is not None or using:
             state.report.add(JOIN, join, "CROSS JOIN has no condition", "write JOIN ... ON")
         return
+    if join.method == "POSITIONAL":
+        return  # rows pair by their number, on DuckDB only
     if using:
         _expand_using(join, using, scope, state)
         return

@@ -65,7 +65,7 @@ def compile_project(
 def compile_query(
     sql: str, registry: Registry, compiled: CompiledProject, access: Access, *, where: Location | None = None
 ) -> CompiledQuery:
-    """Ad-hoc SQL over the project's sources and views, guarded for whoever asks.
+    """Ad-hoc SQL over the project's sources and views, guarded for whoever asks, for the engines that can run it.
 
     Raises:
         GuardError: what it may not read, or what is wrong with it.

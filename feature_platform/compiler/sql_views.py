@@ -42,7 +42,9 @@ def compile_sql_view(
     """
     spec = view.spec
     assert spec.sql is not None
-    guarded = guard(spec.sql, catalog, author.with_purposes(view.purposes), where=view.origin.where("sql"))
+    guarded = guard(
+        spec.sql, catalog, author.with_purposes(view.purposes), where=view.origin.where("sql"), engines=ENGINES
+    )
     shape = _Shape(view, guarded)
     keys = [shape.key(key) for key in registry.entity_of(spec.name).keys]
     event_time = shape.time("event_time", spec.event_time)

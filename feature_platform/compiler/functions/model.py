@@ -139,8 +139,10 @@ def sig(
     shown: str = "",
     **engines: str,
 ) -> Signature:
-    """A signature with one template for ``both`` engines, or one each: ``duckdb="…", postgres="…"``."""
-    templates: dict[Engine, str] = {engine: engines.get(engine, both) for engine in ENGINES}
+    """A signature with one template for ``both`` engines, or one each: ``duckdb="…", postgres="…"``. An engine without
+    a template has no form of it."""
+    given: dict[Engine, str] = {engine: engines.get(engine, both) for engine in ENGINES}
+    templates = {engine: template for engine, template in given.items() if template}
     return Signature(parameters, to, templates, key, unify, shown)
 
 
