@@ -59,6 +59,18 @@ def opened(screen: Screen, folder: Path | None, profile: str | None, query: str 
             yield project
 
 
+@contextmanager
+def linked(screen: Screen, folder: Path | None, profile: str | None) -> Iterator[Project]:
+    """The same without its views: for commands about sources, which have to work before anything compiles."""
+    with reporting(screen):
+        root = find_root(folder)
+    with reporting(screen, Texts(root)):
+        from feature_platform.project.project import Project
+
+        with Project.linked(root, profile=profile) as project:
+            yield project
+
+
 def find_root(given: Path | None) -> Path:
     """The folder with ``platform.yaml``.
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from feature_platform.compiler.plan import CompiledView
+from feature_platform.governance.detection.finding import Finding
+from feature_platform.governance.detection.profiles import NO_PROFILES, Profiles, suspicions
 from feature_platform.governance.labels import CLEAN, Labels
 from feature_platform.registry.graph import Registry, TableRef
 from feature_platform.types import DataType
@@ -23,6 +25,10 @@ class CatalogColumn:
     labels: Labels = CLEAN
     """Of a view's column: what its values carry."""
     description: str = ""
+    pii_reason: str = ""
+    """Of a source's column: why ``none`` is right where detection says otherwise."""
+    suspicion: Finding | None = None
+    """Of a source's column: what its values look like, by the source's profile."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +58,9 @@ class Tables(Mapping[str, CatalogTable]):
     """The tables of a project by name, made when they are asked for. Sees the views that ``compiled`` has at that
     moment."""
 
-    def __init__(self, registry: Registry, compiled: Mapping[str, CompiledView]) -> None:
+    def __init__(self, registry: Registry, compiled: Mapping[str, CompiledView], profiles: Profiles) -> None:
         self._registry = registry
+        self._profiles = profiles
         self._compiled = compiled
         self._made: dict[str, CatalogTable] = {}
 
@@ -71,25 +78,34 @@ class Tables(Mapping[str, CatalogTable]):
 
     def _make(self, name: str) -> CatalogTable:
         if name in self._registry.sources:
-            return source_table(self._registry, name)
+            return source_table(self._registry, name, self._profiles)
         view = self._compiled[name]
         if view.materialize is None:  # derived views have no rows
             raise KeyError(name)
         return view_table(view, self._registry.views[name].purposes)
 
 
-def catalog_of(registry: Registry, compiled: Mapping[str, CompiledView]) -> Catalog:
-    """All sources, and those views of ``compiled`` whose rows are published."""
-    return Catalog(Tables(registry, compiled), registry.platform.strict_pii)
+def catalog_of(registry: Registry, compiled: Mapping[str, CompiledView], profiles: Profiles = NO_PROFILES) -> Catalog:
+    """All sources, with what detection found in them, and those views of ``compiled`` whose rows are published."""
+    return Catalog(Tables(registry, compiled, profiles), registry.platform.strict_pii)
 
 
-def source_table(registry: Registry, name: str) -> CatalogTable:
-    """A source as it was declared."""
-    columns = registry.sources[name].spec.columns.items()
-    return CatalogTable(
-        TableRef("source", name),
-        tuple(CatalogColumn(column, spec.type, spec.pii, description=spec.description) for column, spec in columns),
-    )
+def source_table(registry: Registry, name: str, profiles: Profiles = NO_PROFILES) -> CatalogTable:
+    """A source as it was declared, and as its profile knows it."""
+    source = registry.sources[name].spec
+    found = suspicions(profiles, name, source)
+    columns = [
+        CatalogColumn(
+            column,
+            spec.type,
+            spec.pii,
+            description=spec.description,
+            pii_reason=spec.pii_reason,
+            suspicion=found.get(column),
+        )
+        for column, spec in source.columns.items()
+    ]
+    return CatalogTable(TableRef("source", name), tuple(columns))
 
 
 def view_table(view: CompiledView, purposes: tuple[str, ...] | None = None) -> CatalogTable:

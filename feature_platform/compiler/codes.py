@@ -131,7 +131,8 @@ TRANSFORM_ARGUMENTS: Final = Code(
 UNCLASSIFIED: Final = Code(
     "FP-SQL-024",
     "Unclassified column looks personal",
-    "With `strict_pii`, a column whose name looks personal must say what it holds before anything may read it.",
+    "With `strict_pii`, a column whose name or values (`fp profile`) look personal must say what it holds before "
+    "anything may read it. `pii: none` needs a reason then.",
 )
 TOKEN_USE: Final = Code(
     "FP-SQL-025",

@@ -7,7 +7,7 @@ are named parameters (``$name``).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from feature_platform.errors import Location
@@ -17,6 +17,7 @@ from feature_platform.types import Column, DataType, Engine, TableSchema
 
 if TYPE_CHECKING:
     from feature_platform.governance.access import Access
+    from feature_platform.governance.detection.profiles import Profiles
 
 COMPILER_VERSION = "1"
 """Part of every fingerprint. Raise it when the same definition would give other SQL or other values."""
@@ -138,3 +139,5 @@ class CompiledProject:
     services: Mapping[str, CompiledService]
     author: Access
     """Whom it was compiled for: role, environment and policies; every view brought its own purposes."""
+    profiles: Profiles = field(default_factory=dict)
+    """What detection had found in the sources."""

@@ -32,8 +32,10 @@ from feature_platform.compiler.services import compile_service
 from feature_platform.compiler.sql_views import compile_sql_view
 from feature_platform.errors import CompileError, FeaturePlatformError, Location, Problem
 from feature_platform.governance.access import Access, author_of
+from feature_platform.governance.detection.profiles import NO_PROFILES, Profiles, suspicions
 from feature_platform.governance.policy_checks import check_policies
 from feature_platform.registry.graph import LinkedView, Registry
+from feature_platform.specs.models import Source
 
 _CODE: Final = ("compiler", "governance", "specs/models.py", "types.py")
 """What decides how a definition is compiled: part of every key, so that a changed platform never reads what another
@@ -41,25 +43,32 @@ one compiled."""
 
 
 def compile_project(
-    registry: Registry, *, environment: str | None = None, cache: Path | None = None
+    registry: Registry,
+    *,
+    environment: str | None = None,
+    cache: Path | None = None,
+    profiles: Profiles = NO_PROFILES,
 ) -> CompiledProject:
     """Compiles every view and service for one of the project's environments, by default that of its default profile.
     ``cache`` is a folder for what was compiled; None compiles everything.
+    ``profiles`` is what detection found in the sources.
 
     Raises:
         CompileError: all problems of policies, views and services.
     """
     author = author_of(registry, environment)
     problems = list(check_policies(registry))
-    keys = cache_keys(registry, author) if cache is not None else {}
-    known = disk.load(cache, keys.values()) if cache is not None else {}
-    views, fresh = _compile_views(registry, author, keys, known, problems)
+    keys = cache_keys(registry, author, profiles) if cache is not None else {}
+    cached = disk.load(cache, keys.values()) if cache is not None else {}
+    known = {name: cached[key] for name, key in keys.items() if key in cached}
+    views = _compile_views(registry, author, profiles, known, problems)
     services = _compile_services(registry, author, views, problems)
+    fresh = {keys[name]: view for name, view in views.items() if name in keys and name not in known}
     if cache is not None and fresh:
         disk.save(cache, fresh)
     if problems:
         raise CompileError(problems)
-    return CompiledProject(views, services, author)
+    return CompiledProject(views, services, author, profiles)
 
 
 def compile_query(
@@ -70,10 +79,10 @@ def compile_query(
     Raises:
         GuardError: what it may not read, or what is wrong with it.
     """
-    return guard(sql, catalog_of(registry, compiled.views), access, where=where).compiled()
+    return guard(sql, catalog_of(registry, compiled.views, compiled.profiles), access, where=where).compiled()
 
 
-def cache_keys(registry: Registry, author: Access) -> dict[str, str]:
+def cache_keys(registry: Registry, author: Access, profiles: Profiles = NO_PROFILES) -> dict[str, str]:
     """The cache key of every view: a digest of all that its compilation depends on."""
     shared = hashlib.sha256(_code().encode())
     shared.update(str(registry.platform.strict_pii).encode())
@@ -82,7 +91,7 @@ def cache_keys(registry: Registry, author: Access) -> dict[str, str]:
         # but a moved rule must not give an old line.
         if rule.holds_in(author.environment):
             shared.update(rule.name.encode() + _json(rule.rule))
-    sources = {name: hashlib.sha256(_json(source.spec)).digest() for name, source in registry.sources.items()}
+    sources = {name: _source_digest(name, source.spec, profiles) for name, source in registry.sources.items()}
     entities = {name: hashlib.sha256(_json(entity)).digest() for name, entity in registry.entities.items()}
     keys: dict[str, str] = {}
     for name, view in registry.views.items():
@@ -98,28 +107,25 @@ def cache_keys(registry: Registry, author: Access) -> dict[str, str]:
 def _compile_views(
     registry: Registry,
     author: Access,
-    keys: Mapping[str, str],
+    profiles: Profiles,
     known: Mapping[str, CompiledView],
     problems: list[Problem],
-) -> tuple[dict[str, CompiledView], dict[str, CompiledView]]:
-    """All views that compile, and by cache key those that were not known."""
+) -> dict[str, CompiledView]:
+    """All views that compile; those in ``known`` were compiled before."""
     views: dict[str, CompiledView] = {}
-    fresh: dict[str, CompiledView] = {}
-    catalog = catalog_of(registry, views)  # sees views as they are compiled
+    catalog = catalog_of(registry, views, profiles)  # sees views as they are compiled
     for name, view in registry.views.items():
         if any(ref.kind == "view" and ref.name not in views for ref in view.reads):
             continue
-        compiled = known.get(keys.get(name, ""))
+        compiled = known.get(name)
         if compiled is None:
             try:
                 compiled = _compile_view(view, registry, catalog, author, views)
             except FeaturePlatformError as error:
                 problems.extend(error.problems)
                 continue
-            if name in keys:
-                fresh[keys[name]] = compiled
         views[name] = compiled
-    return views, fresh
+    return views
 
 
 def _compile_view(
@@ -147,6 +153,14 @@ def _compile_services(
         except CompileError as error:
             problems.extend(error.problems)
     return services
+
+
+def _source_digest(name: str, source: Source, profiles: Profiles) -> bytes:
+    """Of a source as it was declared, and of what its profile asks to have declared."""
+    total = hashlib.sha256(_json(source))
+    for column, finding in sorted(suspicions(profiles, name, source).items()):
+        total.update(f"{column}\0{finding}\0".encode())
+    return total.digest()
 
 
 def _json(spec: BaseModel) -> bytes:

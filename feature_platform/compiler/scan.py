@@ -131,17 +131,19 @@ class _Guard:
                 self._note_denied(column, declared, scan, decision)
 
     def _check_unclassified(self, column: exp.Column, declared: CatalogColumn, scan: Scan) -> None:
-        if declared.classification == "none" or scan.table.ref.kind == "view" or not self.state.catalog.strict_pii:
+        if declared.pii_reason or scan.table.ref.kind == "view" or not self.state.catalog.strict_pii:
             return
-        suspected = _suspected(declared.name)
-        if suspected is not None:
-            self.state.report.add(
-                UNCLASSIFIED,
-                column,
-                f"column '{declared.name}' of source '{scan.table.ref.name}' looks like {suspected} and is not "
-                "classified",
-                f"declare it in the source: `pii: {suspected}`, or `pii: none` with a `pii_reason`",
-            )
+        if (suspected := _suspicion(declared)) is None:
+            return
+        classification, evidence = suspected
+        lacks = "is not classified" if declared.classification is None else "is declared `none` without a reason"
+        self.state.report.add(
+            UNCLASSIFIED,
+            column,
+            f"column '{declared.name}' of source '{scan.table.ref.name}' looks like {classification} ({evidence}) "
+            f"and {lacks}",
+            f"declare it in the source: `pii: {classification}`, or `pii: none` with a `pii_reason`",
+        )
 
     def _check_labels(self, column: exp.Column, declared: CatalogColumn) -> None:
         refused = self.access.refuses(declared.labels)
@@ -197,6 +199,14 @@ def _named(expression: exp.Expr, name: str) -> exp.Expr:
     if isinstance(expression, exp.Column) and expression.name == name:
         return expression
     return exp.alias_(expression, name, quoted=True, copy=False)
+
+
+def _suspicion(column: CatalogColumn) -> tuple[str, str] | None:
+    """What the column looks like, and what says so: its values if they were profiled, else its name."""
+    if column.suspicion is not None:
+        return column.suspicion.classification, column.suspicion.reason
+    by_name = _suspected(column.name)
+    return None if by_name is None else (by_name, "by its name")
 
 
 @lru_cache(maxsize=10_000)

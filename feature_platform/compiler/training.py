@@ -65,7 +65,7 @@ def compile_training_set(  # noqa: PLR0913 - what is asked for, and options by k
     """
     wanted = list(dict.fromkeys(features))
     columns = training_columns(compiled, wanted)
-    request = _Request(registry, compiled, catalog or catalog_of(registry, compiled.views), wanted)
+    request = _Request(registry, compiled, catalog or catalog_of(registry, compiled.views, compiled.profiles), wanted)
     request.check(spine, time)
     return CompiledQuery(
         sql={engine: str(request.sql(time, engine)) for engine in engines},

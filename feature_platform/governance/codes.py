@@ -71,3 +71,9 @@ DETECTION_FAILED: Final = Code(
     "A detector raised or ran out of time. What was not looked at is not known to be clean, so this counts as a "
     "failure.",
 )
+PROFILES_UNREADABLE: Final = Code(
+    "FP-GOV-021",
+    "Profiles of sources can't be read",
+    "What `fp profile` found is kept in one file of the state folder. If it is damaged, columns that hold personal "
+    "data would pass for clean, so nothing compiles until it is made again.",
+)

@@ -14,7 +14,7 @@ from sqlglot import exp
 from feature_platform.governance import expressions as sql
 from feature_platform.governance.detection.patterns import CARD, LONG_NUMBER, PARTS, PATTERNS, SUSPICIOUS
 from feature_platform.governance.transforms.cards import luhn_valid
-from feature_platform.monitoring.staged_table import StagedTable, column, count_where
+from feature_platform.monitoring.staged_table import ReadableTable, column, count_where
 from feature_platform.types import BIGINT, STRING, DataType, Engine
 
 SAMPLE: Final = 200
@@ -45,7 +45,7 @@ class ScannedColumn:
         return sql.when(long, sql.cast(reference, STRING, engine))
 
 
-def noticed(table: StagedTable, columns: Sequence[ScannedColumn]) -> exp.Select:
+def noticed(table: ReadableTable, columns: Sequence[ScannedColumn]) -> exp.Select:
     """One row: ``rows_counted``; per column *i* ``not_tokens_i``, or ``suspicious_i`` and ``long_i``."""
     counts = [exp.Count(this=exp.Star()).as_("rows_counted")]
     for place, scanned in enumerate(columns):
@@ -60,7 +60,7 @@ def noticed(table: StagedTable, columns: Sequence[ScannedColumn]) -> exp.Select:
     return exp.select(*counts).from_(table.source)
 
 
-def class_hits(table: StagedTable, scanned: ScannedColumn, classes: Sequence[str]) -> exp.Query:
+def class_hits(table: ReadableTable, scanned: ScannedColumn, classes: Sequence[str]) -> exp.Query:
     """Rows (classification, value, distinct_values, rows_found, passing_luhn) of one column.
 
     Per class one row with value NULL that counts all hits, and up to 200 rows with a value each.
@@ -81,7 +81,7 @@ def class_hits(table: StagedTable, scanned: ScannedColumn, classes: Sequence[str
     )
 
 
-def texts(table: StagedTable, columns: Sequence[ScannedColumn]) -> exp.Query:
+def texts(table: ReadableTable, columns: Sequence[ScannedColumn]) -> exp.Query:
     """Rows (place, value): up to 200 distinct texts with words in them, from the first 5,000 of each column."""
     parts: list[exp.Query] = []
     for place, scanned in enumerate(columns):

@@ -1,18 +1,58 @@
-"""Staged rows as the gate reads them."""
+"""Rows as the gate and profiles read them: staged by a run, or live in a source."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sqlglot import exp
 
-from feature_platform.stores.protocols import Query, StagedWrite, TableName, Warehouse
+from feature_platform.stores.protocols import Binding, Query, StagedWrite, TableName, Warehouse
 from feature_platform.types import Engine
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+class ReadableTable(Protocol):
+    """A table for statements over :attr:`source`."""
+
+    @property
+    def engine(self) -> Engine: ...
+
+    @property
+    def source(self) -> exp.Table:
+        """The table, for a FROM."""
+        ...
+
+    def rows(self, statement: exp.Query, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """The statement's rows as dictionaries."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LiveTable:
+    """A table of ``warehouse`` as it is now, such as a source."""
+
+    warehouse: Warehouse
+    name: TableName
+    binding: Binding
+
+    @property
+    def engine(self) -> Engine:
+        return self.warehouse.engine
+
+    @property
+    def source(self) -> exp.Table:
+        """The table, for a FROM."""
+        return _table(self.name)
+
+    def rows(self, statement: exp.Query, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        """The statement's rows as dictionaries."""
+        query = Query(statement.sql(self.engine), self.engine, parameters or {}, {self.name: self.binding})
+        found: list[dict[str, Any]] = self.warehouse.read(query).read_all().to_pylist()
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +69,7 @@ class StagedTable:
     @property
     def source(self) -> exp.Table:
         """The table, for a FROM."""
-        name = TableName("staged", self.staged.token)
-        return exp.table_(name.name, db=name.schema, quoted=True)
+        return _table(TableName("staged", self.staged.token))
 
     def read(self, statement: exp.Query, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """The statement's rows."""
@@ -51,3 +90,7 @@ def column(name: str) -> exp.Column:
 def count_where(condition: exp.Expression) -> exp.Expression:
     """``count(*) FILTER (WHERE condition)``."""
     return exp.Filter(this=exp.Count(this=exp.Star()), expression=exp.Where(this=condition))
+
+
+def _table(name: TableName) -> exp.Table:
+    return exp.table_(name.name, db=name.schema, quoted=True)

@@ -32,3 +32,13 @@ ADDRESS_MISSING: Final = Code(
     "Server address is missing",
     "A store of this profile takes its address from an environment variable, which is not set.",
 )
+UNKNOWN_SOURCE: Final = Code(
+    "FP-PROJ-007",
+    "Unknown source",
+    "`fp profile` was asked for a source that the project does not declare.",
+)
+PROFILES_BUSY: Final = Code(
+    "FP-PROJ-008",
+    "Another process writes the profiles",
+    "Profiles of sources are in one file, which one process changes at a time.",
+)

@@ -76,6 +76,7 @@ class Project:
             FeaturePlatformError: every problem of every document, together.
         """
         from feature_platform.compiler.project import compile_project
+        from feature_platform.governance.detection.profiles import load_profiles
         from feature_platform.registry.load import load_registry
 
         folder = Path(root).absolute()
@@ -83,8 +84,28 @@ class Project:
         registry = load_registry(folder, domains=domains, cache=state / "cache")
         name = _profile(registry, profile)
         environment = registry.platform.environment_of(name)
-        compiled = compile_project(registry, environment=environment, cache=state / "cache")
+        profiles = load_profiles(profiles_file(state, name))
+        compiled = compile_project(registry, environment=environment, cache=state / "cache", profiles=profiles)
         return cls(folder, state, registry, compiled, name)
+
+    @classmethod
+    def linked(cls, root: Path | str, *, profile: str | None = None) -> Project:
+        """Loads and links the project in ``root`` and compiles nothing: for looking at sources before views that read
+        them are allowed to compile.
+
+        Raises:
+            FeaturePlatformError: every problem of every document, together.
+        """
+        from feature_platform.compiler.plan import CompiledProject
+        from feature_platform.governance.access import author_of
+        from feature_platform.registry.load import load_registry
+
+        folder = Path(root).absolute()
+        state = state_folder(folder)
+        registry = load_registry(folder, cache=state / "cache")
+        name = _profile(registry, profile)
+        author = author_of(registry, registry.platform.environment_of(name))
+        return cls(folder, state, registry, CompiledProject({}, {}, author), name)
 
     @property
     def data(self) -> Path:
@@ -113,7 +134,7 @@ class Project:
         """Everything that a query may name."""
         from feature_platform.compiler.catalog import catalog_of
 
-        return catalog_of(self.registry, self.compiled.views)
+        return catalog_of(self.registry, self.compiled.views, self.compiled.profiles)
 
     @cached_property
     def tokens(self) -> TokenKeys:
@@ -261,6 +282,11 @@ def state_folder(root: Path) -> Path:
     if given := os.environ.get(STATE_VARIABLE):
         return Path(given).expanduser().absolute()
     return (root.parent if root.name == "feature_defs" else root) / ".fp"
+
+
+def profiles_file(state: Path, profile: str) -> Path:
+    """Where ``fp profile`` keeps what it found in the sources, as the stores of ``profile`` hold them."""
+    return state / "profiles" / f"{profile}.json"
 
 
 def _profile(registry: Registry, wanted: str | None) -> str:

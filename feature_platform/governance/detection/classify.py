@@ -34,7 +34,7 @@ def classify(column_name: str, values: Sequence[Any]) -> list[Finding]:
     if by_name and by_name not in {finding.classification for finding in findings}:
         findings.append(Finding(by_name, _PERSONAL_NAME_ALONE, "name"))
     if not findings and looks_like_free_text(distinct):
-        findings.append(Finding("free_text", 0.5, "residue", len(texts), 1.0))
+        findings.append(Finding("free_text", 0.5, "residual", len(texts), 1.0))
     return sorted(findings, key=lambda finding: (-finding.confidence, finding.classification))
 
 

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final, Literal
 
-Evidence = Literal["name", "pattern", "checksum", "dictionary", "presidio", "residue"]
-"""What a finding rests on. ``residue``: text that nothing recognises."""
+Evidence = Literal["name", "pattern", "checksum", "dictionary", "shape", "presidio", "residual"]
+"""What a finding rests on. ``shape``: the form of most values. ``residual``: text that nothing recognises."""
+
+CERTAIN: Final = 0.6
+"""From this confidence on, a finding asks for a declaration: it stops a compile in strict mode, and a publication."""
 
 _LONGEST_SHAPE: Final = 40
 
@@ -27,6 +30,14 @@ class Finding:
     """Of the values that were looked at, those that were confirmed."""
     shape: str = ""
     """The form of one confirmed value, such as ``9{16}``; never the value."""
+
+    @property
+    def reason(self) -> str:
+        """What the finding rests on, in words."""
+        if self.evidence == "name":
+            return "by its name"
+        said = {"residual": "text that nothing recognises", "presidio": "by Presidio"}
+        return f"{said.get(self.evidence, f'by {self.evidence}')}, {self.share:.1%} of the values looked at"
 
 
 def shape(text: str) -> str:
