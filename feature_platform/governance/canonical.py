@@ -98,6 +98,35 @@ def canonical_expression(classification: str, value: exp.Expression, engine: Eng
     return apply_expression(CANONICAL[classification], value, engine)
 
 
+def quick_canonical_expression(classification: str, value: exp.Expression, engine: Engine) -> exp.Expression:
+    """The same as :func:`canonical_expression`, faster in DuckDB for texts that are canonical already.
+
+    Translating and trimming cost as much there as the hash of a token; one pattern that looks whether they are needed
+    costs a sixth.
+    """
+    slow = canonical_expression(classification, value, engine)
+    if engine != "duckdb":
+        return slow
+    text = sql.as_text(value, engine)
+    plain = sql.call("regexp_full_match", text, sql.text(unchanged_pattern(CANONICAL[classification])))
+    return sql.when(plain, text, slow)
+
+
+def unchanged_pattern(rule: Canonical) -> str:
+    """Matches (whole) only texts that ``rule`` leaves as they are; not necessarily all of them."""
+    source, _ = rule.translation
+    folded = {sql.ASCII_UPPER: "A-Z", sql.ASCII_LOWER: "a-z"}.get(source[:26], "")
+    dropped = re.sub(r"([-.\]\[^\\])", r"\\\1", rule.drop)
+    kept = f"[^{folded}{dropped}{sql.WHITESPACE_CLASS}]"
+    if rule.squeeze:
+        return f"{kept}+(?: {kept}+)*"
+    if rule.finish == "day":
+        return f"{kept}{{0,10}}"
+    if rule.finish == "plus":
+        return f"(?:0?{kept.replace('[^', '[^0', 1)}{kept}*)?"
+    return f"{kept}*"
+
+
 def apply(rule: Canonical, value: Any) -> str:
     """The text of ``value`` by any rule."""
     source, target = rule.translation

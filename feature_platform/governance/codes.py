@@ -35,18 +35,18 @@ TOKEN_KEY_MISSING: Final = Code(
     "No token key",
     "Personal keys leave their source as keyed tokens only. Without the key nothing that reads a personal key can "
     "run. Only the embedded profile makes a key of its own; every other profile takes it from an environment "
-    "variable.",
+    "variable, a key file or a plug-in.",
 )
 TOKEN_KEY_WEAK: Final = Code(
     "FP-GOV-011",
     "Token key is not usable",
-    "A token key is at least 32 random bytes in hexadecimal or base64, with an optional version prefix such as "
-    "`v2:`. A short or guessable key would let anyone find the card number behind a token by trying all of them.",
+    "A token key is at least 32 random bytes in hexadecimal or base64, with an optional version such as `v2:` and "
+    "classification such as `email:v2:` before it. A short or guessable key would let anyone find the card number behind a token by trying all of them.",
 )
 TOKEN_KEY_EXPOSED: Final = Code(
     "FP-GOV-012",
     "Token key file can be read by others",
-    "The file with the embedded profile's token key must be readable by its owner alone.",
+    "A file with token keys must be readable by its owner alone.",
 )
 TOKEN_KEY_DIFFERS: Final = Code(
     "FP-GOV-013",
@@ -64,6 +64,18 @@ NOT_TOKENISABLE: Final = Code(
     "Value can't be tokenised",
     "Only text, integers, decimals and dates have one canonical text that is the same in every engine; doubles, "
     "timestamps, arrays and booleans do not name anybody.",
+)
+NO_KEY_OF_VERSION: Final = Code(
+    "FP-GOV-016",
+    "No token key of this version",
+    "Rows or a caller's tokens were made with a version of the token key that this process does not have. Looking them "
+    "up with another version would find nobody and say so as if it were true.",
+)
+MIXED_KEY_VERSIONS: Final = Code(
+    "FP-GOV-017",
+    "Tokens of two key versions in one query",
+    "What the query reads holds tokens of one classification in two versions of the key, because a rotation is not "
+    "over. One person has two tokens there, so a join would lose rows and a count would count them twice.",
 )
 DETECTION_FAILED: Final = Code(
     "FP-GOV-020",

@@ -146,7 +146,7 @@ class Project:
         from feature_platform.governance.tokens import TokenKeys
 
         own_key = self.state if is_embedded(self.profile) else None
-        return TokenKeys.from_environment(self.profile.token_key_env, own_key)
+        return TokenKeys.from_environment(self.profile.token_key_env, own_key, plugin=self.profile.token_keys)
 
     def warehouse(self, name: str = "warehouse") -> Warehouse:
         """The warehouse called ``name`` in the profile, opened on first use.

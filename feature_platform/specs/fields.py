@@ -22,6 +22,7 @@ SCHEDULE_PATTERN: Final = r"^(@hourly|@daily|@weekly|@monthly|(\S+\s+){4}\S+)$"
 COLUMN_PATTERN: Final = r"^[A-Za-z_][A-Za-z0-9_]{0,126}$"
 TABLE_PATTERN: Final = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?$"
 VARIABLE_PATTERN: Final = r"^[A-Z][A-Z0-9_]*$"
+PLUGIN_PATTERN: Final = r"^[A-Za-z_][\w.-]*(:[A-Za-z_][\w.]*)?$"
 MEMORY_PATTERN: Final = r"^[1-9][0-9]*(MB|GB)$"
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]

@@ -10,6 +10,7 @@ from feature_platform.errors import did_you_mean
 from feature_platform.specs.fields import (
     MEMORY_PATTERN,
     NAME_PATTERN,
+    PLUGIN_PATTERN,
     VARIABLE_PATTERN,
     Document,
     Name,
@@ -67,7 +68,15 @@ class Profile(Spec):
     )
     data: str = Field(default="data", description="Folder that source paths start from; relative to the state folder.")
     token_key_env: str = Field(
-        default="FP_TOKEN_KEY", pattern=VARIABLE_PATTERN, description="Environment variable with the token key."
+        default="FP_TOKEN_KEY",
+        pattern=VARIABLE_PATTERN,
+        description="Environment variable with the token keys; with `_FILE` after it, of a file with them.",
+    )
+    token_keys: str | None = Field(
+        default=None,
+        pattern=PLUGIN_PATTERN,
+        description="What gives the token keys in place of a variable, e.g. a KMS: an entry point of the group "
+        "`feature_platform.token_keys`, or `module:function`.",
     )
 
 

@@ -219,7 +219,7 @@ class DuckDBDeltaWarehouse:
             stack.callback(connection.close)
             parameters = checked(connection, query)
             tables = {name: self._bound(connection, table, stack) for name, table in query.tables.items()}
-            bind(connection, tables, setups=self._setups, writes=writes)
+            bind(connection, tables, setups=self._setups, key_versions=query.key_versions, writes=writes)
         return connection, parameters
 
     def _bound(

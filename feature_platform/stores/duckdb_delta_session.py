@@ -85,6 +85,7 @@ def bind(
     tables: Mapping[TableName, BoundFiles | pa.RecordBatchReader],
     *,
     setups: Sequence[SessionSetup],
+    key_versions: Mapping[str, int],
     writes: Path | None = None,
 ) -> None:
     """Makes ``tables`` (and ``writes``, for ``COPY``) all that the connection can reach, for good.
@@ -93,7 +94,7 @@ def bind(
     gives its rows once.
     """
     for setup in setups:
-        setup.duckdb(connection)
+        setup.duckdb(connection, key_versions)
     for schema in sorted({name.schema for name in tables}):
         connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(schema)}").fetchall()
     reachable = [str(writes)] if writes else []

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
@@ -50,6 +50,12 @@ class Sessions:
                 yield connection
             finally:
                 self._give_back(connection)
+
+    def prepare_transaction(self, connection: psycopg.Connection[Any], key_versions: Mapping[str, int]) -> None:
+        """Makes the transaction that a session is in ready for a query with these ``Query.key_versions``."""
+        for setup in self._setups:
+            if key_versions:
+                setup.postgres_transaction(connection, key_versions)
 
     def close(self) -> None:
         """Ends the sessions; those in use end when they are given back."""

@@ -225,6 +225,7 @@ class PostgresWarehouse:
 
     def _bound(self, connection: Connection, query: Query) -> DriverQuery:
         """``query`` over physical tables that stay until the transaction ends, and over temporary ones for streams."""
+        self._sessions.prepare_transaction(connection, query.key_versions)
         native = {name: table.name for name, table in query.tables.items() if isinstance(table, NativeTable)}
         held = self._hold(connection, list(native.values()))
         tables = {

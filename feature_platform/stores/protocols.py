@@ -78,6 +78,9 @@ class Query:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     tables: Mapping[TableName, Binding] = field(default_factory=dict)
     """Every table that the statement reads. A table that is not listed must not exist for it."""
+    key_versions: Mapping[str, int] = field(default_factory=dict)
+    """Version of the token key by classification, where it is not the one that new tokens get: that of the tokens in
+    ``tables``."""
 
 
 Relation = Query | StreamTable
@@ -126,14 +129,19 @@ class SessionSetup(Protocol):
     """What every session of a warehouse needs before a query may run, e.g. functions and keys for tokens.
 
     A store calls the method of its engine once per connection, before the connection is locked down and serves queries.
+    A DuckDB connection serves one query; PostgreSQL's serve many, each in a transaction of its own.
     """
 
-    def duckdb(self, connection: Any) -> None:
-        """Prepares a ``duckdb.DuckDBPyConnection``."""
+    def duckdb(self, connection: Any, versions: Mapping[str, int] | None = None) -> None:
+        """Prepares a ``duckdb.DuckDBPyConnection`` for a query with these ``Query.key_versions``."""
         ...
 
     def postgres(self, connection: Any) -> None:
         """Prepares a ``psycopg.Connection`` (in autocommit)."""
+        ...
+
+    def postgres_transaction(self, connection: Any, versions: Mapping[str, int]) -> None:
+        """Prepares the current transaction for a query with these ``Query.key_versions``; none: nothing to do."""
         ...
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from feature_platform.governance.canonical import CANONICAL, canonical, column_kinds
+from feature_platform.governance.canonical import CANONICAL, canonical, column_kinds, unchanged_pattern
 from feature_platform.specs.models import Classification
 
 
@@ -45,6 +46,28 @@ def test_a_canonical_text_is_its_own_canonical_text(classification: str, value: 
     once = canonical(classification, value)
     if not once.startswith("00"):  # dropped separators can bring two more zeros to the front of a telephone number
         assert canonical(classification, once) == once
+
+
+@pytest.mark.parametrize("classification", sorted(CANONICAL))
+@given(value=st.text(max_size=12) | st.text("0aA+ -./()\t\u00a0é", max_size=8))
+def test_what_is_taken_for_canonical_at_a_glance_is_canonical(classification: str, value: str) -> None:
+    if re.fullmatch(unchanged_pattern(CANONICAL[classification]), value):
+        assert canonical(classification, value) == value
+
+
+@pytest.mark.parametrize(
+    ("classification", "value"),
+    [
+        ("payment_card", "4111111111111111"),
+        ("email", "jan@example.com"),
+        ("phone", "+420601234567"),
+        ("person_name", "Jan Novák"),
+        ("iban", "CZ6508000000192000145399"),
+        ("birth_date", "1984-02-29"),
+    ],
+)
+def test_what_most_columns_hold_is_seen_to_be_canonical_at_a_glance(classification: str, value: str) -> None:
+    assert re.fullmatch(unchanged_pattern(CANONICAL[classification]), value)
 
 
 @pytest.mark.parametrize("value", [1.5, True, None, ["a"], b"a"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import os
@@ -24,22 +25,35 @@ from hypothesis import strategies as st
 
 from feature_platform.errors import GovernanceError
 from feature_platform.governance.canonical import CANONICAL
-from feature_platform.governance.tokens import TokenKeys, is_token, token_pattern
+from feature_platform.governance.token_hash import class_block
+from feature_platform.governance.token_keys import KeyMaterial
+from feature_platform.governance.tokens import TokenKeys, is_token, token_pattern, token_version
 from tests.governance.conftest import KEY, Engines
 
 values = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)
 
 
-def test_a_token_is_the_first_half_of_an_hmac_over_class_and_value(keys: TokenKeys) -> None:
-    mac = hmac.new(KEY, b"email\0jan@example.com", hashlib.sha256).hexdigest()
-    assert keys.token("email", " Jan@Example.com") == f"tok_email_v1_{mac[:32]}"
+def test_a_token_is_half_of_a_hash_over_the_block_of_its_class_and_the_value_with_its_length(keys: TokenKeys) -> None:
+    block = class_block(KEY, "email", 1)
+    digest = hashlib.sha256(block + b"15:jan@example.com").hexdigest()
+    assert keys.token("email", " Jan@Example.com") == f"tok_email_v1_{digest[:32]}"
 
 
 @pytest.mark.parametrize("length", [32, 64, 65, 200])
-def test_keys_of_any_length_follow_rfc_2104(length: int) -> None:
+def test_the_block_of_a_class_follows_rfc_5869(length: int) -> None:
+    """HKDF-SHA256, written out once more with the ``cryptography``-free primitives of the RFC."""
     key = bytes(range(256))[:length]
-    mac = hmac.new(key, b"phone\0+420601234567", hashlib.sha256).hexdigest()
-    assert TokenKeys(key, 7).token("phone", "+420 601 234 567") == f"tok_phone_v7_{mac[:32]}"
+    prk = hmac.new(b"feature_platform.tokens", key, hashlib.sha256).digest()
+    first = hmac.new(prk, b"phone\0" + b"7\0" + b"\x01", hashlib.sha256).digest()
+    second = hmac.new(prk, first + b"phone\0" + b"7\0" + b"\x02", hashlib.sha256).digest()
+    assert class_block(key, "phone", 7) == first + second
+    digest = hashlib.sha256(first + second + b"13:+420601234567").hexdigest()
+    assert TokenKeys(key, 7).token("phone", "+420 601 234 567") == f"tok_phone_v7_{digest[:32]}"
+
+
+def test_one_token_is_known_for_good(keys: TokenKeys) -> None:
+    """Whoever changes how tokens are made has to change this line, and to think of the tokens that are out there."""
+    assert keys.token("payment_card", "4111 1111 1111 1111") == "tok_payment_card_v1_3d6c8c279a8ff31c0bf101990b8e101f"
 
 
 @pytest.mark.parametrize("classification", sorted(CANONICAL))
@@ -114,6 +128,8 @@ def test_tokens_are_recognised_and_nothing_else_is(keys: TokenKeys) -> None:
         text for text in (token + "\n", token[:-1], token.upper(), "tok_email_v0_" + "0" * 32) if is_token(text)
     ]
     assert "email" in token_pattern("email")
+    assert token_version(token, "ip_address") == 1
+    assert token_version(token, "email") is None
 
 
 @pytest.mark.parametrize("value", [1.5, True, ["a"], "\ud800"])
@@ -137,8 +153,95 @@ def test_a_classification_that_does_not_exist_is_refused(keys: TokenKeys) -> Non
 )
 def test_the_environment_gives_key_and_version_in_hexadecimal_or_base64(text: str, version: int) -> None:
     made = TokenKeys.from_environment("FP_KEY", environ={"FP_KEY": f" {text}\n"})
-    assert made.version == version
-    assert made.fingerprint() == TokenKeys(KEY, version).fingerprint()
+    assert made.versions("email") == (version,)
+    assert made.fingerprint("email") == TokenKeys(KEY, version).fingerprint("email")
+
+
+def ring(text: str) -> TokenKeys:
+    return TokenKeys.from_environment("FP_KEY", environ={"FP_KEY": text})
+
+
+NEWER = bytes(range(50, 90))
+
+
+def test_of_several_root_keys_the_newest_writes_and_all_read(keys: TokenKeys) -> None:
+    both = ring(f"v1:{KEY.hex()}, v2:{NEWER.hex()}")
+    assert both.versions("email") == (2, 1)
+    assert both.token("email", "a@b.cz") == TokenKeys(NEWER, 2).token("email", "a@b.cz")
+    assert both.token("email", "a@b.cz", 1) == keys.token("email", "a@b.cz")
+    assert both.tokens("email", pa.array(["a@b.cz"]), 1).to_pylist() == [keys.token("email", "a@b.cz")]
+
+
+def test_a_key_that_is_only_read_does_not_write_yet() -> None:
+    assert ring(f"v1:{KEY.hex()} read:v2:{NEWER.hex()}").versions("email") == (1, 2)
+
+
+def test_a_key_of_its_own_comes_before_what_the_root_key_gives(keys: TokenKeys) -> None:
+    own = ring(f"{KEY.hex()} payment_card:v1:{NEWER.hex()} iban:v3:{NEWER.hex()}")
+    assert own.token("email", "a@b.cz") == keys.token("email", "a@b.cz")
+    assert own.token("payment_card", "4111") == TokenKeys(NEWER).token("payment_card", "4111") != keys.token("payment_card", "4111")
+    assert (own.versions("iban"), own.versions("email")) == ((3, 1), (1,))
+
+
+def test_a_version_that_is_not_there_is_refused(keys: TokenKeys) -> None:
+    with pytest.raises(GovernanceError, match="FP-GOV-016"):
+        keys.token("email", "a@b.cz", 2)
+    with pytest.raises(GovernanceError, match="FP-GOV-016"):
+        keys.duckdb(duckdb.connect(), {"email": 2})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"v1:{KEY.hex()} v1:{NEWER.hex()}",
+        f"email:{KEY.hex()} email:v1:{NEWER.hex()} {KEY.hex()}",
+        f"email:{KEY.hex()}",
+        f"read:{KEY.hex()}",
+        f"nonsense:{KEY.hex()} {KEY.hex()}",
+    ],
+)
+def test_keys_that_contradict_each_other_or_leave_a_class_without_one_are_refused(text: str) -> None:
+    with pytest.raises(GovernanceError, match="FP-GOV-011") as refusal:
+        ring(text)
+    assert_nothing_secret_in(str(refusal.value))
+
+
+def test_a_key_file_takes_the_place_of_the_variable(tmp_path: Path, keys: TokenKeys) -> None:
+    path = tmp_path / "keys"
+    path.write_text(f"v1:{KEY.hex()}\nread:v2:{NEWER.hex()}\n")
+    path.chmod(0o600)
+    found = TokenKeys.from_environment("FP_KEY", environ={"FP_KEY_FILE": str(path)})
+    assert (found.fingerprint("email"), found.versions("email")) == (keys.fingerprint("email"), (1, 2))
+    path.chmod(0o640)
+    with pytest.raises(GovernanceError, match="FP-GOV-012"):
+        TokenKeys.from_environment("FP_KEY", environ={"FP_KEY_FILE": str(path)})
+
+
+def test_a_key_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(GovernanceError, match="FP-GOV-010"):
+        TokenKeys.from_environment("FP_KEY", tmp_path, environ={"FP_KEY_FILE": str(tmp_path / "none")})
+
+
+def keys_of_a_kms() -> list[KeyMaterial]:
+    """What a plug-in looks like."""
+    return [KeyMaterial(KEY), KeyMaterial(NEWER, 2, "payment_card")]
+
+
+def failing_kms() -> list[KeyMaterial]:
+    raise RuntimeError(f"no answer for {KEY.hex()}")
+
+
+def test_a_plug_in_gives_the_keys(keys: TokenKeys) -> None:
+    found = TokenKeys.from_environment("FP_KEY", plugin=f"{__name__}:keys_of_a_kms", environ={"FP_KEY": "ignored"})
+    assert found.fingerprint("email") == keys.fingerprint("email")
+    assert found.versions("payment_card") == (2, 1)
+
+
+@pytest.mark.parametrize("name", ["failing_kms", "missing", "Path"])
+def test_a_plug_in_that_fails_is_refused_without_its_text(name: str) -> None:
+    with pytest.raises(GovernanceError, match="FP-GOV-01[01]") as refusal:
+        TokenKeys.from_environment("FP_KEY", plugin=f"{__name__}:{name}")
+    assert_nothing_secret_in(str(refusal.value))
 
 
 def test_without_a_key_nothing_goes_on() -> None:
@@ -160,7 +263,7 @@ def test_the_embedded_profile_makes_a_key_that_only_its_owner_can_read(tmp_path:
     again = TokenKeys.from_environment("FP_KEY", tmp_path / "state", environ={})
     path = tmp_path / "state" / "token.key"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert first.fingerprint() == again.fingerprint()
+    assert first.fingerprint("email") == again.fingerprint("email")
     assert [entry.name for entry in path.parent.iterdir()] == ["token.key"]
 
 
@@ -175,7 +278,7 @@ def test_processes_that_make_the_key_at_once_end_up_with_one(tmp_path: Path) -> 
     program = (
         "import sys, pathlib\n"
         "from feature_platform.governance.tokens import TokenKeys\n"
-        "print(TokenKeys.from_environment('FP_KEY', pathlib.Path(sys.argv[1]), environ={}).fingerprint())\n"
+        "print(TokenKeys.from_environment('FP_KEY', pathlib.Path(sys.argv[1]), environ={}).fingerprint('email'))\n"
     )
     started = [
         subprocess.Popen([sys.executable, "-c", program, str(tmp_path)], stdout=subprocess.PIPE, text=True)
@@ -187,19 +290,25 @@ def test_processes_that_make_the_key_at_once_end_up_with_one(tmp_path: Path) -> 
 # Where the key must not be seen
 
 
+def secrets_of(key: bytes) -> list[bytes]:
+    """The key, and what is made of it for each class."""
+    return [key, *(class_block(key, name, 1) for name in CANONICAL)]
+
+
 def assert_nothing_secret_in(text: str) -> None:
-    """Neither key nor pads, whole or the first half, as hexadecimal, escaped or as bytes are printed."""
-    pads = [bytes(byte ^ mask for byte in KEY.ljust(64, b"\0")) for mask in (0x36, 0x5C)]
+    """Neither key nor blocks, as hexadecimal, escaped, in base64 or as bytes are printed; half of one is enough."""
     normal = text.lower().replace("\\x", "")
-    for secret in (KEY, *pads):
-        assert secret[:16].hex() not in normal
-        assert repr(secret[:16])[2:-1].lower().replace("\\x", "") not in normal
+    for secret in secrets_of(KEY):
+        for part in (secret[:16], secret[-16:]):
+            assert part.hex() not in normal
+            assert repr(part)[2:-1].lower().replace("\\x", "") not in normal
+        assert base64.b64encode(secret)[:20].decode() not in text
 
 
 def test_a_key_shows_nothing_of_itself(keys: TokenKeys) -> None:
-    assert repr(keys) == str(keys) == "TokenKeys(version=1)"
+    assert repr(keys) == str(keys) == "TokenKeys(versions=[1])"
     assert not hasattr(keys, "__dict__")
-    assert_nothing_secret_in(f"{keys!r} {keys.fingerprint()} {[getattr(keys, n) for n in dir(keys) if n[0] != '_']}")
+    assert_nothing_secret_in(f"{keys!r} {keys.fingerprint('email')} {[getattr(keys, n) for n in dir(keys) if n[0] != '_']}")
     with pytest.raises(TypeError, match="does not leave its process"):
         pickle.dumps(keys)
 
@@ -239,21 +348,21 @@ def test_duckdb_shows_the_key_in_no_plan_no_setting_and_no_error(keys: TokenKeys
             connection.execute(mistake).fetchall()
         shown.append(str(error.value))
     assert_nothing_secret_in(" ".join(shown))
-    assert "fp_token_pads" in " ".join(shown)  # the plans are really those of the token
+    assert "fp_token_keys" in " ".join(shown)  # the plans are really those of the token
 
 
 def test_a_query_can_not_put_its_own_pads_in_place_of_the_keys(keys: TokenKeys) -> None:
     connection = duckdb.connect()
     keys.duckdb(connection)
-    shadow = "WITH fp_token_pads AS (SELECT 1 AS version, ''::BLOB AS inner_pad, ''::BLOB AS outer_pad) "
-    row = connection.execute(shadow + "SELECT fp_token('email', 'a@b.cz') FROM fp_token_pads").fetchone()
+    shadow = "WITH fp_token_keys AS (SELECT 'email' AS classification, 'tok_' AS prefix, ''::BLOB AS secret) "
+    row = connection.execute(shadow + "SELECT fp_token('email', 'a@b.cz') FROM fp_token_keys").fetchone()
     assert row == (keys.token("email", "a@b.cz"),)
 
 
 def test_setting_up_duckdb_again_replaces_the_key(keys: TokenKeys) -> None:
     connection = duckdb.connect()
     keys.duckdb(connection)
-    newer = TokenKeys(bytes(range(50, 90)), 2)
+    newer = TokenKeys(NEWER, 2)
     newer.duckdb(connection)
     assert connection.execute("SELECT fp_token('email', 'a@b.cz')").fetchone() == (newer.token("email", "a@b.cz"),)
 
@@ -270,8 +379,8 @@ def test_postgres_shows_the_key_in_no_plan_no_statement_and_no_error(
             "SELECT query FROM pg_stat_activity",
             "SELECT name, setting FROM pg_settings",
             "SELECT * FROM pg_prepared_statements",
-            "SELECT * FROM fp_tokens.versions",
-            "SELECT current_setting('fp.token_version')",
+            "SELECT * FROM fp_tokens.fingerprints",
+            "SELECT current_setting('fp.token_email')",
         ):
             shown.append(str(connection.execute(statement).fetchall()))
         for mistake in ("SELECT fp_tokens.token('email')", "SELECT fp_tokens.token('email', 'x')::int"):
@@ -287,7 +396,7 @@ def test_postgres_keeps_the_pads_from_everyone_but_their_owner(postgres_url: str
         connection.execute("GRANT USAGE ON SCHEMA fp_tokens TO stranger")
         connection.execute("SET ROLE stranger")
         try:
-            for statement in ("SELECT * FROM fp_tokens.pads", "SELECT fp_tokens.token('email', 'a@b.cz')"):
+            for statement in ("SELECT * FROM fp_tokens.keys", "SELECT fp_tokens.token('email', 'a@b.cz')"):
                 with pytest.raises(psycopg.errors.InsufficientPrivilege):
                     connection.execute(statement)
         finally:
@@ -300,7 +409,7 @@ def test_a_role_that_was_granted_the_function_can_use_it_but_not_read_the_pads(
     with psycopg.connect(postgres_url, autocommit=True) as connection:
         connection.execute("CREATE ROLE worker")
         connection.execute("GRANT USAGE ON SCHEMA fp_tokens TO worker")
-        connection.execute("GRANT SELECT ON fp_tokens.versions TO worker")
+        connection.execute("GRANT SELECT ON fp_tokens.fingerprints TO worker")
         connection.execute("GRANT EXECUTE ON FUNCTION fp_tokens.token(text, text) TO worker")
         connection.execute("SET ROLE worker")
         try:
@@ -322,12 +431,28 @@ def test_another_key_of_the_same_version_is_refused(postgres_url: str, engines: 
 
 
 def test_two_versions_live_side_by_side(postgres_url: str, engines: Engines, keys: TokenKeys) -> None:
-    newer = TokenKeys(bytes(range(50, 90)), 2)
+    newer = TokenKeys(NEWER, 2)
     with psycopg.connect(postgres_url) as old, psycopg.connect(postgres_url) as new:
         keys.postgres(old)
         newer.postgres(new)
         tokens = [c.execute("SELECT fp_tokens.token('email', 'a@b.cz')").fetchone() for c in (old, new)]
     assert tokens == [(keys.token("email", "a@b.cz"),), (newer.token("email", "a@b.cz"),)]
+
+
+def test_a_transaction_can_use_an_older_version(postgres_url: str, engines: Engines, keys: TokenKeys) -> None:
+    both = ring(f"v1:{KEY.hex()} v2:{NEWER.hex()}")
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        both.postgres(connection)
+        with connection.transaction():
+            both.postgres_transaction(connection, {"email": 1})
+            old = connection.execute("SELECT fp_tokens.token('email', 'a@b.cz')").fetchone()
+            other = connection.execute("SELECT fp_tokens.token('phone', '1')").fetchone()
+        new = connection.execute("SELECT fp_tokens.token('email', 'a@b.cz')").fetchone()
+    assert (old, other, new) == (
+        (keys.token("email", "a@b.cz"),),
+        (both.token("phone", "1"),),
+        (both.token("email", "a@b.cz"),),
+    )
 
 
 def test_many_connections_can_install_the_function_at_once(postgres_url: str, keys: TokenKeys) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -256,11 +256,14 @@ class TestClosedSession:
 class Keys:
     """A setup with a table that no query may read."""
 
-    def duckdb(self, connection: Any) -> None:
+    def duckdb(self, connection: Any, versions: Mapping[str, int] | None = None) -> None:
         connection.execute("CREATE TEMP TABLE keys AS SELECT 'pad' AS pad")
         connection.execute("CREATE TEMP MACRO keyed(x) AS x || '-' || (SELECT pad FROM temp.main.keys)")
 
     def postgres(self, connection: Any) -> None:
+        raise AssertionError(f"not this engine: {connection}")
+
+    def postgres_transaction(self, connection: Any, versions: Mapping[str, int]) -> None:
         raise AssertionError(f"not this engine: {connection}")
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -132,8 +133,11 @@ class Setup:
         self.sessions = 0
         self._problem = problem
 
-    def duckdb(self, connection: Any) -> None:
+    def duckdb(self, connection: Any, versions: Mapping[str, int] | None = None) -> None:
         raise AssertionError(f"not this engine: {connection}")
+
+    def postgres_transaction(self, connection: Any, versions: Mapping[str, int]) -> None:
+        connection.execute("SELECT set_config('fp.seen', %s, true)", [str(versions["email"])])
 
     def postgres(self, connection: psycopg.Connection[Any]) -> None:
         if self._problem:
@@ -149,6 +153,17 @@ def test_a_setup_runs_once_per_session(postgres_url: str, prefix: str) -> None:
         assert warehouse.execute(query(warehouse, "SELECT pg_temp.twice(CAST(2 AS bigint)) AS four")) == 1
     warehouse.close()
     assert setup.sessions == 1
+
+
+def test_key_versions_of_a_query_hold_for_its_transaction_alone(postgres_url: str, prefix: str) -> None:
+    warehouse = PostgresWarehouse("warehouse", postgres_url, schema_prefix=prefix, setups=(Setup(),))
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute("CREATE FUNCTION seen() RETURNS text STABLE LANGUAGE sql AS $$ SELECT current_setting('fp.seen', true) $$")
+    asked = query(warehouse, "SELECT seen() AS version")
+    with_version = warehouse.read(replace(asked, key_versions={"email": 3})).read_all().to_pylist()
+    assert with_version == [{"version": "3"}]
+    assert warehouse.read(asked).read_all().to_pylist() in ([{"version": None}], [{"version": ""}])
+    warehouse.close()
 
 
 def test_the_error_of_a_setup_reaches_the_user(postgres_url: str, prefix: str) -> None:
