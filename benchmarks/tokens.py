@@ -66,11 +66,11 @@ def in_duckdb(keys: TokenKeys, rows: int) -> dict[str, Any]:
         connection.execute(f"COPY skewed_cards TO '{folder}/skewed.parquet'")
         source = f"FROM read_parquet('{folder}/skewed.parquet')"
         figures["skewed_parquet"] = speed(connection, rows, f"SELECT {call} AS token {source}")
-    figures["other_ways"] = other_ways(connection, keys, rows)
+    figures["other_ways"] = other_ways(connection, rows)
     return figures
 
 
-def other_ways(connection: Any, keys: TokenKeys, rows: int) -> dict[str, int]:
+def other_ways(connection: Any, rows: int) -> dict[str, int]:
     """What the choice was made among, on the same tables."""
     connection.execute("CREATE TABLE pads AS SELECT ?::BLOB AS i, ?::BLOB AS o", [os.urandom(64), os.urandom(64)])
     nested = "substr(sha256((SELECT o FROM pads) || unhex(sha256((SELECT i FROM pads) || encode(pan)))), 1, 32)"
@@ -80,7 +80,9 @@ def other_ways(connection: Any, keys: TokenKeys, rows: int) -> dict[str, int]:
     tenth = rows // 10
     return {
         "hmac_of_nested_sha256_distinct": speed(connection, rows, f"SELECT {nested} AS token FROM distinct_cards"),
-        "distinct_values_joined_back_distinct": speed(connection, rows, once.format("distinct_cards", "distinct_cards")),
+        "distinct_values_joined_back_distinct": speed(
+            connection, rows, once.format("distinct_cards", "distinct_cards")
+        ),
         "distinct_values_joined_back_skewed": speed(connection, rows, once.format("skewed_cards", "skewed_cards")),
         "python_over_arrow_distinct": speed(
             connection, tenth, f"SELECT in_python(pan) AS token FROM (FROM distinct_cards LIMIT {tenth})"
@@ -126,7 +128,9 @@ def token_sql(engine: Any) -> str:
 
 def speed(connection: Any, rows: int, query: str) -> int:
     """Rows per CPU second of making every token of ``query``."""
-    seconds = timed(time.process_time, lambda: connection.execute(f"SELECT count(*), max(token) FROM ({query})").fetchall())
+    seconds = timed(
+        time.process_time, lambda: connection.execute(f"SELECT count(*), max(token) FROM ({query})").fetchall()
+    )
     return round(rows / seconds)
 
 

@@ -41,7 +41,8 @@ TOKEN_KEY_WEAK: Final = Code(
     "FP-GOV-011",
     "Token key is not usable",
     "A token key is at least 32 random bytes in hexadecimal or base64, with an optional version such as `v2:` and "
-    "classification such as `email:v2:` before it. A short or guessable key would let anyone find the card number behind a token by trying all of them.",
+    "classification such as `email:v2:` before it. A short or guessable key would let anyone find the card number "
+    "behind a token by trying all of them.",
 )
 TOKEN_KEY_EXPOSED: Final = Code(
     "FP-GOV-012",

@@ -1,7 +1,7 @@
 """Where token keys come from: a KMS plug-in, an environment variable, a key file, or the embedded profile's own file.
 
-As text, keys are entries parted by white space or commas, each ``[read:][<classification>:][v<version>:]<key>`` with the
-key in hexadecimal or base64:
+As text, keys are entries parted by white space or commas, each ``[read:][<classification>:][v<version>:]<key>`` with
+the key in hexadecimal or base64:
 
 * ``<key>`` alone is version 1 of the root key, from which every classification gets a key of its own;
 * ``payment_card:v2:<key>`` is that classification's own key and comes before what the root key of version 2 gives;
@@ -102,9 +102,7 @@ def _from_file(path: Path, called: str) -> tuple[KeyMaterial, ...]:
             )
         ) from None
     if mode & 0o077:
-        raise GovernanceError(
-            TOKEN_KEY_EXPOSED.problem(f"{called} is open to other users", mend=f"chmod 600 {path}")
-        )
+        raise GovernanceError(TOKEN_KEY_EXPOSED.problem(f"{called} is open to other users", mend=f"chmod 600 {path}"))
     return _parsed(text, called)
 
 

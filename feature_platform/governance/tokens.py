@@ -8,8 +8,8 @@ number used as card and as telephone gives unrelated tokens.
 Several versions of a key can be in use. New tokens are made with the newest one; rows that hold tokens of older ones
 are still found, because whoever looks them up asks for the version that they were written with.
 
-No key is ever part of SQL text, a plan, a session variable, an error or a ``repr``. What engines get are rows of a table
-that only this platform's own calls name.
+No key is ever part of SQL text, a plan, a session variable, an error or a ``repr``. What engines get are rows of a
+table that only this platform's own calls name.
 """
 
 from __future__ import annotations
@@ -158,7 +158,7 @@ class TokenKeys:
     @overload
     def token(self, classification: str, value: object, version: int | None = None) -> str: ...
     def token(self, classification: str, value: object, version: int | None = None) -> str | None:
-        """The token of one value: text, int, Decimal or date. None gives None. ``version`` is by default the writing one.
+        """The token of one value: text, int, Decimal or date; None for None. ``version``: by default the writing one.
 
         Raises:
             GovernanceError: FP-GOV-015, the value has no canonical text; FP-GOV-016, no key of this version.
@@ -168,9 +168,7 @@ class TokenKeys:
         block = self._block(classification, version)
         return block.prefix + keyed_hash(block.secret, _canonical_or_refuse(classification, value))
 
-    def tokens(
-        self, classification: str, values: pa.Array | pa.ChunkedArray, version: int | None = None
-    ) -> pa.Array:
+    def tokens(self, classification: str, values: pa.Array | pa.ChunkedArray, version: int | None = None) -> pa.Array:
         """The tokens of an Arrow array as an array of strings, null for null. Each distinct value is tokenised once.
 
         Raises:
@@ -215,7 +213,9 @@ class TokenKeys:
         Raises:
             GovernanceError: FP-GOV-016, no key of this version.
         """
-        use_versions(connection, {name: self._block(name, versions[name]).version for name in versions}, transaction=True)
+        use_versions(
+            connection, {name: self._block(name, versions[name]).version for name in versions}, transaction=True
+        )
 
     def _block(self, classification: str, version: int | None) -> Block:
         writing = self.writing(classification)

@@ -179,7 +179,11 @@ def test_a_key_that_is_only_read_does_not_write_yet() -> None:
 def test_a_key_of_its_own_comes_before_what_the_root_key_gives(keys: TokenKeys) -> None:
     own = ring(f"{KEY.hex()} payment_card:v1:{NEWER.hex()} iban:v3:{NEWER.hex()}")
     assert own.token("email", "a@b.cz") == keys.token("email", "a@b.cz")
-    assert own.token("payment_card", "4111") == TokenKeys(NEWER).token("payment_card", "4111") != keys.token("payment_card", "4111")
+    assert (
+        own.token("payment_card", "4111")
+        == TokenKeys(NEWER).token("payment_card", "4111")
+        != keys.token("payment_card", "4111")
+    )
     assert (own.versions("iban"), own.versions("email")) == ((3, 1), (1,))
 
 
@@ -239,7 +243,7 @@ def test_a_plug_in_gives_the_keys(keys: TokenKeys) -> None:
 
 @pytest.mark.parametrize("name", ["failing_kms", "missing", "Path"])
 def test_a_plug_in_that_fails_is_refused_without_its_text(name: str) -> None:
-    with pytest.raises(GovernanceError, match="FP-GOV-01[01]") as refusal:
+    with pytest.raises(GovernanceError, match=r"FP-GOV-01[01]") as refusal:
         TokenKeys.from_environment("FP_KEY", plugin=f"{__name__}:{name}")
     assert_nothing_secret_in(str(refusal.value))
 
@@ -308,7 +312,9 @@ def assert_nothing_secret_in(text: str) -> None:
 def test_a_key_shows_nothing_of_itself(keys: TokenKeys) -> None:
     assert repr(keys) == str(keys) == "TokenKeys(versions=[1])"
     assert not hasattr(keys, "__dict__")
-    assert_nothing_secret_in(f"{keys!r} {keys.fingerprint('email')} {[getattr(keys, n) for n in dir(keys) if n[0] != '_']}")
+    assert_nothing_secret_in(
+        f"{keys!r} {keys.fingerprint('email')} {[getattr(keys, n) for n in dir(keys) if n[0] != '_']}"
+    )
     with pytest.raises(TypeError, match="does not leave its process"):
         pickle.dumps(keys)
 

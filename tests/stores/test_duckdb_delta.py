@@ -257,6 +257,7 @@ class Keys:
     """A setup with a table that no query may read."""
 
     def duckdb(self, connection: Any, versions: Mapping[str, int] | None = None) -> None:
+        assert not versions
         connection.execute("CREATE TEMP TABLE keys AS SELECT 'pad' AS pad")
         connection.execute("CREATE TEMP MACRO keyed(x) AS x || '-' || (SELECT pad FROM temp.main.keys)")
 
@@ -264,7 +265,7 @@ class Keys:
         raise AssertionError(f"not this engine: {connection}")
 
     def postgres_transaction(self, connection: Any, versions: Mapping[str, int]) -> None:
-        raise AssertionError(f"not this engine: {connection}")
+        raise AssertionError(f"not this engine: {connection} {versions}")
 
 
 class TestDelta:

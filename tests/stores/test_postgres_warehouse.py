@@ -134,7 +134,7 @@ class Setup:
         self._problem = problem
 
     def duckdb(self, connection: Any, versions: Mapping[str, int] | None = None) -> None:
-        raise AssertionError(f"not this engine: {connection}")
+        raise AssertionError(f"not this engine: {connection} {versions}")
 
     def postgres_transaction(self, connection: Any, versions: Mapping[str, int]) -> None:
         connection.execute("SELECT set_config('fp.seen', %s, true)", [str(versions["email"])])
@@ -158,7 +158,9 @@ def test_a_setup_runs_once_per_session(postgres_url: str, prefix: str) -> None:
 def test_key_versions_of_a_query_hold_for_its_transaction_alone(postgres_url: str, prefix: str) -> None:
     warehouse = PostgresWarehouse("warehouse", postgres_url, schema_prefix=prefix, setups=(Setup(),))
     with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute("CREATE FUNCTION seen() RETURNS text STABLE LANGUAGE sql AS $$ SELECT current_setting('fp.seen', true) $$")
+        connection.execute(
+            "CREATE FUNCTION seen() RETURNS text STABLE LANGUAGE sql AS $$ SELECT current_setting('fp.seen', true) $$"
+        )
     asked = query(warehouse, "SELECT seen() AS version")
     with_version = warehouse.read(replace(asked, key_versions={"email": 3})).read_all().to_pylist()
     assert with_version == [{"version": "3"}]
