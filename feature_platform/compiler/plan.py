@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from feature_platform.governance.access import Access
     from feature_platform.governance.detection.profiles import Profiles
 
-COMPILER_VERSION = "1"
+COMPILER_VERSION = "2"
 """Part of every fingerprint. Raise it when the same definition would give other SQL or other values."""
 
 
