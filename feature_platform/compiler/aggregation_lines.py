@@ -22,20 +22,33 @@ from sqlglot import exp
 from feature_platform.compiler.catalog import Catalog
 from feature_platform.compiler.codes import CONDITION, DEFAULT_TYPE, INPUT_TYPE
 from feature_platform.compiler.contracts import broken_promise, described
+from feature_platform.compiler.frames import Entry, Frame, frame_of
 from feature_platform.compiler.guard import GuardedQuery, guard
-from feature_platform.compiler.measures import Measure, Numbered, accepts, measures_of, result_type
+from feature_platform.compiler.measures import (
+    COUNTS,
+    ORDERED,
+    Input,
+    Measure,
+    Numbered,
+    accepts,
+    measures_of,
+    result_type,
+)
 from feature_platform.compiler.parse import parse_expression
 from feature_platform.compiler.plan import Feature, OutputColumn
 from feature_platform.errors import CompileError, Location, Problem
 from feature_platform.governance.access import Access
-from feature_platform.governance.labels import CLEAN, Label, Labels
+from feature_platform.governance.labels import CLEAN, Label, LabelKind, Labels
 from feature_platform.registry.cron import Cron, parse_cron
 from feature_platform.registry.graph import LinkedView, Registry
-from feature_platform.specs.durations import Duration, is_all
-from feature_platform.specs.models import Aggregation, Source
+from feature_platform.specs.aggregations import Aggregation
+from feature_platform.specs.durations import Duration
+from feature_platform.specs.models import Source
 from feature_platform.types import ENGINES, Column, DataType
 
-_NUMBERS: Final = ("count", "count_distinct", "sum", "avg", "stddev", "variance")
+_VALUES: Final = frozenset({"min", "max", "first", "last", "first_k", "last_k", "last_distinct_k", "top_k", "mode"})
+"""Functions that hand out values of their column as they are."""
+_TIMES: Final = frozenset({"time_since_first", "time_since_last"})
 
 
 @dataclass(frozen=True)
@@ -78,20 +91,24 @@ class AggregationPlan:
         )
 
     @property
-    def windows(self) -> tuple[Duration, ...]:
-        """The windows in use, each once."""
-        return tuple({each.measure.window.microseconds: each.measure.window for each in self.measures}.values())
+    def frames(self) -> tuple[Frame, ...]:
+        """The frames in use, each once."""
+        return tuple(dict.fromkeys(each.measure.frame for each in self.measures))
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """When events enter the frames, each once."""
+        return tuple(dict.fromkeys(frame.entry for frame in self.frames))
 
     @property
     def ordered(self) -> tuple[int, ...]:
         """Positions of the values that some feature wants the first or last of."""
-        kinds = ("oldest", "newest")
         return tuple(
             sorted(
                 {
                     each.measure.value
                     for each in self.measures
-                    if each.measure.kind in kinds and each.measure.value is not None
+                    if each.measure.kind in ORDERED and each.measure.value is not None
                 }
             )
         )
@@ -111,13 +128,6 @@ class AggregationPlan:
         """Names of the columns that features are computed from."""
         values = [f"fp_v{index}" for index in range(len(self.values))]
         return (*values, *(f"fp_c{index}" for index in range(self.conditions)))
-
-
-def longest(windows: Collection[Duration]) -> int | None:
-    """Microseconds of the longest window; None when one has no start."""
-    if any(is_all(window) for window in windows):
-        return None
-    return max(window.microseconds for window in windows)
 
 
 def plan_aggregations(
@@ -279,15 +289,21 @@ class _Planning:
                 name = line.feature_name(window)
                 if self.only is not None and name not in self.only:
                     continue
-                for measure in measures_of(line.function, window, value, of, condition):
+                needed = self._measures(line, window, Input(value, of, condition))
+                for measure in needed:
                     numbers.setdefault(measure, Numbered(f"fp_m{len(numbers)}", measure))
-                numbered = tuple(numbers[each] for each in measures_of(line.function, window, value, of, condition))
+                numbered = tuple(numbers[each] for each in needed)
                 column = described(replace(base, name=name), self.view)
                 if (broken := broken_promise(column, self.view)) is not None:
                     self.problems.append(broken)
                 feature = Feature(name, column, empty)
                 features[name] = PlannedFeature(line, window, feature, value, of, numbered)
         return tuple(features.values())
+
+    def _measures(self, line: Aggregation, window: Duration, given: Input) -> tuple[Measure, ...]:
+        accuracy = self.view.spec.accuracy
+        whole = frame_of(line, line.to, accuracy) if line.to else None
+        return measures_of(line, frame_of(line, window, accuracy), whole, given)
 
     def _fits(self, index: int, line: Aggregation, column: OutputColumn | None) -> bool:
         if column is None:
@@ -312,11 +328,11 @@ class _Planning:
             conditions.append(types[f"fp_c{condition}"])
         read = [*deciding, *conditions, *([value] if value else [])]
         direct = value.direct if value else frozenset()
-        if line.function == "time_since_last":
+        if line.function in _TIMES:
             direct = types["fp_t"].direct
         indirect = frozenset(ref for each in read for ref in each.indirect)
         indirect |= {ref for each in (*deciding, *conditions) for ref in each.direct}
-        if value and line.function == "time_since_last":
+        if value and line.function in _TIMES:
             indirect |= value.direct
         return OutputColumn(
             name="",
@@ -333,7 +349,7 @@ class _Planning:
 
     def _empty(self, index: int, line: Aggregation, of: DataType) -> Any:
         if line.default is None:
-            return 0 if line.function in ("count", "count_distinct") else None
+            return 0 if line.function in COUNTS else None
         fitting = _as_type(line.default, of)
         if fitting is None:
             what = f"the default {line.default!r} is not a {of}"
@@ -359,11 +375,10 @@ def _selecting(parts: Sequence[_Part], source: str) -> exp.Select:
 def _labels(line: Aggregation, value: OutputColumn | None) -> Labels:
     if value is None:
         return CLEAN
-    if line.function in _NUMBERS:
-        return frozenset(Label("aggregated", label.classification) for label in value.labels)
-    if line.function == "time_since_last":
-        return frozenset(Label("derived", label.classification) for label in value.labels)
-    return value.labels
+    if line.function in _VALUES:
+        return value.labels
+    kind: LabelKind = "derived" if line.function in _TIMES else "aggregated"
+    return frozenset(Label(kind, label.classification) for label in value.labels)
 
 
 def _as_type(value: int | float | str | bool, of: DataType) -> Any:

@@ -1,8 +1,8 @@
 """An aggregation view → one query that gives its rows as of a tick.
 
-A row stands for an entity with at least one counted event in the view's longest window. It is as of the end of its
-partition (``$partition_end``) or, without partitions, as of ``$as_of``; both are exclusive bounds of event time, so
-the row of a tick is what a training set computes for a spine row at that tick.
+A row stands for an entity with an event between the earliest start of the view's windows and the tick. It is as of the
+end of its partition (``$partition_end``) or, without partitions, as of ``$as_of``; both are exclusive bounds of event
+time, so the row of a tick is what a training set computes for a spine row at that tick.
 """
 
 from __future__ import annotations
@@ -10,30 +10,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, Literal
 
-from feature_platform.compiler.aggregation_lines import AggregationPlan, longest, plan_aggregations
+from feature_platform.compiler.aggregation_lines import AggregationPlan, plan_aggregations
 from feature_platform.compiler.catalog import Catalog
 from feature_platform.compiler.event_versions import event_relation, numbered_versions, version_relations
 from feature_platform.compiler.feature_values import filled, pointed_at, value
 from feature_platform.compiler.fragments import (
+    NOTHING,
     Relation,
     Sql,
     aliased,
     all_of,
     column,
     columns,
+    equal,
     listed,
     name,
     quoted,
     sql,
-    started,
     with_relations,
 )
-from feature_platform.compiler.measures import aggregates
+from feature_platform.compiler.frames import inside, reached
+from feature_platform.compiler.gathered_measures import gathered
+from feature_platform.compiler.measures import GATHERED, aggregates
 from feature_platform.compiler.plan import COMPILER_VERSION, CompiledQuery, CompiledView, OutputColumn
 from feature_platform.governance.access import Access
 from feature_platform.registry.fingerprint import digest
 from feature_platform.registry.graph import LinkedView, Registry, TableRef
-from feature_platform.specs.durations import is_all
 from feature_platform.specs.models import FeatureView
 from feature_platform.types import ENGINES, TIMESTAMP, Engine
 
@@ -99,11 +101,11 @@ def _columns(plan: AggregationPlan) -> tuple[OutputColumn, ...]:
 
 def _as_of(plan: AggregationPlan, parameter: str, engine: Engine) -> Sql:
     tick = sql("CAST($:parameter AS TIMESTAMP)", parameter=name(parameter))
-    relations = [event_relation(plan, "fp", engine), _candidates(plan, tick)]
+    relations = [event_relation(plan, "fp", engine), _candidates(plan, tick, engine)]
     relations += version_relations(plan, "fp", plan.entity, tick)
     if plan.ordered:
         relations.append(numbered_versions(plan, "fp", plan.entity, engine))
-    relations.append(_measured(plan, relations[-1].name, tick, engine))
+    relations += _measured(plan, relations[-1].name, tick, engine)
     keys = (aliased(column(key, "m"), quoted(of.name)) for key, of in zip(plan.entity, plan.keys, strict=True))
     features = (
         aliased(filled(value(each, "m", tick, engine), each, engine), quoted(each.feature.name))
@@ -119,13 +121,13 @@ def _as_of(plan: AggregationPlan, parameter: str, engine: Engine) -> Sql:
     return with_relations(relations, query)
 
 
-def _candidates(plan: AggregationPlan, tick: Sql) -> Relation:
+def _candidates(plan: AggregationPlan, tick: Sql, engine: Engine) -> Relation:
     body = sql(
         "SELECT :kept FROM fp_events AS e WHERE e.fp_t < :tick AND e.fp_a <= :tick AND :conditions",
         kept=listed(*columns([*plan.entity, "fp_t", "fp_a", *plan.source_key, *plan.payload], "e")),
         tick=tick,
         conditions=all_of(
-            started(column("fp_t", "e"), tick, longest([each.measure.window for each in plan.measures])),
+            reached(plan.frames, column("fp_t", "e"), tick, engine),
             *(sql(":key IS NOT NULL", key=key) for key in columns(plan.entity, "e")),
             column("fp_w", "e") if plan.filtered else None,
         ),
@@ -133,17 +135,47 @@ def _candidates(plan: AggregationPlan, tick: Sql) -> Relation:
     return Relation("fp_candidates", body, stored=True if plan.source_keys else None)
 
 
-def _measured(plan: AggregationPlan, counted: str, tick: Sql, engine: Engine) -> Relation:
+def _measured(plan: AggregationPlan, counted: str, tick: Sql, engine: Engine) -> list[Relation]:
+    """Relations that end in ``fp_measured``: per entity its keys and the measures."""
     found: list[Sql] = []
     for each in plan.measures:
-        window = each.measure.window
-        since = started(column("fp_t"), tick, None if is_all(window) else window.microseconds)
-        found += aggregates(each, since, engine)
+        if each.measure.kind not in GATHERED:
+            found += aggregates(each, inside(each.measure.frame, column("fp_t"), tick, engine), engine)
+    lists = _gathered(plan, counted, tick, engine)
     # Every version that the tick can know is there, so what holds at the tick has no successor.
     body = sql(
-        "SELECT :keys, :found FROM :counted WHERE fp_until IS NULL GROUP BY :keys",
+        "SELECT :found FROM :counted WHERE fp_until IS NULL GROUP BY :keys",
         keys=listed(*columns(plan.entity)),
-        found=listed(*found),
+        found=listed(*columns(plan.entity), *found),
         counted=name(counted),
     )
-    return Relation("fp_measured", body)
+    if not lists:
+        return [Relation("fp_measured", body)]
+    joins = NOTHING
+    for relation in lists:
+        if relation.name.startswith("fp_inside"):
+            continue
+        same = equal(plan.entity, relation.name, "a")
+        joins = sql(":joins LEFT JOIN :relation ON :same", joins=joins, relation=name(relation.name), same=same)
+    names = [each.name for each in plan.measures if each.measure.kind in GATHERED]
+    together = sql("SELECT a.*, :names FROM fp_aggregated AS a:joins", names=listed(*columns(names)), joins=joins)
+    return [Relation("fp_aggregated", body), *lists, Relation("fp_measured", together)]
+
+
+def _gathered(plan: AggregationPlan, counted: str, tick: Sql, engine: Engine) -> list[Relation]:
+    relations: list[Relation] = []
+    for number, frame in enumerate(plan.frames):
+        of_frame = [each for each in plan.measures if each.measure.frame == frame and each.measure.kind in GATHERED]
+        if not of_frame:
+            continue
+        events = f"fp_inside{number}"
+        body = sql(
+            "SELECT * FROM :counted WHERE :conditions",
+            counted=name(counted),
+            conditions=all_of(sql("fp_until IS NULL"), inside(frame, column("fp_t"), tick, engine)),
+        )
+        relations += [
+            Relation(events, body),
+            *gathered(of_frame, events, plan.entity, f"fp_gathered{number}", engine),
+        ]
+    return relations

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from feature_platform.compiler.aggregation_lines import AggregationPlan, PlannedFeature
 from feature_platform.compiler.fragments import NOTHING, Sql, cast, column, equal, literal, name, sql
-from feature_platform.compiler.measures import answer
+from feature_platform.compiler.measures import COUNTS, answer
 from feature_platform.types import Engine
 
 
@@ -40,7 +40,7 @@ def pointed_at(plan: AggregationPlan, table: str, entity: Sequence[str], ordered
 def filled(feature: Sql, planned: PlannedFeature, engine: Engine) -> Sql:
     """The value in the feature's type, with zero or the declared default for an empty answer."""
     of = planned.feature.column.type
-    if planned.line.function in ("count", "count_distinct"):
+    if planned.line.function in COUNTS:
         if planned.line.default is None:
             return cast(sql("COALESCE(:value, 0)", value=feature), of, engine)
         feature = sql("NULLIF(:value, 0)", value=feature)

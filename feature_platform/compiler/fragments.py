@@ -99,6 +99,11 @@ def all_of(*conditions: Sql | None) -> Sql:
     return Sql(" AND ".join(condition for condition in conditions if condition))
 
 
+def any_of(*conditions: Sql) -> Sql:
+    """The disjunction."""
+    return conditions[0] if len(conditions) == 1 else Sql("(" + " OR ".join(f"({each})" for each in conditions) + ")")
+
+
 def equal(names: Iterable[str], one: str, other: str) -> Sql:
     """``one.a = other.a AND one.b = other.b …``: a NULL equals nothing."""
     return all_of(*(Sql(f"{column(each, one)} = {column(each, other)}") for each in names))

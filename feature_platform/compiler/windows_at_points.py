@@ -1,18 +1,18 @@
 """Windowed aggregates at many query times, in time that grows with events plus points and not with events in windows.
 
 An event version counts at ``q`` iff ``a <= q < until`` and ``q - w <= t < q``. Turned around, it is an interval of
-query times: it *enters* at ``greatest(a, t + 1µs)`` and *leaves* at ``least(until, t + w + 1µs)``. Points are
-numbered in the order of time (``query_times``), so per window an event is a range of points ``[fp_lo, fp_hi)``,
-whatever was late or corrected. ``point_measures`` says what becomes of the ranges.
+query times: it *enters* at ``greatest(a, t + 1µs)`` and *leaves* at ``least(until, t + w + 1µs)``; offsets and tiles
+move these times (``frames``). Points are numbered in the order of time (``query_times``), so per frame an event is a
+range of points ``[fp_lo, fp_hi)``, whatever was late or corrected. ``point_measures`` says what becomes of the ranges.
 
 ``docs/adr/0009-event-versions-as-validity-intervals.md`` has the reasons and the figures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from feature_platform.compiler.aggregation_lines import AggregationPlan, longest
+from feature_platform.compiler.aggregation_lines import AggregationPlan
 from feature_platform.compiler.event_versions import event_relation, numbered_versions, version_relations
 from feature_platform.compiler.feature_values import pointed_at, value
 from feature_platform.compiler.fragments import (
@@ -31,10 +31,11 @@ from feature_platform.compiler.fragments import (
     sql,
     started,
 )
-from feature_platform.compiler.measures import SUBTRACTABLE
+from feature_platform.compiler.frames import Entry, Frame, farthest_reach, leaves
+from feature_platform.compiler.gathered_measures import gathered
+from feature_platform.compiler.measures import GATHERED, SUBTRACTABLE, Numbered
 from feature_platform.compiler.point_measures import merged_blocks, running_sums
 from feature_platform.compiler.query_times import Target
-from feature_platform.specs.durations import Duration, is_all
 from feature_platform.types import Engine
 
 
@@ -47,19 +48,46 @@ def window_relations(plan: AggregationPlan, target: Target) -> list[Relation]:
     relations += version_relations(plan, target.prefix, _carried(target.engine))
     if plan.ordered:
         relations.append(numbered_versions(plan, target.prefix, ["fp_first"], target.engine))
-    relations.append(_entered(relations[-1].name, target))
+    versions = relations[-1].name
+    for number, entry in enumerate(plan.entries):
+        relations.append(_entered(versions, entry, number, target))
     measured: list[str] = []
-    for number, window in enumerate(plan.windows):
-        ranges = Relation(f"{target.prefix}_range{number}", _ranges(plan, window, target), stored=True)
-        relations.append(ranges)
-        inside = [each for each in plan.measures if each.measure.window == window]
-        if subtracted := [each for each in inside if each.measure.kind in SUBTRACTABLE]:
-            relations += running_sums(subtracted, ranges.name, f"{target.prefix}_sums{number}", target)
-            measured.append(relations[-1].name)
-        if merged := [each for each in inside if each.measure.kind not in SUBTRACTABLE]:
-            relations += merged_blocks(merged, ranges.name, f"{target.prefix}_tops{number}", target)
-            measured.append(relations[-1].name)
+    for number, frame in enumerate(plan.frames):
+        relations.append(Relation(f"{target.prefix}_range{number}", _ranges(plan, frame, target), stored=True))
+        inside = [each for each in plan.measures if each.measure.frame == frame]
+        for found, name_of_last in _ways(plan, inside, number, target):
+            relations += found
+            measured += name_of_last
     return [*relations, *_answers(plan, measured, target)]
+
+
+def _ways(
+    plan: AggregationPlan, measures: Sequence[Numbered], number: int, target: Target
+) -> Iterator[tuple[list[Relation], list[str]]]:
+    """What counts the measures of one frame: relations, and the names of those that have measures per point."""
+    ranges = f"{target.prefix}_range{number}"
+    kinds = {each.name: each.measure.kind for each in measures}
+    if subtracted := [each for each in measures if kinds[each.name] in SUBTRACTABLE]:
+        sums = running_sums(subtracted, ranges, f"{target.prefix}_sums{number}", target)
+        yield sums, [sums[-1].name]
+    if merged := [each for each in measures if kinds[each.name] not in SUBTRACTABLE | GATHERED]:
+        tops = merged_blocks(merged, ranges, f"{target.prefix}_tops{number}", target)
+        yield tops, [tops[-1].name]
+    if listed_ := [each for each in measures if kinds[each.name] in GATHERED]:
+        pairs = Relation(f"{target.prefix}_pairs{number}", _pairs(plan, ranges, target.engine))
+        lists = gathered(listed_, pairs.name, ["fp_point"], f"{target.prefix}_gathered{number}", target.engine)
+        yield [pairs, *lists], [each.name for each in lists]
+
+
+def _pairs(plan: AggregationPlan, ranges: str, engine: Engine) -> Sql:
+    """An event for each point that counts it."""
+    templates: Mapping[Engine, str] = {
+        "duckdb": "SELECT UNNEST(RANGE(r.fp_lo, r.fp_hi)) AS fp_point, :kept FROM :ranges AS r",
+        "postgres": """SELECT s.fp_point, :kept FROM :ranges AS r
+            CROSS JOIN LATERAL GENERATE_SERIES(r.fp_lo, r.fp_hi - 1) AS s(fp_point)""",
+    }
+    kept = [*(f"fp_n{index}" for index in plan.ordered), *plan.payload]
+    return sql(templates[engine], kept=listed(*columns(kept, "r")), ranges=name(ranges))
 
 
 def _carried(engine: Engine) -> list[str]:
@@ -69,7 +97,6 @@ def _carried(engine: Engine) -> list[str]:
 
 def _candidates(plan: AggregationPlan, target: Target) -> Relation:
     """Events of the spine's entities that some point of the entity could count, were there no other version of them."""
-    window = longest([each.measure.window for each in plan.measures])
     body = sql(
         "SELECT :carried, :kept FROM :events AS e JOIN :entities AS k ON :same WHERE :conditions",
         carried=listed(*columns(_carried(target.engine), "k")),
@@ -80,35 +107,41 @@ def _candidates(plan: AggregationPlan, target: Target) -> Relation:
         conditions=all_of(
             # Bounds per entity, in the join: a bound for all in a subquery would spoil the engine's estimates.
             sql("e.fp_t < k.fp_newest AND e.fp_a <= k.fp_newest"),
-            started(column("fp_t", "e"), column("fp_oldest", "k"), window),
+            started(column("fp_t", "e"), column("fp_oldest", "k"), farthest_reach(plan.frames)),
             column("fp_w", "e") if plan.filtered else None,
         ),
     )
     return Relation(f"{target.prefix}_candidates", body, stored=True if plan.source_keys else None)
 
 
-def _entered(versions: str, target: Target) -> Relation:
+def _entered(versions: str, entry: Entry, number: int, target: Target) -> Relation:
     """The versions that some point sees, with the first that could, ``fp_lo``."""
     # PostgreSQL has no ASOF join, but width_bucket searches a sorted array by halving.
     templates: Mapping[Engine, str] = {
         "duckdb": """SELECT x.*, p.fp_point AS fp_lo, p.fp_q AS fp_seen
-            FROM (SELECT v.*, GREATEST(v.fp_a, v.fp_t + :instant) AS fp_enter FROM :versions AS v) AS x
+            FROM (SELECT v.*, GREATEST(v.fp_a, :inside) AS fp_enter FROM :versions AS v) AS x
             ASOF JOIN :points AS p ON x.fp_first = p.fp_first AND x.fp_enter <= p.fp_q""",
         "postgres": """SELECT x.* FROM (
-              SELECT v.*, v.fp_first
-                + WIDTH_BUCKET(GREATEST(v.fp_a, v.fp_t + :instant) - :instant, v.fp_times) AS fp_lo
+              SELECT v.*, v.fp_first + WIDTH_BUCKET(GREATEST(v.fp_a, :inside) - :instant, v.fp_times) AS fp_lo
               FROM :versions AS v) AS x
             WHERE x.fp_lo < x.fp_end""",
     }
-    body = sql(templates[target.engine], instant=duration(1), versions=name(versions), points=name(target.points.name))
-    return Relation(f"{target.prefix}_entered", body, stored=True)
+    body = sql(
+        templates[target.engine],
+        inside=entry.time(column("fp_t", "v"), target.engine),
+        instant=duration(1),
+        versions=name(versions),
+        points=name(target.points.name),
+    )
+    return Relation(f"{target.prefix}_entered{number}", body, stored=True)
 
 
-def _ranges(plan: AggregationPlan, window: Duration, target: Target) -> Sql:
-    """The range of points, ``fp_lo`` to before ``fp_hi``, for each version that some point has inside ``window``."""
+def _ranges(plan: AggregationPlan, frame: Frame, target: Target) -> Sql:
+    """The range of points, ``fp_lo`` to before ``fp_hi``, for each version that some point has inside ``frame``."""
     leave = column("fp_until", "e")
-    if not is_all(window):
-        leave = sql("LEAST(e.fp_until, e.fp_t + :passed)", passed=duration(window.microseconds + 1))
+    passed = leaves(frame, column("fp_t", "e"), target.engine)
+    if passed is not None:
+        leave = sql("LEAST(e.fp_until, :passed)", passed=passed)
     kept = ["fp_first", "fp_end", "fp_lo", "fp_t", *(f"fp_n{index}" for index in plan.ordered), *plan.payload]
     templates: Mapping[Engine, str] = {
         "duckdb": """SELECT COALESCE(p.fp_point, x.fp_end) AS fp_hi, :kept
@@ -124,7 +157,7 @@ def _ranges(plan: AggregationPlan, window: Duration, target: Target) -> Sql:
         kept=listed(*columns(kept, "x")),
         leave=leave,
         instant=duration(1),
-        entered=target.named("entered"),
+        entered=target.named(f"entered{plan.entries.index(frame.entry)}"),
         points=name(target.points.name),
     )
 

@@ -17,13 +17,31 @@ from feature_platform.registry.codes import (
 )
 from feature_platform.registry.graph import Origin
 from feature_platform.registry.sources import unknown_column
+from feature_platform.specs.aggregations import LISTS
 from feature_platform.specs.models import Aggregation, Entity, FeatureView, Source
 from feature_platform.specs.origins import Path
 from feature_platform.types import DataType
 
-ARITHMETIC: Final = frozenset({"sum", "avg", "stddev", "variance"})
+ARITHMETIC: Final = frozenset(
+    {
+        "sum",
+        "avg",
+        "stddev",
+        "stddev_pop",
+        "variance",
+        "variance_pop",
+        "median",
+        "percentile",
+        "approx_percentile",
+        "ratio",
+    }
+)
 ORDERING: Final = frozenset({"min", "max"})
-POSITIONAL: Final = frozenset({"first", "last"})
+POSITIONAL: Final = frozenset({"first", "last", "first_k", "last_k", "last_distinct_k"})
+LOGICAL: Final = frozenset({"any", "all"})
+BY_VALUE: Final = frozenset(
+    {"count_distinct", "approx_count_distinct", "first_k", "last_k", "last_distinct_k", "top_k", "mode", "entropy"}
+)
 
 
 def check_aggregation_view(
@@ -96,7 +114,7 @@ def _check_line(line: Aggregation, origin: Origin, number: int, source: Source) 
     if column is None:
         return
     if not _takes(line.function, column.type):
-        wanted = "a number" if line.function in ARITHMETIC else "values that have an order"
+        wanted = _wanted_column(line.function)
         yield COLUMN_TYPE.problem(
             f"`{line.function}` wants {wanted}, '{line.column}' is of type {column.type}",
             mend="Use another column or function (`count`, `count_distinct`, `last`).",
@@ -112,12 +130,22 @@ def _check_line(line: Aggregation, origin: Origin, number: int, source: Source) 
         yield from _check_default(line, column.type, origin, (*path, "default"))
 
 
+def _wanted_column(function: str) -> str:
+    if function in ARITHMETIC:
+        return "a number"
+    if function in LOGICAL:
+        return "a boolean"
+    return "values that have an order" if function in ORDERING else "single values"
+
+
 def _takes(function: str, column: DataType) -> bool:
     if function in ARITHMETIC:
         return column.is_numeric
     if function in ORDERING:
         return column.kind not in ("array", "boolean")
-    return True
+    if function in LOGICAL:
+        return column.kind == "boolean"
+    return column.kind != "array" or function not in BY_VALUE
 
 
 def _check_default(line: Aggregation, column: DataType | None, origin: Origin, path: Path) -> Iterator[Problem]:
@@ -136,11 +164,11 @@ def _check_default(line: Aggregation, column: DataType | None, origin: Origin, p
 def _wanted_default(function: str, column: DataType | None, value: float | str | bool) -> tuple[str, bool]:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     whole = isinstance(value, int) and not isinstance(value, bool)
-    if function in ("count", "count_distinct"):
+    if function in ("count", "count_distinct", "approx_count_distinct"):
         return "a whole number", whole
-    if function in ("avg", "stddev", "variance", "time_since_last"):
+    if function in ARITHMETIC - {"sum"} or function in ("rate", "entropy", "time_since_first", "time_since_last"):
         return "a number", number
-    if column is None or column.kind == "array":
+    if column is None or column.kind == "array" or function in LISTS:
         return "a list, which has no default", False
     if column.is_integer:
         return "a whole number", whole

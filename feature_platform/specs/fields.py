@@ -130,12 +130,29 @@ AggregationFunction = Literal[
     "min",
     "max",
     "stddev",
+    "stddev_pop",
     "variance",
+    "variance_pop",
     "first",
     "last",
+    "first_k",
+    "last_k",
+    "last_distinct_k",
+    "top_k",
+    "mode",
+    "median",
+    "percentile",
+    "entropy",
+    "approx_count_distinct",
+    "approx_percentile",
+    "any",
+    "all",
+    "rate",
+    "ratio",
+    "time_since_first",
     "time_since_last",
 ]
-Accuracy = Literal["exact", "snapshot"]
+Accuracy = Literal["exact", "tiled", "snapshot"]
 TransformName = Name
 
 

@@ -14,7 +14,8 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, model_validator
 
-from feature_platform.specs.durations import Duration, is_all
+from feature_platform.specs.aggregations import Aggregation
+from feature_platform.specs.durations import Duration
 from feature_platform.specs.fields import (
     COLUMN_PATTERN,
     FEATURE_PATTERN,
@@ -106,41 +107,6 @@ class Domain(Document):
         default=(),
         description="Purposes for which this domain's views may be used. Empty: every purpose of the platform.",
     )
-
-
-class Aggregation(Spec):
-    """One aggregation line; gives one feature per window, named `<name>_<window>`."""
-
-    function: AggregationFunction = Field(description="What is computed over the events of a window.")
-    column: ColumnName | None = Field(default=None, description="Left out only for `count` and `time_since_last`.")
-    windows: tuple[Window, ...] = Field(min_length=1, description="`1h`, `30d`, … or `all`.")
-    name: Name | None = Field(default=None, description="Default: `<column>_<function>`, or the function alone.")
-    where: str | None = Field(
-        default=None, description="A condition on the source's columns; rows that fail it do not count."
-    )
-    default: int | float | str | bool | None = Field(
-        default=None, description="Replaces NULL, or the 0 of an empty count."
-    )
-    description: str = Field(default="", description="What the feature means.")
-
-    @model_validator(mode="after")
-    def _column_fits(self) -> Aggregation:
-        if self.column is None and self.function not in ("count", "time_since_last"):
-            raise contradiction(f"`{self.function}` needs a `column`", "Add `column:`.", "function")
-        if len({window.text for window in self.windows}) != len(self.windows):
-            raise contradiction("a window is listed twice", "Remove one of the two.", "windows")
-        return self
-
-    @property
-    def base_name(self) -> str:
-        """The feature's name before its window."""
-        if self.name:
-            return self.name
-        return f"{self.column}_{self.function}" if self.column else self.function
-
-    def feature_name(self, window: Duration) -> str:
-        """``amount_sum_30d``."""
-        return f"{self.base_name}_{window.text}"
 
 
 class DerivedFeature(Spec):
@@ -266,7 +232,9 @@ class FeatureView(Document):
     )
     where: str | None = Field(default=None, description="Of an aggregation view: a condition for all its features.")
     accuracy: Accuracy = Field(
-        default="exact", description="`exact` to the microsecond, or as of the last scheduled `snapshot`."
+        default="exact",
+        description="`exact` to the microsecond; `tiled`, starts rounded down to a tile; `snapshot`, as of the last "
+        "scheduled tick.",
     )
     aggregations: tuple[Aggregation, ...] = Field(default=(), description="Features over windows of events.")
 
@@ -307,6 +275,10 @@ class FeatureView(Document):
             raise contradiction(
                 "`aggregations` need a `source`", "Add `source:` with the events to count.", "aggregations"
             )
+        if self.accuracy != "tiled" and any(line.hop for line in self.aggregations):
+            raise contradiction(
+                "`hop` is the tile of `accuracy: tiled`", "Remove it, or add the accuracy.", "aggregations"
+            )
         if self.derived and not (self.inputs or self.request):
             raise contradiction(
                 "`derived` features need something to compute from", "Add `inputs:` (views) or `request:`.", "derived"
@@ -326,14 +298,6 @@ class FeatureView(Document):
         if self.materialization:
             return self.materialization
         return Materialization(offline=None) if self.derived else Materialization()
-
-    @property
-    def longest_window(self) -> Duration | None:
-        """The longest window of an aggregation view; None means without start (`all`)."""
-        windows = [window for line in self.aggregations for window in line.windows]
-        if any(is_all(window) for window in windows):
-            return None
-        return max(windows, key=lambda window: window.microseconds)
 
 
 class FeatureService(Document):

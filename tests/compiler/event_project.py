@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import duckdb
 import psycopg
+import pyarrow as pa
 
 from feature_platform.registry.graph import Registry
 from feature_platform.registry.load import load_registry
@@ -73,6 +74,55 @@ _ORDERED = """
   - {{function: last, column: amount, windows: {windows}, default: 0.5}}
   - {{function: last, column: flag, windows: {windows}, where: "amount > 0"}}
 """
+_GATHERED = """
+  - {{function: median, column: score, windows: {windows}}}
+  - {{function: percentile, column: amount, percentile: 0.95, windows: {windows}, where: "amount > 0"}}
+  - {{function: approx_percentile, column: units, percentile: 0, windows: {windows}, name: units_least, default: 3}}
+  - {{function: mode, column: label, windows: {windows}}}
+  - {{function: mode, column: amount, windows: {windows}, where: "amount > 0", name: positive_mode}}
+  - {{function: top_k, column: label, k: 2, windows: {windows}}}
+  - {{function: entropy, column: shop, windows: {windows}}}
+  - {{function: entropy, column: label, windows: {windows}}}
+  - {{function: first_k, column: label, k: 3, windows: {windows}}}
+  - {{function: last_k, column: amount, k: 2, windows: {windows}, where: "amount > 0"}}
+  - {{function: last_distinct_k, column: label, k: 2, windows: {windows}}}
+"""
+_OTHERS = """
+  - {{function: stddev_pop, column: amount, windows: {windows}}}
+  - {{function: variance_pop, column: score, windows: {windows}}}
+  - {{function: any, column: flag, windows: {windows}}}
+  - {{function: all, column: flag, windows: {windows}, where: "amount > 0", name: all_positive}}
+  - {{function: approx_count_distinct, column: label, windows: {windows}}}
+  - {{function: time_since_first, windows: {windows}}}
+  - {{function: time_since_first, column: label, windows: {windows}, default: -1}}
+  - {{function: rate, windows: [1h, 30d], default: 0}}
+  - {{function: ratio, windows: [1h, 1d], to: 30d}}
+  - {{function: ratio, column: amount, windows: [1h], to: all, where: "amount > 0"}}
+  - {{function: ratio, column: score, windows: [1h], to: 30d}}
+"""
+_SHIFTED = """
+  - {{function: count, windows: {windows}, offset: 1h}}
+  - {{function: sum, column: amount, windows: {windows}, offset: 1d}}
+  - {{function: max, column: label, windows: {windows}, offset: 1d}}
+  - {{function: count_distinct, column: label, windows: {windows}, offset: 1h, where: "amount > 0"}}
+  - {{function: last, column: amount, windows: {windows}, offset: 1h}}
+  - {{function: time_since_last, windows: {windows}, offset: 1d}}
+  - {{function: last_k, column: label, k: 2, windows: {windows}, offset: 1h}}
+  - {{function: count, windows: {windows}, name: now}}
+"""
+_TILED = """
+  - {{function: count, windows: {windows}, hop: 7m, name: uneven}}
+  - {{function: sum, column: units, windows: {windows}, hop: 1d, offset: 1h, name: coarse}}
+"""
+LINES = {
+    "plain": _LINES,
+    "ordered": _LINES + _ORDERED,
+    "gathered": _GATHERED,
+    "others": _OTHERS,
+    "shifted": _SHIFTED,
+    "tiled": _SHIFTED + _TILED,
+}
+"""Groups of aggregation lines; those with positions need a source with a key."""
 PLATFORM = """
 kind: platform
 name: shop
@@ -98,10 +148,11 @@ def source_yaml(name: str, time: str) -> str:
     return f"kind: source\nname: {name}\ntable: {name}\n{time}\ncolumns:{columns}\n"
 
 
-def view_yaml(name: str, source: str, *, windows: str, ordered: bool, rest: str = "") -> str:
-    lines = (_LINES + (_ORDERED if ordered else "")).format(windows=windows)
+def view_yaml(name: str, source: str, *, windows: str, lines: str, rest: str = "") -> str:
+    """An aggregation view; ``lines`` is a group of :data:`LINES`."""
+    written = LINES[lines].format(windows=windows)
     head = f"kind: feature_view\nname: {name}\nentity: card_at_shop\nsource: {source}\nkeys: {{shop_id: shop}}\n"
-    return f"{head}{rest}\naggregations:{lines}"
+    return f"{head}{rest}\naggregations:{written}"
 
 
 def project(root: Path, *documents: str) -> Registry:
@@ -140,9 +191,10 @@ class DuckDBSession:
         self.connection.execute(_create(schema, table, columns, self.engine))
         self.connection.execute(f'DELETE FROM "{schema}"."{table}"')
         if rows:
-            places = ", ".join("?" * len(columns))
-            values = [[row[name] for name in columns] for row in rows]
-            self.connection.executemany(f'INSERT INTO "{schema}"."{table}" VALUES ({places})', values)
+            given = pa.Table.from_pylist([dict(row) for row in rows], schema=schema_of(columns).arrow())
+            self.connection.register("given", given)
+            self.connection.execute(f'INSERT INTO "{schema}"."{table}" SELECT * FROM given')
+            self.connection.unregister("given")
 
     def run(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
         result = self.connection.execute(sql, parameters or None)

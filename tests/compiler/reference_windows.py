@@ -9,16 +9,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal, localcontext
 from fractions import Fraction
+from math import log2
 from typing import Any
 
 from feature_platform.specs.durations import Duration, is_all
-from feature_platform.specs.models import Aggregation, Source
+from feature_platform.specs.models import Aggregation, FeatureView, Source
 
 Event = Mapping[str, Any]
 Condition = Callable[[Event], bool | None]
 
 MICROSECOND = timedelta(microseconds=1)
 MINUTE = timedelta(minutes=1)
+EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - times here are naive UTC
 
 
 def as_time(value: date | datetime | None) -> datetime | None:
@@ -60,16 +62,46 @@ def _version(event: Event, source: Source) -> tuple[datetime, bool, datetime]:
     return (a, t is not None, t or a)
 
 
-def in_window(t: datetime | None, q: datetime, window: Duration) -> bool:
-    """``q - w <= t < q``; a start before the calendar's beginning is no start."""
-    if t is None or t >= q:
+def in_window(t: datetime | None, q: datetime, window: Duration, line: Aggregation, accuracy: str) -> bool:
+    """``start(q - o) <= t < end(q - o)``; a start before the calendar's beginning is no start."""
+    if t is None or t >= end(q, window, line, accuracy):
         return False
+    return begun(t, q, window, line, accuracy)
+
+
+def begun(t: datetime, q: datetime, window: Duration, line: Aggregation, accuracy: str) -> bool:
+    """``start(q - o) <= t``."""
     if is_all(window):
         return True
     try:
-        return q - timedelta(microseconds=window.microseconds) <= t
+        start = q - offset(line) - timedelta(microseconds=window.microseconds)
+        return (floor(start, tile(window, line)) if accuracy == "tiled" else start) <= t
     except OverflowError:
         return True
+
+
+def end(q: datetime, window: Duration, line: Aggregation, accuracy: str) -> datetime:
+    moment = q - offset(line)
+    return floor(moment, tile(window, line)) if accuracy == "tiled" and line.offset else moment
+
+
+def offset(line: Aggregation) -> timedelta:
+    return timedelta(microseconds=line.offset.microseconds) if line.offset else timedelta(0)
+
+
+def tile(window: Duration, line: Aggregation) -> timedelta:
+    """Five minutes, an hour or a day, or as declared."""
+    if line.hop:
+        return timedelta(microseconds=line.hop.microseconds)
+    length = timedelta.max if is_all(window) else timedelta(microseconds=window.microseconds)
+    if length < timedelta(hours=12):
+        return timedelta(minutes=5)
+    return timedelta(hours=1) if length < timedelta(days=12) else timedelta(days=1)
+
+
+def floor(moment: datetime, hop: timedelta) -> datetime:
+    """The tile's beginning, towards minus infinity, counted from the epoch."""
+    return EPOCH + (moment - EPOCH) // hop * hop
 
 
 def feature(
@@ -82,85 +114,157 @@ def feature(
     entity: Mapping[str, Any],
     conditions: Mapping[str, Condition],
     view_where: str | None = None,
+    accuracy: str = "exact",
 ) -> Any:
     """One feature of one entity (source column → value) at one time. Exact numbers come back as Decimal, doubles as
     Fraction.
     """
-    counted: list[Event] = []
-    if q is not None and None not in entity.values():
-        counted = [
+
+    def counted(window: Duration) -> list[Event]:
+        if q is None or None in entity.values():
+            return []
+        return [
             event
             for event in known_at(events, source, q)
             if all(event[column] == value for column, value in entity.items())
             and (view_where is None or conditions[view_where](event) is True)
             and (line.where is None or conditions[line.where](event) is True)
-            and in_window(happened(event, source), q, window)
+            and in_window(happened(event, source), q, window, line, accuracy)
         ]
-    result = aggregate(counted, source, line, q)
-    if line.default is not None and (result is None or (line.function in ("count", "count_distinct") and result == 0)):
+
+    if line.function == "ratio":
+        assert line.to is not None
+        result = ratio(counted(window), counted(line.to), line.column)
+    elif line.function == "rate":
+        number = len(counted(window))
+        result = number / Fraction(window.microseconds, 3_600_000_000) if number else None
+    else:
+        result = aggregate(counted(window), source, line, q)
+    if line.default is not None and (result is None or (line.function in COUNTS and result == 0)):
         return line.default
     return result
+
+
+COUNTS = ("count", "count_distinct", "approx_count_distinct")
+
+
+def ratio(part: Sequence[Event], whole: Sequence[Event], column: str | None) -> Fraction | None:
+    """The share of the whole that lies in the part; NULL when the whole has nothing, or sums to nothing."""
+    if column is None:
+        return Fraction(len(part), len(whole)) if whole else None
+    inputs = [Fraction(event[column]) for event in whole if event[column] is not None]
+    total = sum(inputs, Fraction(0))
+    if not inputs or total == 0:
+        return None
+    return sum((Fraction(event[column]) for event in part if event[column] is not None), Fraction(0)) / total
 
 
 def has_row(
     events: Sequence[Event],
     source: Source,
-    longest: Duration,
+    view: FeatureView,
     q: datetime,
     *,
     entity: Mapping[str, Any],
     conditions: Mapping[str, Condition],
-    view_where: str | None,
 ) -> bool:
-    """Whether a materialization as of ``q`` has a row for the entity."""
+    """Whether a materialization as of ``q`` has a row for the entity: an event between the earliest start and ``q``."""
+    frames = [(line, window) for line in view.aggregations for window in (*line.windows, *filter(None, [line.to]))]
     return any(
         all(event[column] == value for column, value in entity.items())
-        and (view_where is None or conditions[view_where](event) is True)
-        and in_window(happened(event, source), q, longest)
+        and (view.where is None or conditions[view.where](event) is True)
+        and (t := happened(event, source)) is not None
+        and t < q
+        and any(begun(t, q, window, line, view.accuracy) for line, window in frames)
         for event in known_at(events, source, q)
     )
 
 
 def aggregate(counted: Sequence[Event], source: Source, line: Aggregation, q: datetime | None) -> Any:
     """The function over the events that count."""
+    if line.column is not None:
+        counted = [event for event in counted if event[line.column] is not None]
+    values = [event[line.column] for event in counted] if line.column is not None else []
+    if line.function == "count":
+        return len(counted)
+    if line.function in COUNTS:
+        return len(set(values))
+    if not counted or q is None:
+        return None
+    if line.function in ("time_since_first", "time_since_last"):
+        times = [t for event in counted if (t := happened(event, source)) is not None]
+        chosen = max(times) if line.function == "time_since_last" else min(times)
+        return Fraction((q - chosen) // MICROSECOND, 10**6)
+    if line.function in ("first", "last", "first_k", "last_k", "last_distinct_k"):
+        return in_order(counted, source, line)
+    if line.function in OF_VALUES:
+        return OF_VALUES[line.function](values, line)
+    return OF_NUMBERS[line.function]([Fraction(value) for value in values], line)
+
+
+OF_VALUES: Mapping[str, Callable[[Sequence[Any], Aggregation], Any]] = {
+    "min": lambda values, _: min(values),
+    "max": lambda values, _: max(values),
+    "any": lambda values, _: any(values),
+    "all": lambda values, _: all(values),
+    "mode": lambda values, _: most_frequent(values)[0],
+    "top_k": lambda values, line: most_frequent(values)[: line.k],
+    "entropy": lambda values, _: entropy(values),
+}
+OF_NUMBERS: Mapping[str, Callable[[Sequence[Fraction], Aggregation], Fraction | None]] = {
+    "sum": lambda numbers, _: sum(numbers, Fraction(0)),
+    "avg": lambda numbers, _: sum(numbers, Fraction(0)) / len(numbers),
+    "variance": lambda numbers, _: variance(numbers),
+    "stddev": lambda numbers, _: square_root(variance(numbers)),
+    "variance_pop": lambda numbers, _: spread(numbers) / len(numbers),
+    "stddev_pop": lambda numbers, _: square_root(spread(numbers) / len(numbers)),
+    "median": lambda numbers, _: percentile(numbers, 0.5),
+    "percentile": lambda numbers, line: percentile(numbers, line.percentile or 0),
+    "approx_percentile": lambda numbers, line: percentile(numbers, line.percentile or 0),
+}
+
+
+def in_order(counted: Sequence[Event], source: Source, line: Aggregation) -> Any:
+    """The first or last value, or up to k of them; of the distinct ones the newest k."""
+    assert line.column is not None
     column = line.column
-    if column is not None:
-        counted = [event for event in counted if event[column] is not None]
-    values = [event[column] for event in counted] if column is not None else []
-    exact = [Fraction(value) for value in values if isinstance(value, int | float | Decimal)]
-    match line.function:
-        case "count":
-            return len(counted)
-        case "count_distinct":
-            return len(set(values))
-        case "sum":
-            return sum(exact) if values else None
-        case "avg":
-            return sum(exact) / len(exact) if values else None
-        case "min":
-            return min(values) if values else None
-        case "max":
-            return max(values) if values else None
-        case "variance":
-            return variance(exact)
-        case "stddev":
-            return square_root(variance(exact))
-        case "first" | "last":
-            in_order = sorted(counted, key=lambda event: _position(event, source, column))
-            return in_order[0 if line.function == "first" else -1][column] if in_order and column else None
-        case "time_since_last":
-            times = [t for event in counted if (t := happened(event, source)) is not None]
-            if not times or q is None:
-                return None
-            return Fraction((q - max(times)) // MICROSECOND, 10**6)
+    ordered = [event[column] for event in sorted(counted, key=lambda event: _position(event, source, column))]
+    if line.function.startswith("last"):
+        ordered.reverse()
+    if line.function == "last_distinct_k":
+        ordered = list(dict.fromkeys(ordered))
+    return ordered[: line.k] if line.k else ordered[0]
 
 
 def variance(values: Sequence[Fraction]) -> Fraction | None:
     """Sample variance, exactly; None for fewer than two."""
-    if len(values) < 2:
-        return None
+    return spread(values) / (len(values) - 1) if len(values) > 1 else None
+
+
+def spread(values: Sequence[Fraction]) -> Fraction:
+    """The sum of squared deviations."""
     mean = sum(values, Fraction(0)) / len(values)
-    return sum(((value - mean) ** 2 for value in values), Fraction(0)) / (len(values) - 1)
+    return sum(((value - mean) ** 2 for value in values), Fraction(0))
+
+
+def percentile(values: Sequence[Fraction], share: float) -> Fraction:
+    """Between the two values around it, linearly."""
+    ordered = sorted(values)
+    place = Fraction(share) * (len(ordered) - 1)
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (place - below)
+
+
+def most_frequent(values: Sequence[Any]) -> list[Any]:
+    """Distinct values, most frequent first, of equally frequent ones the smaller."""
+    return sorted(set(values), key=lambda value: (-values.count(value), value))
+
+
+def entropy(values: Sequence[Any]) -> float:
+    """Shannon's, in bits."""
+    shares = [values.count(value) / len(values) for value in set(values)]
+    return sum(share * log2(1 / share) for share in shares)
 
 
 def square_root(value: Fraction | None) -> Fraction | None:

@@ -39,12 +39,6 @@ def test_a_feature_is_named_after_column_function_and_window(line: str, names: l
     assert [aggregation.feature_name(window) for window in aggregation.windows] == names
 
 
-@pytest.mark.parametrize(("windows", "longest"), [("[1h, 2w, 7d]", "2w"), ("[90m, 1h]", "90m"), ("[1h, all]", None)])
-def test_the_longest_window_is_by_length_and_all_is_longer_than_any(windows: str, longest: str | None) -> None:
-    view = _view(f"source: s\naggregations: [{{function: count, windows: {windows}}}]\n")
-    assert (view.longest_window.text if view.longest_window else None) == longest
-
-
 @pytest.mark.parametrize(
     ("written", "meant"),
     [
