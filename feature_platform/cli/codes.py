@@ -42,3 +42,14 @@ SERVER_STOPPED: Final = Code(
     "A server stopped by itself",
     "The web server or the daemon of `fp ui` ended although nobody stopped it.",
 )
+LINEAGE_MISSING: Final = Code(
+    "FP-CLI-020",
+    "OpenLineage's client is not installed",
+    "`fp lineage --openlineage` writes events by the official client's model, which comes with the extra `lineage`.",
+)
+LINEAGE_NOT_SENT: Final = Code(
+    "FP-CLI-021",
+    "Lineage was not sent",
+    "`fp lineage --openlineage --send` uses the transport that the OpenLineage client is configured for; there is "
+    "none, or it failed. Only the kind of the failure is shown, since its text may hold an address with a password.",
+)

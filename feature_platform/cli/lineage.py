@@ -1,22 +1,18 @@
-"""Column lineage as trees: where a feature comes from, and what it goes into."""
+"""Lineage as trees, for the terminal and as JSON: where a feature comes from, and what it goes into."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from feature_platform.governance.labels import describe
-from feature_platform.registry.graph import ColumnRef, TableRef
+from feature_platform.lineage.graph import Edge, Lineage
 
 if TYPE_CHECKING:
     from rich.tree import Tree
 
-    from feature_platform.compiler.plan import CompiledProject, OutputColumn
-    from feature_platform.registry.graph import Registry
-
-Edge = Literal["value", "decides"]
-"""``value``: flows into the column; ``decides``: which rows or branches there are."""
+    from feature_platform.compiler.plan import OutputColumn
+    from feature_platform.registry.graph import ColumnRef
 
 
 @dataclass(frozen=True)
@@ -25,75 +21,35 @@ class Node:
 
     name: str
     note: str = ""
+    facts: tuple[tuple[str, Any], ...] = ()
+    """What machines get besides: type, labels, classification, purposes, …"""
     edge: Edge | None = None
     children: tuple[Node, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """For machines."""
-        plain: dict[str, Any] = {"name": self.name, "note": self.note}
+        plain: dict[str, Any] = {"name": self.name, "note": self.note, **dict(self.facts)}
         if self.edge:
-            plain["edge"] = self.edge
+            plain |= {"edge": self.edge.kind, "subtypes": list(self.edge.subtypes), "masking": self.edge.masking}
         return plain | {"children": [child.as_dict() for child in self.children]}
 
 
-@dataclass(frozen=True)
-class Lineage:
-    """All column lineage of a project, in both directions."""
-
-    registry: Registry
-    columns: Mapping[ColumnRef, OutputColumn]
-    users: Mapping[ColumnRef, tuple[tuple[ColumnRef, Edge], ...]]
-    services: Mapping[ColumnRef, tuple[str, ...]]
-
-    @classmethod
-    def of(cls, registry: Registry, compiled: CompiledProject) -> Lineage:
-        """Reads every column of every view once."""
-        columns = dict(_columns(compiled))
-        users: dict[ColumnRef, list[tuple[ColumnRef, Edge]]] = {}
-        for ref, column in columns.items():
-            for parent, edge in _parents(column):
-                users.setdefault(parent, []).append((ref, edge))
-        services: dict[ColumnRef, list[str]] = {}
-        for service in compiled.services.values():
-            for view, feature in service.features:
-                services.setdefault(view_column(view, feature), []).append(service.name)
-        return cls(
-            registry,
-            columns,
-            {ref: tuple(sorted(found)) for ref, found in users.items()},
-            {ref: tuple(sorted(found)) for ref, found in services.items()},
-        )
-
-    def upstream(self, ref: ColumnRef, edge: Edge | None = None) -> Node:
-        """``ref`` and what it comes from, down to columns of sources."""
-        column = self.columns.get(ref)
-        if column is None:
-            return Node(str(ref), self._source_note(ref), edge)
-        children = tuple(self.upstream(parent, kind) for parent, kind in _parents(column))
-        return Node(str(ref), _note(column), edge, children)
-
-    def downstream(self, ref: ColumnRef, edge: Edge | None = None) -> Node:
-        """``ref`` and what it goes into: columns of other views, then services."""
-        column = self.columns.get(ref)
-        users = [self.downstream(user, kind) for user, kind in self.users.get(ref, ())]
-        served = [
-            Node(f"service {name}", self.registry.services[name].spec.purpose) for name in self.services.get(ref, ())
-        ]
-        note = self._source_note(ref) if column is None else _note(column)
-        return Node(str(ref), note, edge, (*users, *served))
-
-    def _source_note(self, ref: ColumnRef) -> str:
-        source = self.registry.sources.get(ref.table.name) if ref.table.kind == "source" else None
-        column = source.spec.columns.get(ref.column) if source else None
-        if column is None:
-            return ""
-        classified = column.pii is not None and column.pii != "none"
-        return f"{column.type}, pii: {column.pii}" if classified else str(column.type)
+def upstream(lineage: Lineage, ref: ColumnRef, edge: Edge | None = None) -> Node:
+    """``ref`` and what it comes from, down to columns of sources."""
+    children = tuple(upstream(lineage, each.origin, each) for each in _once(lineage.edges(ref)))
+    return _column(lineage, ref, edge, children)
 
 
-def view_column(view: str, column: str) -> ColumnRef:
-    """A column of a feature view."""
-    return ColumnRef(TableRef("view", view), column)
+def downstream(lineage: Lineage, ref: ColumnRef, edge: Edge | None = None) -> Node:
+    """``ref`` and what it goes into: columns of other views, then services."""
+    users = [
+        downstream(lineage, user, each)
+        for user in lineage.users.get(ref, ())
+        for each in _once(lineage.edges(user))
+        if each.origin == ref
+    ]
+    served = [_service(lineage, name) for name in lineage.services.get(ref, ())]
+    return _column(lineage, ref, edge, (*users, *served))
 
 
 def rich_tree(node: Node) -> Tree:
@@ -102,9 +58,13 @@ def rich_tree(node: Node) -> Tree:
     from rich.tree import Tree
 
     def label(node: Node) -> Text:
-        text = Text(node.name, style="dim" if node.edge == "decides" else "bold")
-        if node.edge == "decides":
-            text.append("  decides", style="dim italic")
+        decides = node.edge is not None and node.edge.kind == "INDIRECT"
+        text = Text(node.name, style="dim" if decides else "bold")
+        if node.edge is not None:
+            how = ", ".join(each.lower().replace("_", " ") for each in node.edge.subtypes)
+            text.append(
+                f"  decides ({how})" if decides and how else "  decides" if decides else f"  {how}", "dim italic"
+            )
         if node.note:
             text.append(f"  {node.note}", style="cyan")
         return text
@@ -118,19 +78,47 @@ def rich_tree(node: Node) -> Tree:
     return root
 
 
-def _columns(compiled: CompiledProject) -> Iterator[tuple[ColumnRef, OutputColumn]]:
-    for view in compiled.views.values():
-        for column in view.materialize.columns if view.materialize else ():
-            yield view_column(view.name, column.name), column
-        for feature in view.features:
-            yield view_column(view.name, feature.name), feature.column
+def _once(edges: tuple[Edge, ...]) -> tuple[Edge, ...]:
+    """A column whose value flows in decides about nothing that is worth a second branch of the tree."""
+    valued = {edge.origin for edge in edges if edge.kind == "DIRECT"}
+    return tuple(edge for edge in edges if edge.kind == "DIRECT" or edge.origin not in valued)
 
 
-def _parents(column: OutputColumn) -> Iterator[tuple[ColumnRef, Edge]]:
-    for parent in sorted(column.direct):
-        yield parent, "value"
-    for parent in sorted(column.indirect - column.direct):
-        yield parent, "decides"
+def _column(lineage: Lineage, ref: ColumnRef, edge: Edge | None, children: tuple[Node, ...]) -> Node:
+    column = lineage.columns.get(ref)
+    if column is None:
+        return _source_column(lineage, ref, edge, children)
+    facts = (
+        ("kind", "view"),
+        ("type", str(column.type)),
+        ("labels", [str(label) for label in sorted(column.labels)]),
+        ("transforms", sorted(column.transforms)),
+        ("purposes", list(lineage.registry.views[ref.table.name].purposes)),
+    )
+    return Node(str(ref), _note(column), facts, edge, children)
+
+
+def _source_column(lineage: Lineage, ref: ColumnRef, edge: Edge | None, children: tuple[Node, ...]) -> Node:
+    source = lineage.registry.sources.get(ref.table.name)
+    declared = source.spec.columns.get(ref.column) if source else None
+    if declared is None:
+        return Node(str(ref), edge=edge, children=children)
+    classification = lineage.classification(ref)
+    note = f"{declared.type}, pii: {classification}" if classification else str(declared.type)
+    facts = (("kind", "source"), ("type", str(declared.type)), ("classification", classification))
+    return Node(str(ref), note, facts, edge, children)
+
+
+def _service(lineage: Lineage, name: str) -> Node:
+    """A service with its purpose, and what its vector carries as a whole."""
+    compiled, labels = lineage.compiled.services[name], lineage.service_labels(name)
+    facts = (
+        ("kind", "service"),
+        ("purpose", compiled.purpose),
+        ("version", compiled.version),
+        ("labels", [str(label) for label in sorted(labels)]),
+    )
+    return Node(f"service {name}", f"{compiled.purpose}, whole vector: {describe(labels)}", facts)
 
 
 def _note(column: OutputColumn) -> str:

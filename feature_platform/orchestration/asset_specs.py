@@ -26,6 +26,7 @@ from feature_platform.orchestration.keys import (
 )
 from feature_platform.orchestration.partitions import DEFAULT_START, LENGTH, Unit, floor
 from feature_platform.orchestration.schedules import SCHEDULE_TAG, name_of
+from feature_platform.project.checkout import Checkout
 from feature_platform.registry.graph import LinkedService, LinkedSource, LinkedView, TableRef
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class Specs:
     """Makes the asset specs of one project."""
 
     project: Project
-    checkout: metadata.Checkout
+    checkout: Checkout
     _partitions: dict[tuple[Unit, datetime], dg.PartitionsDefinition[str]] = field(default_factory=dict)
     """One object per partitioning, so that Dagster need not compare them."""
 

@@ -30,8 +30,9 @@ from feature_platform.orchestration.materialization import (
 )
 from feature_platform.orchestration.metadata import PARTITION_ROW_COUNT
 from feature_platform.orchestration.online import copy_of, discard_copy, stage_copy
+from feature_platform.orchestration.openlineage import RunLineage
 from feature_platform.orchestration.partitions import partition_of, utc_now
-from feature_platform.orchestration.resources import PROGRESS, PROJECT, Progress, Step
+from feature_platform.orchestration.resources import LINEAGE, PROGRESS, PROJECT, Progress, Step
 from feature_platform.orchestration.services import Serving, serving
 
 if TYPE_CHECKING:
@@ -63,7 +64,9 @@ def _materialize_view(context: dg.AssetExecutionContext, asset: ViewAsset) -> Ev
     project: Project = getattr(context.resources, PROJECT)
     key = dg.AssetKey(asset.path)
     with explained(context.retry_number):
-        audits = _audited(context, asset, _requests(context, project, asset.view))
+        requests = _requests(context, project, asset.view)
+        _lineage(context).started(context, asset, _span(requests))
+        audits = _audited(context, asset, requests)
     yield from checks.results(key, audits)
     passed = [audited for audited in audits if audited.passed]
     failed = [audited for audited in audits if not audited.passed]
@@ -85,6 +88,7 @@ def _copy_online(context: dg.AssetExecutionContext, asset: ViewAsset) -> Events:
     project: Project = getattr(context.resources, PROJECT)
     key = dg.AssetKey(asset.path)
     as_of = _as_of_tag(context) or utc_now()
+    _lineage(context).started(context, asset)
     with explained(context.retry_number):
         _tell(context, asset.name, "stage")
         staged = stage_copy(project, copy_of(project, asset.view, asset.store, as_of), run_id=context.run.run_id)
@@ -173,9 +177,26 @@ def _as_of_tag(context: dg.AssetExecutionContext) -> datetime | None:
 def _observed(context: dg.AssetExecutionContext, events: Events, asset: str) -> Events:
     try:
         yield from events
-    except Exception:
-        _tell(context, asset, "failed")
+    except GeneratorExit:
+        raise  # Dagster has what it wanted
+    except BaseException as error:
+        _lineage(context).ended(asset, error)
+        if isinstance(error, Exception):
+            _tell(context, asset, "failed")
         raise
+
+
+def _lineage(context: dg.AssetExecutionContext) -> RunLineage:
+    lineage: RunLineage = getattr(context.resources, LINEAGE)
+    return lineage
+
+
+def _span(requests: Sequence[Request]) -> tuple[datetime, datetime] | None:
+    """The time that all partitions together cover."""
+    partitions = [each.partition for each in requests if each.partition is not None]
+    if not partitions:
+        return None
+    return min(each.start for each in partitions), max(each.end for each in partitions)
 
 
 def _tell(context: dg.AssetExecutionContext, asset: str, step: Step, partition: str | None = None) -> None:

@@ -21,10 +21,11 @@ from feature_platform.orchestration.asset_specs import Specs, first_partition, i
 from feature_platform.orchestration.assets import copy_online, materialize_view, verify_service
 from feature_platform.orchestration.io_managers import online_io, warehouse_io
 from feature_platform.orchestration.keys import ViewAsset, assets_of, service_path
-from feature_platform.orchestration.metadata import Checkout
 from feature_platform.orchestration.online import ROWS_ARRIVED
-from feature_platform.orchestration.resources import PROGRESS, PROJECT, REQUIRED, listener, project_resource
+from feature_platform.orchestration.openlineage import run_lineage
+from feature_platform.orchestration.resources import LINEAGE, PROGRESS, PROJECT, REQUIRED, listener, project_resource
 from feature_platform.orchestration.schedules import STATUS_VARIABLE, Scheduled, cron_of, schedules, status
+from feature_platform.project.checkout import Checkout
 from feature_platform.registry.graph import LinkedSource, LinkedView
 
 if TYPE_CHECKING:
@@ -106,7 +107,8 @@ class _Factory:
         managers = {
             io_key(asset): (warehouse_io if asset.role == "offline" else online_io)(asset.store) for asset in tables
         }
-        return {PROJECT: project_resource(self.project), PROGRESS: listener(), **managers}
+        own = {PROJECT: project_resource(self.project), PROGRESS: listener(), LINEAGE: run_lineage(self.project)}
+        return own | managers
 
     def _is_ours(self, domain: str) -> bool:
         return self.domains is None or domain in self.domains

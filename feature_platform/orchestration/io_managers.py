@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,8 @@ from feature_platform.orchestration.failures import explained
 from feature_platform.orchestration.materialization import Audited, discard, publish, table_of
 from feature_platform.orchestration.metadata import ROW_COUNT
 from feature_platform.orchestration.online import StagedCopy, discard_copy, publish_copy
-from feature_platform.orchestration.resources import PROGRESS, PROJECT, REQUIRED, Listener, Progress
+from feature_platform.orchestration.openlineage import RunLineage
+from feature_platform.orchestration.resources import LINEAGE, PROGRESS, PROJECT, REQUIRED, Listener, Progress
 from feature_platform.project.online import online_table
 from feature_platform.stores.protocols import OnlineTable, Publication, Query, TableName
 
@@ -66,18 +68,21 @@ class ServedTable:
 class WarehouseIOManager(dg.IOManager):
     """Publishes audited rows to a warehouse: DuckDB over Delta, or PostgreSQL."""
 
-    def __init__(self, project: Project, store: str, hear: Listener) -> None:
+    def __init__(self, project: Project, store: str, hear: Listener, lineage: RunLineage) -> None:
         self._project = project
         self._store = store
         self._hear = hear
+        self._lineage = lineage
 
     def handle_output(self, context: dg.OutputContext, obj: Sequence[Audited]) -> None:
         """One atomic publication per partition. What is not live when one fails is discarded; the step may try
         again."""
-        with explained(_attempts_before(context)):
+        asset = context.asset_key.to_user_string()
+        with _told(self._lineage, asset), explained(_attempts_before(context)):
             publications = publish_all(self._project, obj)
             context.add_output_metadata(self._metadata(publications))
-        self._hear(Progress(context.asset_key.to_user_string(), "published"))
+        self._lineage.published(asset, publications)
+        self._hear(Progress(asset, "published"))
 
     def load_input(self, context: dg.InputContext) -> PublishedTable:
         return PublishedTable(self._project, _view_of(context), self._store)
@@ -92,16 +97,19 @@ class WarehouseIOManager(dg.IOManager):
 class OnlineIOManager(dg.IOManager):
     """Directs an online store's readers to a loaded snapshot: Redis, or PostgreSQL."""
 
-    def __init__(self, project: Project, store: str, hear: Listener) -> None:
+    def __init__(self, project: Project, store: str, hear: Listener, lineage: RunLineage) -> None:
         self._project = project
         self._store = store
         self._hear = hear
+        self._lineage = lineage
 
     def handle_output(self, context: dg.OutputContext, obj: StagedCopy) -> None:
-        with explained(_attempts_before(context)):
+        asset = context.asset_key.to_user_string()
+        with _told(self._lineage, asset), explained(_attempts_before(context)):
             publication = _publish_copy(self._project, obj)
         context.add_output_metadata({ROW_COUNT: publication.rows, **publication_metadata(publication)})
-        self._hear(Progress(context.asset_key.to_user_string(), "published"))
+        self._lineage.published(asset, [publication])
+        self._hear(Progress(asset, "published"))
 
     def load_input(self, context: dg.InputContext) -> ServedTable:
         table = online_table(self._project.compiled.views[_view_of(context)])
@@ -139,7 +147,7 @@ def warehouse_io(store: str) -> dg.IOManagerDefinition:
 
     @dg.io_manager(required_resource_keys=set(REQUIRED), description=f"Publishes to the warehouse '{store}'.")
     def manager(context: dg.InitResourceContext) -> dg.IOManager:
-        return WarehouseIOManager(getattr(context.resources, PROJECT), store, getattr(context.resources, PROGRESS))
+        return WarehouseIOManager(project=getattr(context.resources, PROJECT), store=store, **_listeners(context))
 
     return manager
 
@@ -149,9 +157,23 @@ def online_io(store: str) -> dg.IOManagerDefinition:
 
     @dg.io_manager(required_resource_keys=set(REQUIRED), description=f"Publishes to the online store '{store}'.")
     def manager(context: dg.InitResourceContext) -> dg.IOManager:
-        return OnlineIOManager(getattr(context.resources, PROJECT), store, getattr(context.resources, PROGRESS))
+        return OnlineIOManager(project=getattr(context.resources, PROJECT), store=store, **_listeners(context))
 
     return manager
+
+
+def _listeners(context: dg.InitResourceContext) -> dict[str, Any]:
+    return {"hear": getattr(context.resources, PROGRESS), "lineage": getattr(context.resources, LINEAGE)}
+
+
+@contextmanager
+def _told(lineage: RunLineage, asset: str) -> Iterator[None]:
+    """Tells of an error on its way out."""
+    try:
+        yield
+    except BaseException as error:
+        lineage.ended(asset, error)
+        raise
 
 
 def _attempts_before(context: dg.OutputContext) -> int:

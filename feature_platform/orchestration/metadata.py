@@ -8,11 +8,8 @@ readers of its API understand them.
 from __future__ import annotations
 
 import re
-import subprocess
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import dagster as dg
@@ -21,6 +18,7 @@ from feature_platform.compiler.plan import CompiledView, OutputColumn
 from feature_platform.errors import Location
 from feature_platform.governance.labels import describe
 from feature_platform.orchestration.keys import Path as AssetPath
+from feature_platform.project.checkout import Checkout
 from feature_platform.registry.graph import LinkedSource, TableRef
 from feature_platform.specs.models import FeatureView
 
@@ -44,60 +42,21 @@ KINDS: Final[Mapping[str, tuple[str, ...]]] = {
 """Icons of the UI, by type of store. The first is also the storage kind."""
 
 
-@dataclass(frozen=True)
-class Checkout:
-    """Where the project's files can be looked at: in a Git host's web pages if the commit is known there, else on this
-    disk."""
-
-    root: Path
-    url: str | None = None
-    """Address of the project's root at the commit, without a slash at the end."""
-
-    @classmethod
-    def of(cls, root: Path) -> Checkout:
-        """Asks Git for commit and remote; a folder without either has local files only."""
-        prefix, commit, remote = (_git(root, *command) for command in _ABOUT_CHECKOUT)
-        base = web_address(remote) if remote else None
-        if not (base and commit):
-            return cls(root)
-        return cls(root, "/".join(filter(None, (base, "blob", commit, prefix.rstrip("/")))))
-
-    def references(self, where: Location) -> dg.CodeReferencesMetadataValue:
-        """The link to the line where a document begins."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", dg.BetaWarning)  # code references are marked beta since 1.8
-            if self.url:
-                link: Any = dg.UrlCodeReference(url=f"{self.url}/{where.file}#L{where.line}", label=str(where))
-            else:
-                path = str(self.root / where.file)
-                link = dg.LocalFileCodeReference(file_path=path, line_number=where.line, label=str(where))
-            return dg.CodeReferencesMetadataValue(code_references=[link])
-
-
-def web_address(remote: str) -> str | None:
-    """The web page of a Git remote, without credentials; None for a remote that has none.
-
-    >>> web_address("git@git.example.com:risk/features.git")
-    'https://git.example.com/risk/features'
-    """
-    if "://" in remote:
-        scheme, _, rest = remote.partition("://")
-        if scheme not in ("https", "http", "ssh", "git"):
-            return None
-        host, slash, path = rest.partition("/")
-        host = host.rpartition("@")[2]
-        host = host if scheme in ("https", "http") else host.partition(":")[0]
-    else:
-        host, slash, path = remote.partition(":")
-        if "@" not in host:
-            return None
-        host = host.rpartition("@")[2]
-    return f"https://{host}/{path.strip('/').removesuffix('.git')}" if slash and path else None
+def code_references(checkout: Checkout, where: Location) -> dg.CodeReferencesMetadataValue:
+    """The link to the line where a document begins."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", dg.BetaWarning)  # code references are marked beta since 1.8
+        if page := checkout.link(where):
+            link: Any = dg.UrlCodeReference(url=page, label=str(where))
+        else:
+            path = str(checkout.root / where.file)
+            link = dg.LocalFileCodeReference(file_path=path, line_number=where.line, label=str(where))
+        return dg.CodeReferencesMetadataValue(code_references=[link])
 
 
 def definition_metadata(checkout: Checkout, where: Location) -> dict[str, Any]:
     """Where a document stands, for people and as a link."""
-    return {CODE_REFERENCES: checkout.references(where), DEFINITION: f"{where.file}:{where.line}"}
+    return {CODE_REFERENCES: code_references(checkout, where), DEFINITION: f"{where.file}:{where.line}"}
 
 
 def view_columns(view: CompiledView, spec: FeatureView, *, online: bool = False) -> dg.TableSchema:
@@ -176,11 +135,6 @@ def other_tags(tags: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in tags.items() if name not in fitting}
 
 
-_ABOUT_CHECKOUT: Final = (
-    ("rev-parse", "--show-prefix"),
-    ("rev-parse", "HEAD"),
-    ("config", "--get", "remote.origin.url"),
-)
 _NOT_NULL: Final = dg.TableColumnConstraints(nullable=False)
 _OWNER: Final = re.compile(r"team:.+|\w[\w.+-]*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,6}", re.ASCII)
 _TAG: Final = re.compile(r"[A-Za-z0-9_.-]{1,63}")
@@ -195,17 +149,3 @@ def _columns(view: CompiledView, *, online: bool = False) -> Iterable[OutputColu
     assert view.materialize is not None, "a derived view has no table"
     hidden = {"available_at"} if online else frozenset[str]()
     return [column for column in view.materialize.columns if column.name not in hidden]
-
-
-def _git(root: Path, *command: str) -> str:
-    try:
-        done = subprocess.run(  # noqa: S603 - fixed commands
-            ["git", "-C", str(root), *command],  # noqa: S607 - whichever git the user has
-            capture_output=True,
-            text=True,
-            timeout=10,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 PROJECT: Final = "project"
 PROGRESS: Final = "progress"
-REQUIRED: Final = frozenset({PROJECT, PROGRESS})
+LINEAGE: Final = "lineage"
+REQUIRED: Final = frozenset({PROJECT, PROGRESS, LINEAGE})
 """Keys of the resources that every op and IO manager of the platform needs."""
 
 Step = Literal["stage", "audit", "publish", "published", "failed"]

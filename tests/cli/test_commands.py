@@ -126,15 +126,42 @@ def test_an_unknown_engine_is_a_usage_error(shop: Path) -> None:
 def test_lineage_goes_up_to_columns_and_down_to_services(shop: Path) -> None:
     tree = answer("lineage", "customer_orders:amount_sum_7d")
     up = {(node["name"], node["edge"]) for node in tree["upstream"][0]["children"]}
-    assert ("orders.amount", "value") in up
-    assert ("orders.status", "decides") in up
-    assert [node["name"] for node in tree["downstream"][0]["children"]] == ["service next_product"]
+    assert ("orders.amount", "DIRECT") in up
+    assert ("orders.status", "INDIRECT") in up
+    (service,) = tree["downstream"][0]["children"]
+    assert (service["name"], service["kind"], service["purpose"]) == (
+        "service next_product",
+        "service",
+        "recommendations",
+    )
+    assert isinstance(service["labels"], list)
 
 
 def test_lineage_names_what_is_personal_and_the_transform(shop: Path) -> None:
     text = fp("lineage", "customer_profile:age", "--direction", "up").stdout
-    assert "customers.birth_date  date, pii: birth_date" in text
+    assert "customers.birth_date  transformation  date, pii: birth_date" in text
     assert "by age_years" in text
+
+
+def test_lineage_of_a_personal_column_goes_down_to_what_is_made_of_it(shop: Path) -> None:
+    (email,) = answer("lineage", "customers:birth_date", "-d", "down")["downstream"]
+    assert email["classification"] == "birth_date"
+    age = next(node for node in email["children"] if node["name"] == "customer_profile.age")
+    assert age["labels"] == ["partial(birth_date, age_years)"]
+    assert (age["edge"], age["masking"]) == ("DIRECT", True)
+
+
+def test_lineage_of_everything_is_written_for_a_catalogue(shop: Path, tmp_path: Path) -> None:
+    file = tmp_path / "events.ndjson"
+    assert fp("lineage", "--openlineage", "--out", file).exit_code == 0
+    events = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    assert {event["schemaURL"].rpartition("/")[2] for event in events} == {"DatasetEvent", "JobEvent"}
+
+
+def test_lineage_is_not_sent_without_a_transport(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENLINEAGE_DISABLED", "true")
+    assert "FP-CLI-021" in refused(2, "lineage", "--openlineage", "--send")
+    assert "FP-CLI-003" in refused(2, "lineage")
 
 
 def test_lineage_of_an_unknown_feature_is_refused(shop: Path) -> None:

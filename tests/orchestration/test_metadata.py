@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from feature_platform.errors import Location
 from feature_platform.orchestration.metadata import (
-    Checkout,
     asset_tags,
+    code_references,
     other_tags,
     owner_metadata,
     owners,
-    web_address,
 )
+from feature_platform.project.checkout import Checkout, web_address
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_a_remote_has_a_web_page_without_credentials(remote: str, address: str |
 
 
 def test_a_file_outside_git_is_linked_on_this_disk(tmp_path: Path) -> None:
-    (reference,) = Checkout.of(tmp_path).references(Location("payments/card.yaml", 7)).code_references
+    (reference,) = code_references(Checkout.of(tmp_path), Location("payments/card.yaml", 7)).code_references
     assert reference == dg.LocalFileCodeReference(
         file_path=str(tmp_path / "payments/card.yaml"), line_number=7, label="payments/card.yaml:7:1"
     )
@@ -58,7 +58,7 @@ def test_a_file_in_a_checkout_is_linked_at_its_commit(tmp_path: Path) -> None:
     commit = subprocess.run(
         ["git", "-C", str(tmp_path), "rev-parse", "HEAD"], check=True, capture_output=True, text=True
     )
-    (reference,) = Checkout.of(root).references(Location("card.yaml", 1)).code_references
+    (reference,) = code_references(Checkout.of(root), Location("card.yaml", 1)).code_references
     assert isinstance(reference, dg.UrlCodeReference)
     assert (
         reference.url == f"https://git.example.com/risk/features/blob/{commit.stdout.strip()}/feature_defs/card.yaml#L1"

@@ -1,0 +1,24 @@
+"""The example project, opened once; nothing of it is run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from feature_platform.lineage.graph import Lineage
+from feature_platform.project.project import STATE_VARIABLE, Project
+
+
+@pytest.fixture(scope="package")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv(STATE_VARIABLE, str(tmp_path_factory.mktemp("state")))
+        with Project.open(Path(__file__).parents[2] / "feature_defs") as project:
+            yield project
+
+
+@pytest.fixture(scope="package")
+def lineage(example: Project) -> Lineage:
+    return Lineage(example.registry, example.compiled)

@@ -1,0 +1,81 @@
+"""In which way columns flow: OpenLineage's subtypes."""
+
+from __future__ import annotations
+
+import pytest
+import sqlglot
+
+from feature_platform.lineage.subtypes import subtypes
+
+CASES = {
+    "a column as it is": ("SELECT amount AS x FROM sources.p", {"amount": {"IDENTITY"}}),
+    "a cast": ("SELECT CAST(amount AS DOUBLE) AS x FROM sources.p", {"amount": {"CAST"}}),
+    "arithmetic": (
+        "SELECT amount * rate AS x FROM sources.p",
+        {"amount": {"TRANSFORMATION"}, "rate": {"TRANSFORMATION"}},
+    ),
+    "an aggregate of a cast": ("SELECT SUM(CAST(amount AS DOUBLE)) AS x FROM sources.p", {"amount": {"AGGREGATION"}}),
+    "a transformation after an aggregate": ("SELECT 2 * SUM(amount) AS x FROM sources.p", {"amount": {"AGGREGATION"}}),
+    "where": (
+        "SELECT amount AS x FROM sources.p WHERE status = 'paid'",
+        {"amount": {"IDENTITY"}, "status": {"FILTER"}},
+    ),
+    "group by and having": (
+        "SELECT SUM(amount) AS x FROM sources.p GROUP BY card HAVING MAX(risk) > 1",
+        {"amount": {"AGGREGATION"}, "card": {"GROUP_BY"}, "risk": {"FILTER"}},
+    ),
+    "a join": (
+        "SELECT p.amount AS x FROM sources.p AS p JOIN sources.q AS q ON p.card = q.id",
+        {"amount": {"IDENTITY"}, "card": {"JOIN"}, "id": {"JOIN"}},
+    ),
+    "order and limit": (
+        "SELECT amount AS x FROM sources.p ORDER BY day LIMIT 1",
+        {"amount": {"IDENTITY"}, "day": {"SORT"}},
+    ),
+    "distinct": ("SELECT DISTINCT amount AS x FROM sources.p", {"amount": {"IDENTITY", "GROUP_BY"}}),
+    "a window": (
+        "SELECT SUM(amount) OVER (PARTITION BY card ORDER BY day) AS x FROM sources.p",
+        {"amount": {"AGGREGATION"}, "card": {"WINDOW"}, "day": {"WINDOW"}},
+    ),
+    "a case": (
+        "SELECT CASE WHEN status = 'paid' THEN amount ELSE fee END AS x FROM sources.p",
+        {"amount": {"TRANSFORMATION"}, "fee": {"TRANSFORMATION"}, "status": {"CONDITIONAL"}},
+    ),
+    "an aggregate's filter": (
+        "SELECT COUNT(*) FILTER (WHERE declined) AS x FROM sources.p",
+        {"declined": {"FILTER"}},
+    ),
+    "the value at the greatest key": (
+        "SELECT ARG_MAX(amount, day) AS x FROM sources.p",
+        {"amount": {"AGGREGATION"}, "day": {"SORT"}},
+    ),
+    "through a subquery and a CTE": (
+        "WITH c AS (SELECT amount + 1 AS a, day FROM sources.p WHERE ok) SELECT s.a AS x FROM (SELECT a FROM c) AS s",
+        {"amount": {"TRANSFORMATION"}, "ok": {"FILTER"}},
+    ),
+    "a star over a subquery": (
+        "SELECT d.* FROM (SELECT amount AS x, day FROM sources.p) AS d",
+        {"amount": {"IDENTITY"}},
+    ),
+    "a union by value": (
+        "SELECT amount AS x FROM sources.p UNION SELECT fee FROM sources.q",
+        {"amount": {"IDENTITY", "GROUP_BY"}, "fee": {"IDENTITY", "GROUP_BY"}},
+    ),
+    "a correlated EXISTS": (
+        "SELECT amount AS x FROM sources.p AS p WHERE EXISTS (SELECT 1 FROM sources.q AS q WHERE q.id = p.card)",
+        {"amount": {"IDENTITY"}, "id": {"FILTER"}, "card": {"FILTER"}},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_construct_has_its_subtype(case: str) -> None:
+    sql, expected = CASES[case]
+    found = subtypes(sqlglot.parse_one(sql, dialect="duckdb"))["x"]
+    assert {column.name: set(ways) for column, ways in found.items()} == expected
+
+
+def test_a_construct_that_nobody_knows_costs_the_subtype_alone() -> None:
+    sql = "SELECT t.v AS x, amount AS y FROM sources.p AS p, UNNEST(p.things) AS t(v)"
+    found = subtypes(sqlglot.parse_one(sql, dialect="duckdb"))
+    assert {column.name for column in found["y"]} <= {"amount", "things"}
