@@ -63,6 +63,10 @@ def features(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
                 "domain": info.domain,
                 "owner": info.owner,
                 "labels": describe(info.labels),
+                "transforms": list(info.transforms),
+                "origins": [str(origin) for origin in info.origins],
+                "purposes": list(info.purposes),
+                "services": list(info.services),
                 "online": info.online,
                 "description": info.description,
             }

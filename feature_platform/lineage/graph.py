@@ -7,14 +7,12 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
-from sqlglot import parse_one
-
 from feature_platform.governance.labels import Labels
-from feature_platform.lineage.subtypes import DIRECT, INDIRECT, TableColumn, Ways, subtypes
 from feature_platform.registry.graph import ColumnRef, TableRef
 
 if TYPE_CHECKING:
     from feature_platform.compiler.plan import CompiledProject, CompiledView, OutputColumn
+    from feature_platform.lineage.subtypes import TableColumn, Ways
     from feature_platform.registry.graph import Registry
     from feature_platform.types import DataType
 
@@ -103,9 +101,11 @@ class Lineage:
         return tuple(sorted(found))
 
     def _edge(self, ref: ColumnRef, column: OutputColumn, origin: ColumnRef, kind: EdgeKind) -> Edge:
+        from feature_platform.lineage.subtypes import DIRECT, INDIRECT
+
         classification = self.classification(origin)
         # Whatever a classified column gives went through a token or a transform, unless it was handed out raw.
-        raw = any(str(label.kind) == "raw" and label.classification == classification for label in column.labels)
+        raw = any(label.kind == "raw" and label.classification == classification for label in column.labels)
         found = self._subtypes(ref).get(_as_read(origin, self.compiled.views[ref.table.name]), frozenset())
         known: tuple[str, ...] = tuple(each for each in (DIRECT if kind == "DIRECT" else INDIRECT) if each in found)
         if kind == "DIRECT":
@@ -119,6 +119,10 @@ class Lineage:
     def _subtypes(self, ref: ColumnRef) -> Ways:
         view = ref.table.name
         if view not in self._ways:
+            from sqlglot import parse_one  # heavy, and needed by nobody who asks for labels alone
+
+            from feature_platform.lineage.subtypes import subtypes
+
             compiled = self.compiled.views[view]
             query = compiled.materialize or compiled.derive
             assert query is not None, "a view has one of the two"
@@ -147,6 +151,8 @@ def view_column(view: str, column: str) -> ColumnRef:
 
 def _as_read(origin: ColumnRef, reader: CompiledView) -> TableColumn:
     """The name of a column in the reader's SQL: a derived view has all its inputs in one table of rows."""
+    from feature_platform.lineage.subtypes import TableColumn
+
     if reader.derive is not None:
         return TableColumn("inputs", "rows", f"{origin.table.name}__{origin.column}")
     return TableColumn(origin.table.schema, origin.table.name, origin.column)

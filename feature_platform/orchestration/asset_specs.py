@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
+from feature_platform.governance.labels import describe
+from feature_platform.lineage.graph import Lineage
 from feature_platform.orchestration import metadata
 from feature_platform.orchestration.keys import (
     Path,
@@ -42,6 +44,7 @@ class Specs:
 
     project: Project
     checkout: Checkout
+    lineage: Lineage
     _partitions: dict[tuple[Unit, datetime], dg.PartitionsDefinition[str]] = field(default_factory=dict)
     """One object per partitioning, so that Dagster need not compare them."""
 
@@ -80,9 +83,16 @@ class Specs:
         """A view that is computed when it is read, as an external asset: it has lineage, and nothing to run."""
         inputs = [self.project.registry.views[ref.name] for ref in view.reads if ref.kind == "view"]
         paths = dict.fromkeys(path for each in inputs for path in served_paths(each))
-        return self._view(
-            view, derived_path(view), _Table(("sql",), [dg.AssetDep(dg.AssetKey(path)) for path in paths])
+        compiled = self.project.compiled.views[view.spec.name]
+        table = _Table(
+            kinds=("sql",),
+            deps=[dg.AssetDep(dg.AssetKey(path)) for path in paths],
+            metadata={
+                metadata.COLUMN_SCHEMA: metadata.view_columns(compiled, view.spec),
+                metadata.COLUMN_LINEAGE: metadata.view_lineage(compiled, self._path_of),
+            },
         )
+        return self._view(view, derived_path(view), table)
 
     def source(self, source: LinkedSource) -> dg.AssetSpec:
         """A table or files that the company has, as an external asset."""
@@ -113,6 +123,7 @@ class Specs:
             metadata={
                 "purpose": compiled.purpose,
                 "version": compiled.version,
+                "labels": describe(self.lineage.service_labels(compiled.name)),
                 "features": dg.JsonMetadataValue([f"{view}:{feature}" for view, feature in compiled.features]),
                 **metadata.definition_metadata(self.checkout, service.origin.location),
                 **metadata.owner_metadata(service.owner),

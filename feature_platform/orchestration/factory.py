@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from feature_platform.lineage.graph import Lineage
 from feature_platform.orchestration import checks
 from feature_platform.orchestration.asset_specs import Specs, first_partition, io_key, lookback_partitions
 from feature_platform.orchestration.assets import copy_online, materialize_view, verify_service
@@ -70,7 +71,7 @@ def definitions_of(
 
 
 def _specs(project: "Project") -> Specs:
-    return Specs(project, Checkout.of(project.root))
+    return Specs(project, Checkout.of(project.root), Lineage(project.registry, project.compiled))
 
 
 @dataclass(frozen=True)

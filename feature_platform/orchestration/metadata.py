@@ -17,6 +17,7 @@ import dagster as dg
 from feature_platform.compiler.plan import CompiledView, OutputColumn
 from feature_platform.errors import Location
 from feature_platform.governance.labels import describe
+from feature_platform.lineage.graph import columns_of
 from feature_platform.orchestration.keys import Path as AssetPath
 from feature_platform.project.checkout import Checkout
 from feature_platform.registry.graph import LinkedSource, TableRef
@@ -146,6 +147,5 @@ def _promised(spec: FeatureView, column: str) -> str | None:
 
 
 def _columns(view: CompiledView, *, online: bool = False) -> Iterable[OutputColumn]:
-    assert view.materialize is not None, "a derived view has no table"
     hidden = {"available_at"} if online else frozenset[str]()
-    return [column for column in view.materialize.columns if column.name not in hidden]
+    return [column for column in columns_of(view) if column.name not in hidden]

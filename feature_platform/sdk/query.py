@@ -43,6 +43,7 @@ def _columns(guarded: GuardedQuery) -> tuple[ColumnInfo, ...]:
             direct=column.direct,
             indirect=column.indirect,
             description=column.description,
+            transforms=column.transforms,
         )
         for column in guarded.columns
     )

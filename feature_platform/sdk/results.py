@@ -33,6 +33,8 @@ class ColumnInfo:
     direct: frozenset[ColumnRef] = frozenset()
     indirect: frozenset[ColumnRef] = frozenset()
     description: str = ""
+    transforms: frozenset[str] = frozenset()
+    """Governed transforms on the way."""
 
     def __str__(self) -> str:
         return f"{self.name}: {self.type} ({describe(self.labels)})"

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from feature_platform.governance.labels import Labels, describe
+from feature_platform.lineage.graph import Lineage, view_column
+from feature_platform.registry.graph import ColumnRef
 from feature_platform.sdk.selection import Asker, Selected, refused
 
 if TYPE_CHECKING:
@@ -26,6 +28,14 @@ class FeatureInfo:
     description: str
     labels: Labels
     online: bool
+    transforms: tuple[str, ...] = ()
+    """Governed transforms on the way."""
+    origins: tuple[ColumnRef, ...] = ()
+    """The classified columns of sources behind it, at whatever distance."""
+    purposes: tuple[str, ...] = ()
+    """What its view may be used for."""
+    services: tuple[str, ...] = ()
+    """Services that serve it."""
 
     def __str__(self) -> str:
         return f"{self.name}: {self.type} of {self.entity} ({describe(self.labels)}) {self.description}".rstrip()
@@ -34,8 +44,11 @@ class FeatureInfo:
 def find_features(project: Project, search: str = "", asker: Asker | None = None) -> list[FeatureInfo]:
     """Features with all the words of ``search``, by name; with ``asker``, only those that the purpose may have."""
     words = search.lower().split()
+    lineage = Lineage(project.registry, project.compiled)
     found = [
-        _info(project, selected) for selected in _all(project) if asker is None or not refused(project, selected, asker)
+        _info(project, lineage, selected)
+        for selected in _all(project)
+        if asker is None or not refused(project, selected, asker)
     ]
     return [info for info in found if all(word in f"{info} {info.domain} {info.owner}".lower() for word in words)]
 
@@ -46,7 +59,8 @@ def _all(project: Project) -> Iterator[Selected]:
             yield Selected(view, feature)
 
 
-def _info(project: Project, selected: Selected) -> FeatureInfo:
+def _info(project: Project, lineage: Lineage, selected: Selected) -> FeatureInfo:
+    ref = view_column(selected.view.name, selected.feature.name)
     view = project.registry.views[selected.view.name]
     contract = view.spec.features.get(selected.feature.name)
     promised = contract.description if contract else ""
@@ -59,4 +73,8 @@ def _info(project: Project, selected: Selected) -> FeatureInfo:
         promised or selected.feature.column.description or view.spec.description,
         selected.feature.column.labels,
         bool(view.spec.storage.online_stores) or selected.view.derive is not None,
+        tuple(sorted(selected.feature.column.transforms)),
+        lineage.origins(ref),
+        view.purposes,
+        lineage.services.get(ref, ()),
     )

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 from feature_platform.compiler.plan import CompiledQuery
 from feature_platform.compiler.training import compile_training_set
+from feature_platform.governance.labels import CLEAN
+from feature_platform.lineage.graph import columns_of
 from feature_platform.sdk.needs import Needs, needs_of
 from feature_platform.sdk.results import ColumnInfo, Result, cast_stream, in_utc
 from feature_platform.sdk.selection import Selected
@@ -61,7 +63,7 @@ def training_set(project: Project, selected: Sequence[Selected], spine: SpineLik
         rows = beside(ready.open(), features)
         return cast_stream(rows, in_utc(rows.schema, keep=[name for name in ready.names if name not in columns]))
 
-    return Result((*_spine_columns(ready, needs, time), *_feature_columns(compiled)), opened)
+    return Result((*_spine_columns(project, ready, needs, time), *_feature_columns(compiled)), opened)
 
 
 def _engine_schema(needs: Needs, time: str) -> TableSchema:
@@ -103,12 +105,20 @@ def _without_row(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
     return pa.RecordBatchReader.from_batches(schema, batches())
 
 
-def _spine_columns(spine: Spine, needs: Needs, time: str) -> Iterator[ColumnInfo]:
+def _spine_columns(project: Project, spine: Spine, needs: Needs, time: str) -> Iterator[ColumnInfo]:
+    """A key that is personal was made a token on its way in, and carries what the key of the views carries."""
     known = {column.name: STRING if column.classification else column.type for column in needs.columns}
     known[time] = TIMESTAMP
+    personal = {column.name for column in needs.columns if column.classification}
+    keys = {
+        column.name: column.labels
+        for view in needs.stored
+        for column in columns_of(project.compiled.views[view])
+        if column.name in personal
+    }
     for field in spine.schema:
         kind = known.get(field.name)
-        yield ColumnInfo(field.name, str(kind or field.type), "spine")
+        yield ColumnInfo(field.name, str(kind or field.type), "spine", keys.get(field.name, CLEAN))
 
 
 def _feature_columns(compiled: CompiledQuery) -> Iterator[ColumnInfo]:
@@ -122,4 +132,5 @@ def _feature_columns(compiled: CompiledQuery) -> Iterator[ColumnInfo]:
                 column.direct,
                 column.indirect,
                 column.description,
+                column.transforms,
             )

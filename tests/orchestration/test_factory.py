@@ -75,6 +75,18 @@ def test_every_dependency_is_an_asset_of_the_location(definitions: dg.Definition
     dg.Definitions.validate_loadable(definitions)
 
 
+def test_columns_carry_their_labels_and_a_service_those_of_its_vector(definitions: dg.Definitions) -> None:
+    specs = specs_of(definitions)
+    schema = specs["warehouse/payments/last_payment"].metadata["dagster/column_schema"]
+    carried = {column.name: column.tags.get("pii") for column in schema.columns}
+    assert carried["shop_domain"] == "partial(email, email_domain)"
+    assert specs["services/card_model"].metadata["labels"] == "partial(email, email_domain)"
+    derived = specs["derived/payments/payment_ratio"].metadata
+    assert [column.name for column in derived["dagster/column_schema"].columns] == ["is_larger"]
+    (origin,) = derived["dagster/column_lineage"].deps_by_column["is_larger"]
+    assert (origin.asset_key.to_user_string(), origin.column_name) == ("warehouse/payments/last_payment", "amount")
+
+
 def test_sources_and_derived_views_have_nothing_to_run(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     external = {key.to_user_string() for key in graph.get_all_asset_keys() if not graph.get(key).is_executable}

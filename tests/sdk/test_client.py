@@ -229,6 +229,14 @@ def test_columns_tell_type_label_and_origin(store: FeatureStore) -> None:
     total, year = result.features
     assert (total.type, {str(ref) for ref in total.direct}) == ("decimal(38,2)", {"payments.amount"})
     assert str(year) == "birth__year: int (partial(birth_date, birth_year))"
+    assert year.transforms == {"birth_year"}
+    assert str(result.column("card_number")) == "card_number: string (token(payment_card, v1))"
+
+
+def test_a_feature_tells_what_is_personal_behind_it_and_who_uses_it(store: FeatureStore) -> None:
+    (year,) = store.features("birth:year")
+    assert {str(origin) for origin in year.origins} == {"holders.birth_date"}
+    assert (year.transforms, year.purposes, year.services) == (("birth_year",), ("fraud",), ("scoring",))
 
 
 def test_nothing_is_read_before_somebody_asks(store: FeatureStore) -> None:
