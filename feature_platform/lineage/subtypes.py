@@ -139,15 +139,30 @@ def _select(select: exp.Select, scope: _Scope) -> _Query:
 
 
 def _projections(select: exp.Select, scope: _Scope) -> Iterator[tuple[str, Ways]]:
+    scan = _is_scan(select)
     for projection in select.expressions:
         if not projection.is_star:
-            yield projection.alias_or_name, _ways(projection, scope)
+            ways = _ways(projection, scope)
+            yield projection.alias_or_name, _made_by_transform(ways) if scan else ways
             continue
         # The platform's own SQL writes stars over subqueries whose columns are known; authors' are expanded by now.
         of = projection.table if isinstance(projection, exp.Column) else None
         for alias, relation in scope.relations.items():
             if isinstance(relation, _Query) and of in (None, alias):
                 yield from relation.columns.items()
+
+
+def _is_scan(select: exp.Select) -> bool:
+    """A guarded scan: a subquery that projects columns of one table, as they are or through a governed transform."""
+    parts = {name for name, part in select.args.items() if part}
+    clause = select.args.get("from_") or select.args.get("from")
+    plain = clause is not None and isinstance(clause.this, exp.Table) and bool(clause.this.db)
+    return plain and isinstance(select.parent, exp.Subquery) and parts <= {"expressions", "from_", "from", "kind"}
+
+
+def _made_by_transform(ways: Ways) -> Ways:
+    """How a governed transform comes to its result is its own affair: it transforms what it reads."""
+    return {column: frozenset({"TRANSFORMATION"}) if found & set(INDIRECT) else found for column, found in ways.items()}
 
 
 def _from(select: exp.Select, scope: _Scope) -> Iterator[Ways]:

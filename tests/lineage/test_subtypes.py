@@ -53,6 +53,10 @@ CASES = {
         "WITH c AS (SELECT amount + 1 AS a, day FROM sources.p WHERE ok) SELECT s.a AS x FROM (SELECT a FROM c) AS s",
         {"amount": {"TRANSFORMATION"}, "ok": {"FILTER"}},
     ),
+    "what a governed transform does inside": (
+        "SELECT t.mail AS x FROM (SELECT CASE WHEN mail LIKE '%@%' THEN mail END AS mail FROM sources.p) AS t",
+        {"mail": {"TRANSFORMATION"}},
+    ),
     "a star over a subquery": (
         "SELECT d.* FROM (SELECT amount AS x, day FROM sources.p) AS d",
         {"amount": {"IDENTITY"}},
