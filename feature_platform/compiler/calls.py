@@ -122,7 +122,12 @@ def _check_aggregate(node: exp.Expr, call: Call, state: Inference, *, over: bool
         state.report.add(
             ARGUMENTS, node, f"{function.name} has no ORDER BY", "leave it out; the result does not depend on it"
         )
-    elif call.order and call.arguments and all(ordered.this != call.arguments[0] for ordered in call.order):
+    elif (
+        call.order
+        and call.arguments
+        and call.arguments[0].find(exp.Column) is not None
+        and all(ordered.this != call.arguments[0] for ordered in call.order)
+    ):
         # Rows that tie would come in the engine's order.
         order = call.order[0].parent
         assert isinstance(order, exp.Order)

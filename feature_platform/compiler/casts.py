@@ -34,6 +34,8 @@ _DAY: Final = (
     f"|[0-9]{{4}}-02-(0[1-9]|1[0-9]|2[0-8])|{_LEAP}-02-29)"
 )
 _CLOCK: Final = "([ T]([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,6})?)?)?"
+TESTED: Final = "fp_tested"
+"""Key in a cast's ``meta``: a condition around it keeps out what it can't cast."""
 _WHOLE: Final = "[+-]?[0-9]{1,37}"
 _REAL: Final = "[+-]?([0-9]{1,200}([.][0-9]{0,200})?|[.][0-9]{1,200})([eE][+-]?[0-9]{1,2})?"
 
@@ -223,4 +225,5 @@ def _when(condition: exp.Expr, result: exp.Expr) -> exp.Case:
 def _cast(value: exp.Expr, target: DataType) -> exp.Cast:
     cast = exp.Cast(this=value, to=type_node(target))
     cast.meta["type"] = str(target)
+    cast.meta[TESTED] = True
     return cast

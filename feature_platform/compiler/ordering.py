@@ -6,12 +6,14 @@ over the tables.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from sqlglot import exp
 
 from feature_platform.compiler.codes import LITERAL, OUTPUT_NAMES, UNKNOWN_COLUMN
 from feature_platform.compiler.functions.constants import whole_value
 from feature_platform.compiler.names import Resolution, Resolver
-from feature_platform.compiler.scopes import first_select, output_names
+from feature_platform.compiler.scopes import bare, first_select, output_names
 
 
 def resolve_order(query: exp.Select | exp.SetOperation, resolve: Resolver | None, state: Resolution) -> None:
@@ -29,6 +31,19 @@ def resolve_order(query: exp.Select | exp.SetOperation, resolve: Resolver | None
 def is_output_reference(node: exp.Expr) -> bool:
     """Whether ``node`` names an output column of its own query."""
     return isinstance(node, exp.Column) and bool(node.meta_get("output"))
+
+
+def rename_output_references(query: exp.Expr, renamed: Mapping[str, exp.Identifier]) -> None:
+    """Lets ORDER BY follow the columns of ``query`` to their new names."""
+    inner: exp.Expr = bare(query)
+    while True:
+        order = inner.args.get("order")
+        for ordered in order.expressions if order is not None else ():
+            if is_output_reference(ordered.this) and ordered.this.name in renamed:
+                ordered.this.this.set("this", renamed[ordered.this.name].name)
+        if isinstance(inner, exp.Select):
+            return
+        inner = bare(inner.this)
 
 
 def check_limits(query: exp.Select | exp.SetOperation, state: Resolution) -> None:

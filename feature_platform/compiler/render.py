@@ -21,6 +21,7 @@ from sqlglot import exp
 from sqlglot.errors import ErrorLevel, UnsupportedError
 
 from feature_platform.compiler.calls import SIGNATURE
+from feature_platform.compiler.casts import TESTED
 from feature_platform.compiler.codes import UNRENDERABLE
 from feature_platform.compiler.functions import constants
 from feature_platform.compiler.functions.catalogue import FUNCTION_NODES, Call, call_of
@@ -310,6 +311,13 @@ _WINDOW_FUNCTIONS: Final = frozenset(
         exp.NthValue,
     }
 )
+def _tested_cast(node: exp.Expr, engine: Engine) -> exp.Expr:
+    """DuckDB computes what is constant before it looks at the condition around it."""
+    if engine == "duckdb" and node.meta_get(TESTED):
+        return exp.TryCast(**node.args)
+    return node
+
+
 _RULES: Final[dict[type[exp.Expr], Callable[[exp.Expr, Engine], exp.Expr]]] = {
     exp.Anonymous: _anonymous,
     exp.Window: _over,
@@ -321,4 +329,5 @@ _RULES: Final[dict[type[exp.Expr], Callable[[exp.Expr, Engine], exp.Expr]]] = {
     exp.Placeholder: _parameter,
     exp.Parameter: _parameter,
     exp.Collate: _collation,
+    exp.Cast: _tested_cast,
 }

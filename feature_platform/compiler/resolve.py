@@ -26,7 +26,7 @@ from feature_platform.compiler.codes import (
 from feature_platform.compiler.grouping import check_aggregation, resolve_groups
 from feature_platform.compiler.joins import resolve_join
 from feature_platform.compiler.names import Relation, Resolution, Scope
-from feature_platform.compiler.ordering import check_limits, resolve_order
+from feature_platform.compiler.ordering import check_limits, rename_output_references, resolve_order
 from feature_platform.compiler.report import Report
 from feature_platform.compiler.scopes import bare, ctes, first_select, from_items, output_names
 from feature_platform.compiler.stars import expand_projections
@@ -297,8 +297,10 @@ def _rename_outputs(holder: exp.CTE | exp.Subquery, state: Resolution) -> None:
             "give every column a name, or none",
         )
         return
+    renamed = {projection.alias: name for projection, name in zip(projections, alias.columns, strict=True)}
     for projection, name in zip(projections, alias.columns, strict=True):
         projection.set("alias", name.copy())
+    rename_output_references(holder.this, renamed)
     alias.set("columns", None)
 
 
