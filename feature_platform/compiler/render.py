@@ -311,6 +311,8 @@ _WINDOW_FUNCTIONS: Final = frozenset(
         exp.NthValue,
     }
 )
+
+
 def _tested_cast(node: exp.Expr, engine: Engine) -> exp.Expr:
     """DuckDB computes what is constant before it looks at the condition around it."""
     if engine == "duckdb" and node.meta_get(TESTED):
