@@ -181,6 +181,10 @@ def _test(value: exp.Expr, target: DataType) -> exp.Expr | None:
     """``CASE WHEN value has the form of the type THEN CAST(value AS type) END``; None if the type has none."""
     if target.kind in ("string", "array"):
         return None
+    if isinstance(value, exp.Literal):  # PostgreSQL casts what has no type yet before it looks at the condition
+        typed = exp.Cast(this=value.copy(), to=type_node(STRING))
+        typed.meta["type"] = str(STRING)
+        value = typed
     matches: exp.Expr = exp.RegexpLike(this=value.copy(), expression=exp.Literal.string(f"^{_pattern(target)}$"))
     if target.kind in ("date", "timestamp"):
         zero = exp.Left(this=value.copy(), expression=exp.Literal.number(4))
