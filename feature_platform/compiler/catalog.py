@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from feature_platform.compiler.origins import Origins
 from feature_platform.compiler.plan import CompiledView
 from feature_platform.governance.detection.finding import Finding
 from feature_platform.governance.detection.profiles import NO_PROFILES, Profiles, suspicions
@@ -24,6 +25,8 @@ class CatalogColumn:
     """Of a source's column: what it holds; ``none`` for "looked at, not personal"; None for unclassified."""
     labels: Labels = CLEAN
     """Of a view's column: what its values carry."""
+    behind: frozenset[str] = frozenset()
+    """Of a view's column: the classifications of all source columns that it depends on, at whatever distance."""
     description: str = ""
     pii_reason: str = ""
     """Of a source's column: why ``none`` is right where detection says otherwise."""
@@ -63,6 +66,7 @@ class Tables(Mapping[str, CatalogTable]):
         self._profiles = profiles
         self._compiled = compiled
         self._made: dict[str, CatalogTable] = {}
+        self._origins = Origins(registry, compiled)
 
     def __getitem__(self, name: str) -> CatalogTable:
         if name not in self._made:
@@ -82,7 +86,7 @@ class Tables(Mapping[str, CatalogTable]):
         view = self._compiled[name]
         if view.materialize is None:  # derived views have no rows
             raise KeyError(name)
-        return view_table(view, self._registry.views[name].purposes)
+        return view_table(view, self._registry.views[name].purposes, self._origins)
 
 
 def catalog_of(registry: Registry, compiled: Mapping[str, CompiledView], profiles: Profiles = NO_PROFILES) -> Catalog:
@@ -108,11 +112,11 @@ def source_table(registry: Registry, name: str, profiles: Profiles = NO_PROFILES
     return CatalogTable(TableRef("source", name), tuple(columns))
 
 
-def view_table(view: CompiledView, purposes: tuple[str, ...] | None = None) -> CatalogTable:
+def view_table(view: CompiledView, purposes: tuple[str, ...], origins: Origins) -> CatalogTable:
     """The published rows of a view: keys, ``event_time``, ``available_at``, features, with their labels."""
     assert view.materialize is not None, f"{view.name} has no published rows"
     columns = tuple(
-        CatalogColumn(column.name, column.type, labels=column.labels, description=column.description)
+        CatalogColumn(column.name, column.type, None, column.labels, origins.behind(column), column.description)
         for column in view.materialize.columns
     )
     return CatalogTable(TableRef("view", view.name), columns, purposes)

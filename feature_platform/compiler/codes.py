@@ -201,6 +201,12 @@ VIEW_PURPOSE: Final = Code(
     "View may not be used for this purpose",
     "A view, or one that it is built on, limits the purposes that it may be used for.",
 )
+COMBINATION: Final = Code(
+    "FP-SQL-043",
+    "Forms of one value are brought together",
+    "Two different parts of a card number, or a part beside a token of it, tell more than each alone, and may identify "
+    "what each of them hides. A policy has to name the combination. The same holds for the features of a service.",
+)
 UNRENDERABLE: Final = Code(
     "FP-SQL-050",
     "No faithful text for an engine",

@@ -108,7 +108,7 @@ def plan_derived(
             problems += error.problems
     if problems:
         raise CompileError(problems)
-    limited = replace(catalog, tables={ROWS: table.catalog_table()})
+    limited = replace(catalog, tables={ROWS: table.catalog_table(catalog.tables)})
     rows = _guarded(expressions, limited, author.with_purposes(view.purposes), view.origin.where("derived"))
     return DerivedPlan(rows, tuple(sorted(table.inputs)), table.request)
 
@@ -163,8 +163,8 @@ class _InputTable:
             raise CompileError(problems)
         return exp.paren(tree)
 
-    def catalog_table(self) -> CatalogTable:
-        """What the guard needs to know."""
+    def catalog_table(self, stored: Mapping[str, CatalogTable]) -> CatalogTable:
+        """What the guard needs to know; ``stored`` are the tables of the project."""
         columns = [
             CatalogColumn(_NUMBER, BIGINT),
             *(CatalogColumn(name, of) for name, of in self.request.items()),
@@ -172,7 +172,9 @@ class _InputTable:
         for view, name in sorted(self.inputs):
             feature = self.views[view].feature(name)
             assert feature is not None
-            columns.append(CatalogColumn(input_name(view, name), feature.column.type, labels=feature.column.labels))
+            column = feature.column
+            behind = stored[view].by_name[name.lower()].behind
+            columns.append(CatalogColumn(input_name(view, name), column.type, None, column.labels, behind))
         return CatalogTable(TableRef("view", ROWS), tuple(columns))
 
     def _meaning(self, node: exp.Column, where: Location) -> exp.Expr:

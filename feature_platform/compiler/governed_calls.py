@@ -14,7 +14,7 @@ from sqlglot import exp
 from feature_platform.compiler.catalog import CatalogColumn
 from feature_platform.compiler.codes import TRANSFORM_ARGUMENTS, TRANSFORM_MISPLACED, TRANSFORM_NOT_ALLOWED
 from feature_platform.compiler.names import Resolution
-from feature_platform.compiler.scans import Scan, check_tokenisable, governed, source_column, ways, who
+from feature_platform.compiler.scans import Scan, check_tokenisable, governed, source_column, ways
 from feature_platform.compiler.temporal import literal_type
 from feature_platform.governance.access import Access
 from feature_platform.governance.transforms import TRANSFORMS, Transform
@@ -126,7 +126,7 @@ class _Mover:
             report.add(
                 TRANSFORM_NOT_ALLOWED,
                 call,
-                f"{transform.name} of {classification} ('{declared.name}') is not allowed for {who(self.access)}: "
+                f"{transform.name} of {classification} ('{declared.name}') is not allowed for {self.access}: "
                 f"{decision.cited}",
                 ways(decision, declared.name) or "ask the policy's owner for a rule",
             )

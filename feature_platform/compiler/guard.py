@@ -7,7 +7,8 @@ Small passes, a module each, tree in and tree out:
 2. :mod:`constructs`: only listed constructs and functions; :mod:`round_trip`: what is written out reads back the same;
 3. :mod:`resolve`: names to declared tables and columns, stars to columns; :mod:`unqualify`: no QUALIFY;
 4. :mod:`scan`: every table becomes a guarded subquery;
-5. :mod:`lineage`: labels, DIRECT and INDIRECT columns, refusal of misused tokens;
+5. :mod:`lineage`: labels, DIRECT and INDIRECT columns, refusal of misused tokens; :mod:`combinations`: forms of one
+   value that tell too much together;
 6. :mod:`infer`: types, and the casts that make them exact;
 7. :mod:`engines`: which engines have all of it.
 """
@@ -21,6 +22,7 @@ from sqlglot import exp
 
 from feature_platform.compiler.catalog import Catalog
 from feature_platform.compiler.codes import SYNTAX
+from feature_platform.compiler.combinations import check_combinations
 from feature_platform.compiler.constructs import check_constructs
 from feature_platform.compiler.engines import lacking
 from feature_platform.compiler.flows import settled
@@ -124,6 +126,7 @@ def _guarded(parsed: Parsed, catalog: Catalog, access: Access, *, written: bool)
     scans = guard_scans(tree, state, access)
     report.raise_if_any()
     flows = trace(tree, scans, report)
+    check_combinations(tree, scans, flows, access, report)
     types = infer_types(tree, scans, report)
     report.raise_if_any()
     columns = []

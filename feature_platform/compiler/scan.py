@@ -42,7 +42,6 @@ from feature_platform.compiler.scans import (
     plain,
     source_column,
     ways,
-    who,
 )
 from feature_platform.governance.access import Access
 from feature_platform.governance.detection.names import looks_personal
@@ -106,7 +105,7 @@ class _Guard:
         if name in scan.columns or declared is None:
             return
         ref = ColumnRef(scan.table.ref, declared.name)
-        if declared.labels:
+        if declared.labels or declared.behind:
             self._check_labels(column, declared)
         if declared.classification is None or declared.classification == "none":
             self._check_unclassified(column, declared, scan)
@@ -151,9 +150,20 @@ class _Guard:
             self.state.report.add(
                 LABEL_NOT_PERMITTED,
                 column,
-                f"column '{declared.name}' carries what {who(self.access)} may not have: {refused[0]}",
+                f"column '{declared.name}' carries what {self.access} may not have: {refused[0]}",
                 "leave the column out, or ask the policy's owner for a rule",
             )
+            return
+        for classification in sorted(declared.behind):
+            decision = self.access.decide(classification)
+            if not decision.opens:
+                self.state.report.add(
+                    LABEL_NOT_PERMITTED,
+                    column,
+                    f"column '{declared.name}' depends on {classification}, of which nothing is open for "
+                    f"{self.access}: {decision.cited}",
+                    "leave the column out, or ask the policy's owner for a rule",
+                )
 
     def _allowing(self, ref: ColumnRef, declared: CatalogColumn) -> tuple[AppliedRule, ...]:
         """The rules by which the labels of a view's column are allowed."""
@@ -167,7 +177,7 @@ class _Guard:
         classification = declared.classification
         what = (
             f"column '{declared.name}' of source '{scan.table.ref.name}' ({classification}) is denied for "
-            f"{who(self.access)}: {decision.cited}"
+            f"{self.access}: {decision.cited}"
         )
         mend = ways(decision, declared.name)
         if column.meta_get("star"):

@@ -13,7 +13,6 @@ from feature_platform.compiler.codes import NOT_TOKENISABLE
 from feature_platform.compiler.names import Relation
 from feature_platform.compiler.plan import AppliedRule
 from feature_platform.compiler.report import Report
-from feature_platform.governance.access import Access
 from feature_platform.governance.canonical import column_kinds
 from feature_platform.governance.labels import Labels
 from feature_platform.governance.policies import Decision
@@ -103,11 +102,6 @@ def ways(decision: Decision, column: str) -> str:
         if transform is not None:
             calls.append(f"{name}({', '.join((column, *(argument.name for argument in transform.arguments)))})")
     return f"write {' or '.join(calls)}" if calls else ""
-
-
-def who(access: Access) -> str:
-    """Who asks, for messages."""
-    return f"purpose {listed(access.purposes)} and role '{access.role}'"
 
 
 def listed(purposes: Sequence[str]) -> str:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from feature_platform.compiler.codes import SERVICE_FEATURE, SERVICE_LABEL
-from feature_platform.compiler.plan import COMPILER_VERSION, CompiledService, CompiledView, OutputColumn
+from feature_platform.compiler.codes import COMBINATION, SERVICE_FEATURE, SERVICE_LABEL
+from feature_platform.compiler.origins import Origins, together
+from feature_platform.compiler.plan import COMPILER_VERSION, CompiledService, CompiledView
 from feature_platform.errors import CompileError, Problem, did_you_mean
 from feature_platform.governance.access import Access
+from feature_platform.governance.combinations import refused_combinations
 from feature_platform.registry.fingerprint import digest
-from feature_platform.registry.graph import ColumnRef, LinkedService, Registry
+from feature_platform.registry.graph import LinkedService, Registry
 
 
 def compile_service(
@@ -23,8 +25,9 @@ def compile_service(
     """
     spec = service.spec
     features = tuple(dict.fromkeys(_spelled_out(service, compiled)))
-    check = _Check(service, registry, compiled, author.with_purposes([spec.purpose]))
+    check = _Check(service, Origins(registry, compiled), author.with_purposes([spec.purpose]))
     problems = [problem for view, feature in features for problem in check.feature(view, feature)]
+    problems = problems or list(check.together(features))
     if problems:
         raise CompileError(problems)
     views = sorted({view for view, _ in features})
@@ -54,16 +57,16 @@ class _Check:
     """Holds the features of one service against what is compiled and allowed."""
 
     service: LinkedService
-    registry: Registry
-    compiled: Mapping[str, CompiledView]
+    origins: Origins
     access: Access
 
     def feature(self, view: str, feature: str) -> Iterator[Problem]:
         spec = self.service.spec
         where = self.service.origin.where("features", _line(self.service, view, feature))
-        known = self.compiled[view].feature(feature)
+        compiled = self.origins.compiled[view]
+        known = compiled.feature(feature)
         if known is None:
-            names = [other.name for other in self.compiled[view].features]
+            names = [other.name for other in compiled.features]
             yield SERVICE_FEATURE.problem(
                 f"view '{view}' has no feature '{feature}'.{did_you_mean(feature, names)}",
                 mend=f"its features are {', '.join(names[:30])}",
@@ -71,7 +74,9 @@ class _Check:
             )
             return
         for refusal in self.access.refuses(known.column.labels):
-            origin = label_origin(known.column, refusal.label.classification, self.registry, self.compiled)
+            origin = next(
+                (ref for ref, of in self.origins.of(known.column) if of == refusal.label.classification), None
+            )
             source = f" (from {origin})" if origin is not None else ""
             yield SERVICE_LABEL.problem(
                 f"feature '{view}:{feature}' carries {refusal.label}{source}, which is not allowed for purpose "
@@ -79,31 +84,29 @@ class _Check:
                 mend="leave the feature out, or ask the policy's owner for a rule for this purpose",
                 where=where,
             )
+        for origin, classification, decision in self.origins.closed(known.column, self.access):
+            yield SERVICE_LABEL.problem(
+                f"feature '{view}:{feature}' depends on {origin} ({classification}), of which nothing is open for "
+                f"purpose '{spec.purpose}': {decision.cited}",
+                mend="leave the feature out, or ask the policy's owner for a rule for this purpose",
+                where=where,
+            )
 
-
-def label_origin(
-    column: OutputColumn, classification: str, registry: Registry, compiled: Mapping[str, CompiledView]
-) -> ColumnRef | None:
-    """The classified source column, at whatever distance, that a label of ``column`` comes from."""
-    stack, seen = sorted(column.indirect, reverse=True) + sorted(column.direct, reverse=True), set[ColumnRef]()
-    while stack:
-        ref = stack.pop()
-        if ref in seen:
-            continue
-        seen.add(ref)
-        if ref.table.kind == "source":
-            declared = registry.sources[ref.table.name].spec.columns.get(ref.column)
-            if declared is not None and declared.pii == classification:
-                return ref
-            continue
-        view = compiled[ref.table.name]
-        columns = (
-            view.materialize.columns if view.materialize is not None else tuple(known.column for known in view.features)
+    def together(self, features: Sequence[tuple[str, str]]) -> Iterator[Problem]:
+        """Keys that the purpose may not have, and forms of one class that may not stand together."""
+        where = self.service.origin.where("features")
+        compiled = [(self.origins.compiled[view], feature) for view, feature in features]
+        labels = together(
+            ((view, known) for view, feature in compiled if (known := view.feature(feature))), self.origins.registry
         )
-        for other in columns:
-            if other.name == ref.column:
-                stack.extend(sorted(other.indirect, reverse=True) + sorted(other.direct, reverse=True))
-    return None
+        for refusal in self.access.refuses(labels):
+            yield SERVICE_LABEL.problem(
+                f"its features are known by a key that is {refusal}",
+                mend="leave out the features of that entity, or ask the policy's owner for a rule for this purpose",
+                where=where,
+            )
+        for found in refused_combinations(labels, self.access):
+            yield COMBINATION.problem(f"service '{self.service.spec.name}': {found.what}", mend=found.mend, where=where)
 
 
 def _line(service: LinkedService, view: str, feature: str) -> int:

@@ -32,6 +32,10 @@ class Access:
     """Where it runs, such as ``production``: rules may hold in some environments only."""
     policies: PolicyBook = NO_POLICIES
 
+    def __str__(self) -> str:
+        purposes = ", ".join(f"'{purpose}'" for purpose in self.purposes) or "no purpose"
+        return f"purpose {purposes} and role '{self.role}'"
+
     def with_purposes(self, purposes: Iterable[str]) -> Access:
         """The same asker under the same policies, with other purposes."""
         return replace(self, purposes=tuple(purposes))

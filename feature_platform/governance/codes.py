@@ -30,6 +30,12 @@ RAW_NEVER_HOLDS: Final = Code(
     "The most restrictive rule wins, and for every purpose and role that the `raw` rule names another rule is "
     "stricter. Whoever wrote it believes otherwise. The other rule has to say which roles it is for.",
 )
+COMBINATION_NOT_OPEN: Final = Code(
+    "FP-GOV-005",
+    "Combination of transforms that the rule does not allow",
+    "`combinations` says which of the rule's own transforms may stand together, so each has at least two of them. Such "
+    "an entry would never take effect.",
+)
 TOKEN_KEY_MISSING: Final = Code(
     "FP-GOV-010",
     "No token key",

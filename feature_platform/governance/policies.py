@@ -10,6 +10,8 @@ classification and matches all three counts:
 * a ``raw`` rule holds until the end of its last day. After that, and where nobody says what day it is, it gives
   nothing. It never holds for the role ``author``.
 
+* what may stand together (see :mod:`feature_platform.governance.combinations`) is what every matching rule lets.
+
 So a rule can only ever take away from what another gives. Columns declared ``pii: none`` are clear. A feature view is
 compiled for all of its purposes at once (see :mod:`feature_platform.governance.access`): what some purpose opens is
 open while compiling, and :meth:`Access.refuses` holds each service and session to its single purpose afterwards.
@@ -72,6 +74,13 @@ class BookRule:
         implied = {"token", "redact"} & {self.rule.action}
         return frozenset(self.rule.transforms) | implied
 
+    @property
+    def combinations(self) -> tuple[frozenset[str], ...]:
+        """The sets of transforms whose results may stand together."""
+        if self.rule.action == "raw":
+            return (self.transforms,)
+        return tuple(map(frozenset, self.rule.combinations))
+
     def is_over(self, today: date | None) -> bool:
         """Whether the rule's last day has passed, or nobody knows."""
         last = self.rule.expires
@@ -88,6 +97,8 @@ class Decision:
     """The rules that matched, in the order of the book."""
     decisive: BookRule | None = None
     """The rule that decided the action; None when none matched."""
+    combinations: tuple[frozenset[str], ...] = ()
+    """The sets of transforms whose results may stand together."""
     over: tuple[BookRule, ...] = ()
     """Rules that would have matched and have expired."""
 
@@ -188,6 +199,7 @@ class PolicyBook:
             transforms=frozenset.intersection(*(rule.transforms for rule in matching)),
             rules=tuple(matching),
             decisive=strictest,
+            combinations=reduce(_common, (rule.combinations for rule in matching)),
             over=over,
         )
 
@@ -209,8 +221,14 @@ def _either(one: Decision, other: Decision) -> Decision:
         transforms=one.transforms | other.transforms,
         rules=_united(one.rules, other.rules),
         decisive=milder.decisive or stricter.decisive,
+        combinations=tuple(dict.fromkeys(one.combinations + other.combinations)),
         over=_united(one.over, other.over),
     )
+
+
+def _common(some: tuple[frozenset[str], ...], others: tuple[frozenset[str], ...]) -> tuple[frozenset[str], ...]:
+    """What every one of two rules lets stand together."""
+    return tuple(dict.fromkeys(one & other for one in some for other in others if len(one & other) > 1))
 
 
 def _united(some: tuple[BookRule, ...], more: tuple[BookRule, ...]) -> tuple[BookRule, ...]:

@@ -7,12 +7,13 @@ from itertools import product
 
 from feature_platform.errors import Location, Problem, did_you_mean
 from feature_platform.governance.codes import (
+    COMBINATION_NOT_OPEN,
     POINTLESS_RULE,
     RAW_NEVER_HOLDS,
     TRANSFORM_DOES_NOT_FIT,
     UNKNOWN_TRANSFORM,
 )
-from feature_platform.governance.policies import PolicyBook
+from feature_platform.governance.policies import BookRule, PolicyBook
 from feature_platform.governance.transforms import TRANSFORMS
 from feature_platform.registry.graph import Registry
 
@@ -34,6 +35,9 @@ def check_policies(registry: Registry) -> tuple[Problem, ...]:
             for position, transform in enumerate(rule.transforms):
                 where = origin.where("rules", index, "transforms", position)
                 problems.extend(_check_transform(name, transform, rule.classifications, where))
+            for position, combination in enumerate(rule.combinations):
+                where = origin.where("rules", index, "combinations", position)
+                problems.extend(_check_combination(BookRule(name, rule, where), combination))
     problems.extend(_ineffective(registry))
     return tuple(sorted(problems, key=Problem.sort_key))
 
@@ -64,6 +68,17 @@ def _check_transform(
             where=where,
         ),
     )
+
+
+def _check_combination(rule: BookRule, combination: Sequence[str]) -> Iterator[Problem]:
+    closed = sorted(set(combination) - rule.transforms)
+    if closed or len(set(combination)) < 2:
+        what = f"which the rule does not allow: {', '.join(closed)}" if closed else "which is not two transforms"
+        yield COMBINATION_NOT_OPEN.problem(
+            f"policy '{rule.policy}' lets [{', '.join(combination)}] stand together, {what}",
+            mend=f"name at least two of {', '.join(sorted(rule.transforms)) or 'the transforms that the rule allows'}",
+            where=rule.location,
+        )
 
 
 def _ineffective(registry: Registry) -> Iterator[Problem]:

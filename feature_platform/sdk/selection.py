@@ -6,8 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from feature_platform.compiler.origins import Origins, together
 from feature_platform.compiler.plan import CompiledService, CompiledView, Feature
 from feature_platform.errors import Problem, UsageError, did_you_mean
+from feature_platform.governance.combinations import refused_combinations
 from feature_platform.sdk.codes import NOT_PERMITTED, UNKNOWN_FEATURE
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ def select(project: Project, wanted: Sequence[str], asker: Asker) -> tuple[Selec
         except UsageError as error:
             problems += error.problems
     problems += _refusals(project, chosen.values(), asker)
+    problems += () if problems else _refused_together(project, chosen.values(), asker)
     if not chosen and not problems:
         problems.append(UNKNOWN_FEATURE.problem("no feature was asked for", mend="give at least one, e.g. `view:*`"))
     if problems:
@@ -122,6 +125,8 @@ def _unknown(what: str, mend: str) -> UsageError:
 
 def _refusals(project: Project, chosen: Iterable[Selected], asker: Asker) -> Iterator[Problem]:
     closed: set[str] = set()
+    access = project.access(asker.purpose, asker.role)
+    origins = Origins(project.registry, project.compiled.views)
     for selected in chosen:
         name = selected.view.name
         allowed = project.registry.views[name].purposes
@@ -135,12 +140,32 @@ def _refusals(project: Project, chosen: Iterable[Selected], asker: Asker) -> Ite
                 )
             continue
         labels = selected.feature.column.labels
-        for refusal in project.access(asker.purpose, asker.role).refuses(labels):
+        for refusal in access.refuses(labels):
             yield NOT_PERMITTED.problem(
                 f"{name}:{selected.feature.name} carries {refusal}",
                 mend="leave it out, or ask the privacy officer for a rule that opens it for this purpose",
                 where=refusal.decision.location,
             )
+        for origin, classification, decision in origins.closed(selected.feature.column, access):
+            yield NOT_PERMITTED.problem(
+                f"{name}:{selected.feature.name} depends on {origin} ({classification}), of which nothing is open for "
+                f"{access}: {decision.cited}",
+                mend="leave it out, or ask the privacy officer for a rule that opens it for this purpose",
+                where=decision.location,
+            )
+
+
+def _refused_together(project: Project, chosen: Iterable[Selected], asker: Asker) -> Iterator[Problem]:
+    access = project.access(asker.purpose, asker.role)
+    labels = together(((each.view, each.feature) for each in chosen), project.registry)
+    for refusal in access.refuses(labels):
+        yield NOT_PERMITTED.problem(
+            f"these features are known by a key that is {refusal}",
+            mend="leave out the features of that entity, or ask the privacy officer for a rule",
+            where=refusal.decision.location,
+        )
+    for found in refused_combinations(labels, access):
+        yield NOT_PERMITTED.problem(found.what, mend=found.mend)
 
 
 def _listed(purposes: Sequence[str]) -> str:

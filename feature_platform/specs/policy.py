@@ -54,6 +54,11 @@ class PolicyRule(Spec):
         description="What reading the column itself gives: an error, a constant, a token, or the value as it is."
     )
     transforms: tuple[TransformName, ...] = Field(default=(), description="Governed transforms allowed besides.")
+    combinations: tuple[tuple[TransformName, ...], ...] = Field(
+        default=(),
+        description="Transforms whose results may stand together, `token` among them, e.g. `[bin6, last4]`: "
+        "each combination a list.",
+    )
     approver: Owner | None = Field(default=None, description="Who answers for showing raw values. Only with `raw`.")
     expires: Day | None = Field(
         default=None, description="Last day (UTC) on which raw values are shown. Only with `raw`."
@@ -85,9 +90,10 @@ class PolicyRule(Spec):
                 "Definitions are compiled for that role; give those who must see values a role of their own.",
                 "roles",
             )
-        if self.transforms:
-            mend = "Whoever sees the value may use every transform; leave them out."
-            raise contradiction("`raw` with `transforms`", mend, "transforms")
+        for name in ("transforms", "combinations"):
+            if getattr(self, name):
+                mend = "Whoever sees the value may use every transform, in any combination; leave them out."
+                raise contradiction(f"`raw` with `{name}`", mend, name)
         return self
 
 

@@ -26,20 +26,32 @@ def source(_name: str, /, **columns: str) -> CatalogTable:
     return CatalogTable(TableRef("source", _name), tuple(parsed))
 
 
-def rule(classification: str, action: str, *transforms: str, purposes: Sequence[str] = ()) -> BookRule:
+def rule(
+    classification: str,
+    action: str,
+    *transforms: str,
+    purposes: Sequence[str] = (),
+    together: Sequence[Sequence[str]] = (),
+) -> BookRule:
     """A rule that stands in line 5 of ``policy.yaml``."""
     written = PolicyRule.model_validate(
-        {"classification": classification, "action": action, "transforms": transforms, "purposes": tuple(purposes)}
+        {
+            "classification": classification,
+            "action": action,
+            "transforms": transforms,
+            "purposes": tuple(purposes),
+            "combinations": tuple(map(tuple, together)),
+        }
     )
     return BookRule("privacy", written, Location("policy.yaml", 5, 3))
 
 
 POLICIES = PolicyBook(
     (
-        rule("payment_card", "token", "last4", "bin6", purposes=["fraud"]),
+        rule("payment_card", "token", "last4", "bin6", purposes=["fraud"], together=[["token", "last4", "bin6"]]),
         rule("email", "token", "email_domain", purposes=["fraud"]),
         rule("person_name", "redact"),
-        rule("birth_date", "deny", "age_years", "birth_year"),
+        rule("birth_date", "deny", "age_years", "birth_year", together=[["age_years", "birth_year"]]),
         rule("device_id", "token"),
     )
 )

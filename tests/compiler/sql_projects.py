@@ -30,7 +30,11 @@ kind: policy
 name: privacy
 owner: privacy@example.com
 rules:
-  - {classification: payment_card, action: token, transforms: [last4], purposes: [fraud]}
+  - classification: payment_card
+    purposes: [fraud]
+    action: token
+    transforms: [last4]
+    combinations: [[token, last4]]
   - {classification: payment_card, action: token, purposes: [marketing]}
   - {classification: email, action: token, transforms: [email_domain], purposes: [fraud]}
 ---

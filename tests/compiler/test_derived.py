@@ -44,12 +44,10 @@ def compiled(folder: Path, *expressions: str, request: str = "{asked: bigint}", 
     head = f"kind: feature_view\nname: d\nentity: card\ninputs: [spend, marks]\nrequest: {request}\n{rest}"
     view = f"{head}\nderived:\n{lines}"
     registry = project(folder, source_yaml("corrected", VARIANTS["corrected"]), INPUTS, view)
-    catalog = catalog_of(registry, {})
-    views = {
-        name: compile_aggregations(registry.views[name], registry, catalog, author_of(registry))
-        for name in ("spend", "marks")
-    }
-    return compile_derived(registry.views["d"], registry, views, catalog, author_of(registry))
+    catalog, author = catalog_of(registry, {}), author_of(registry)
+    inputs = ("spend", "marks")
+    views = {name: compile_aggregations(registry.views[name], registry, catalog, author) for name in inputs}
+    return compile_derived(registry.views["d"], registry, views, catalog_of(registry, views), author)
 
 
 @pytest.fixture

@@ -83,3 +83,52 @@ def test_a_column_of_a_view_that_carried_a_raw_value_would_be_refused_to_authors
     )
     with pytest.raises(GuardError, match=r"FP-SQL-028.*raw\(email\)"):
         guarded("SELECT e FROM leak", over=catalog(leaking))
+
+
+# Forms of one value together
+
+PARTS = (
+    rule("payment_card", "token", "bin6", "last4", purposes=["fraud"], together=[["bin6", "last4"]]),
+    rule("email", "token", "email_domain"),
+)
+
+
+@pytest.mark.parametrize(
+    "select",
+    [
+        "SELECT card_number, last4(card_number) AS x FROM transactions",
+        "SELECT card_number AS x, amount FROM transactions WHERE last4(card_number) = '1111'",
+        "SELECT t.card_number, s.issuer FROM transactions AS t JOIN card_spend AS s ON s.card_number = t.card_number",
+        "SELECT count(DISTINCT card_number) AS n, card_number, last4(card_number) AS x FROM transactions GROUP BY ALL",
+        "SELECT max(bin6(card_number)) AS x, card_number FROM transactions GROUP BY card_number",
+    ],
+)
+def test_a_part_of_a_card_beside_its_token_needs_a_policy_for_it(select: str) -> None:
+    with pytest.raises(GuardError, match="FP-SQL-043") as caught:
+        guarded(select, Access(("fraud",), policies=PolicyBook(PARTS)))
+    (problem,) = caught.value.problems
+    assert "combinations: [[" in problem.mend
+    open_ = rule("payment_card", "token", "bin6", "last4", together=[["bin6", "last4", "token"]])
+    guarded(select, Access(("fraud",), policies=PolicyBook((open_,))))
+
+
+@pytest.mark.parametrize(
+    "select",
+    [
+        "SELECT bin6(card_number) AS x, last4(card_number) AS y FROM transactions",
+        "SELECT last4(t.card_number) AS x FROM transactions AS t JOIN customers AS c ON c.card_number = t.card_number",
+        "SELECT email, email_domain(email) AS x FROM customers",
+        "SELECT count(card_number) AS n, last4(card_number) AS x FROM transactions GROUP BY last4(card_number)",
+    ],
+)
+def test_what_tells_no_more_together_needs_none(select: str) -> None:
+    guarded(select, Access(("fraud",), policies=PolicyBook(PARTS)))
+
+
+def test_only_what_every_matching_rule_lets_stand_together_may() -> None:
+    stricter = rule("payment_card", "token", "bin6", "last4")
+    with pytest.raises(GuardError, match="bin6 and last4 of payment_card"):
+        guarded(
+            "SELECT bin6(card_number) AS x, last4(card_number) AS y FROM transactions",
+            Access(("fraud",), policies=PolicyBook((*PARTS, stricter))),
+        )

@@ -273,6 +273,12 @@ def test_sound_policies_have_no_problems() -> None:
         (rule(transforms=["email_domian"]), "FP-GOV-001", "Did you mean 'email_domain'?"),
         (rule(transforms=["bin6"]), "FP-GOV-002", "reads only payment_card"),
         (rule("none"), "FP-GOV-003", "'none'"),
+        (
+            rule(transforms=["email_domain"], combinations=[("email_domain", "redact")]),
+            "FP-GOV-005",
+            "not allow: redact",
+        ),
+        (rule(combinations=[("token",)]), "FP-GOV-005", "not two transforms"),
         (raw_rule(), "FP-GOV-004", "shows raw values to nobody: policy 'privacy' (p.yaml:10) is stricter"),
     ],
 )
