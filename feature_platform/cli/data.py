@@ -26,6 +26,11 @@ OutOption = Annotated[
         "--out", "-o", help="Write all rows to a .parquet or .csv file instead of showing some.", show_default=False
     ),
 ]
+FeatureOption = Annotated[
+    list[str],
+    typer.Option("--feature", "-f", help="`view:feature`, `view:*` or a service. Repeat it.", show_default=False),
+]
+TimeOption = Annotated[str, typer.Option("--time", "-t", help="The spine's column with each row's time (UTC).")]
 LimitOption = Annotated[int, typer.Option("--limit", "-n", min=0, help="Rows to show.")]
 
 
@@ -79,13 +84,8 @@ def training_set(  # noqa: PLR0913, PLR0917 - a command's options are its parame
     spine: Annotated[
         Path, typer.Argument(help="Rows to get features for: a .parquet or .csv file.", show_default=False)
     ],
-    feature: Annotated[
-        list[str],
-        typer.Option("--feature", "-f", help="`view:feature`, `view:*` or a service. Repeat it.", show_default=False),
-    ],
-    time: Annotated[
-        str, typer.Option("--time", "-t", help="The spine's column with each row's time (UTC).")
-    ] = "event_time",
+    feature: FeatureOption,
+    time: TimeOption = "event_time",
     purpose: PurposeOption = None,
     role: RoleOption = "author",
     out: OutOption = None,
@@ -100,8 +100,8 @@ def training_set(  # noqa: PLR0913, PLR0917 - a command's options are its parame
         from feature_platform.cli.tables import show_result
         from feature_platform.sdk.client import FeatureStore
 
-        rows = _csv_spine(found, spine, time) if spine.suffix.lower() == ".csv" else spine
-        session = FeatureStore(found, purpose=_purpose(found, purpose, feature), role=role)
+        rows = read_spine(found, spine, time)
+        session = FeatureStore(found, purpose=purpose_of(found, purpose, feature), role=role)
         show_result(screen, session.training_set(rows, feature, time=time), out, limit)
 
 
@@ -124,7 +124,7 @@ def get(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     with opened(screen, project, profile) as found:
         from feature_platform.sdk.client import FeatureStore
 
-        session = FeatureStore(found, purpose=_purpose(found, purpose, [service]), role=role)
+        session = FeatureStore(found, purpose=purpose_of(found, purpose, [service]), role=role)
         entity = _entity(values, session.online_inputs(service))
         session.online(service, entity)  # opens the connections, which is not what a model waits for
         vectors = session.online(service, entity)
@@ -152,7 +152,7 @@ def sql(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         show_result(screen, FeatureStore(found, purpose=purpose, role=role).sql(query), out, limit)
 
 
-def _purpose(project: Project, given: str | None, wanted: Sequence[str]) -> str:
+def purpose_of(project: Project, given: str | None, wanted: Sequence[str]) -> str:
     """The purpose that was given, or that of the services that were asked for, if it is one and the same."""
     if given is not None:
         return given
@@ -173,6 +173,11 @@ def _purpose(project: Project, given: str | None, wanted: Sequence[str]) -> str:
     raise UsageError(
         BAD_VALUE.problem("no purpose is given", mend=f"say why the data is used: --purpose with one of {known}")
     )
+
+
+def read_spine(project: Project, path: Path, time: str) -> Any:
+    """The rows of a .csv file as an Arrow table; any other path as it is."""
+    return _csv_spine(project, path, time) if path.suffix.lower() == ".csv" else path
 
 
 def _csv_spine(project: Project, path: Path, time: str) -> Any:

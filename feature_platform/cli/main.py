@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from feature_platform import __version__
-from feature_platform.cli import author, data, materialize, profile, start, ui
+from feature_platform.cli import author, data, dataset, materialize, profile, start, ui
 from feature_platform.cli.explain import command as explanation
 
 app = typer.Typer(
@@ -52,6 +52,7 @@ app.command("schema", rich_help_panel=_AUTHORS)(author.schema)
 app.command("explain", rich_help_panel=_AUTHORS)(explanation.explain)
 app.command("features", rich_help_panel=_DATA)(data.features)
 app.command("training-set", rich_help_panel=_DATA)(data.training_set)
+app.add_typer(dataset.app, name="dataset", rich_help_panel=_DATA)
 app.command("get", rich_help_panel=_DATA)(data.get)
 app.command("sql", rich_help_panel=_DATA)(data.sql)
 app.command("profile", rich_help_panel=_AUTHORS)(profile.profile_sources)

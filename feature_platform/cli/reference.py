@@ -33,9 +33,17 @@ result is one JSON document, problems included; decimals are strings in it and t
 
 def reference() -> str:
     """The whole page."""
-    group: Any = typer.main.get_command(app)
-    pages = ("\n".join(_command(name, command)) for name, command in group.commands.items())
+    pages = ("\n".join(_command(name, command)) for name, command in _commands(typer.main.get_command(app)))
     return _HEAD + "\n" + "\n".join(pages)
+
+
+def _commands(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """Every command with its full name, those of groups included."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _commands(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
 
 
 def _command(name: str, command: Any) -> Iterator[str]:

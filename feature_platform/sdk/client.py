@@ -24,6 +24,7 @@ from feature_platform.sdk.selection import Asker, select, service_named
 from feature_platform.types import DataType
 
 if TYPE_CHECKING:
+    from feature_platform.sdk.datasets import Dataset, Verification
     from feature_platform.sdk.spine import SpineLike
 
 
@@ -79,6 +80,35 @@ class FeatureStore:
         from feature_platform.sdk.training import training_set
 
         return training_set(self.project, select(self.project, features, self._asker), spine, time)
+
+    def create_dataset(
+        self, name: str, spine: SpineLike, features: Sequence[str], *, time: str = "event_time"
+    ) -> Dataset:
+        """A training set, kept under ``name`` as its next version, with what is needed to make it again: fingerprints
+        of the definitions, versions of the tables, digests of the spine and of every column.
+
+        Raises:
+            UsageError: as :meth:`training_set`, or the name can't be used.
+        """
+        from feature_platform.sdk.datasets import create_dataset
+
+        return create_dataset(self.project, self._asker, name, spine, features, time)
+
+    def dataset(self, name: str) -> Dataset:
+        """A kept training set: ``name@3``, or ``name`` for its newest version.
+
+        Raises:
+            UsageError: there is none, its file is damaged, or the purpose may not have its features.
+        """
+        from feature_platform.sdk.datasets import open_dataset
+
+        return open_dataset(self.project, self._asker, name)
+
+    def verify_dataset(self, name: str) -> Verification:
+        """Makes a dataset's features again and compares every value; says what changed where they differ."""
+        from feature_platform.sdk.datasets import verify_dataset
+
+        return verify_dataset(self.project, self._asker, name)
 
     def online(
         self, service: str | Sequence[str], entities: Sequence[Mapping[str, Any]] | Mapping[str, Any]

@@ -58,3 +58,17 @@ REQUEST_VALUE: Final = Code(
     "Every entity of an online read needs the keys of the views, and the request values of derived features, in "
     "their types.",
 )
+UNKNOWN_DATASET: Final = Code(
+    "FP-SDK-030",
+    "Unknown dataset",
+    "A dataset is asked for as `name` (its newest version) or `name@3`, and there is none of that name or number.",
+)
+DATASET_DAMAGED: Final = Code(
+    "FP-SDK-031",
+    "Dataset is damaged",
+    "The file with a dataset's rows is missing or has another digest than when it was written. A version of a dataset "
+    "never changes, so these are not the rows that a model was trained on.",
+)
+BAD_DATASET_NAME: Final = Code(
+    "FP-SDK-032", "Name can't name a dataset", "Datasets are named in lower-case letters, digits and `_`."
+)
