@@ -213,11 +213,13 @@ def _entity(values: Sequence[str], needed: Mapping[str, Any]) -> dict[str, Any]:
 
     entity: dict[str, Any] = {}
     problems = []
-    for text in values:
+    for place, text in enumerate(values, 1):
         name, equals, value = text.partition("=")
         if not equals or name not in needed:
             what = (
-                f"'{name}' is not asked for.{did_you_mean(name, needed)}" if equals else f"'{text}' is not NAME=VALUE"
+                f"'{name}' is not asked for.{did_you_mean(name, needed)}"
+                if equals
+                else f"argument {place} is not NAME=VALUE"  # not quoted: whoever forgets the name gives a card number
             )
             problems.append(BAD_VALUE.problem(what, mend=f"give {', '.join(f'{name}=…' for name in needed)}"))
             continue

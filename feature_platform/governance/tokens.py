@@ -144,6 +144,11 @@ class TokenKeys:
         others = {version for name, version in self.__blocks if name == classification} - {writing}
         return (writing, *sorted(others, reverse=True))
 
+    @property
+    def rotating(self) -> bool:
+        """Whether some classification has more than one version."""
+        return len(self.__blocks) > len(self.__writing)
+
     def writing(self, classification: str) -> int:
         """The version that new tokens of this classification get.
 

@@ -17,10 +17,16 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from feature_platform.compiler.plan import CompiledView
 from feature_platform.compiler.schedules import newest
-from feature_platform.errors import GateError
+from feature_platform.errors import GateError, GovernanceError
 from feature_platform.orchestration.codes import NOT_AUDITED
 from feature_platform.orchestration.newest_event import newest_event
 from feature_platform.orchestration.partitions import utc_now
+from feature_platform.project.key_versions import (
+    as_properties,
+    opened_with_versions,
+    shown_versions,
+    written_versions,
+)
 from feature_platform.registry.cron import parse_cron
 from feature_platform.registry.graph import TableRef
 from feature_platform.specs.models import FeatureView
@@ -45,8 +51,8 @@ FINGERPRINT: Final = "fingerprint"
 AS_OF: Final = "as_of"
 RUN: Final = "run_id"
 INPUT_PREFIX: Final = "input:"
-"""Properties of a publication: ``fingerprint``, ``as_of`` (ISO, UTC), ``run_id``, and ``input:<table>`` with a version
-each."""
+"""Properties of a publication: ``fingerprint``, ``as_of`` (ISO, UTC), ``run_id``, ``input:<table>`` with a version
+each, and ``tokens:<classification>`` with the version of the key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +121,16 @@ def stage(project: Project, request: Request, *, run_id: str) -> Staged:
     warehouse = project.warehouse(store)
     target = table_of(request.view)
     warehouse.sweep(target)
-    # Versions before rows: an input that changes in between makes the next run rebuild once too often, never too
-    # rarely.
-    properties = recorded(view, request, input_versions(project, view)) | {RUN: run_id}
-    relation = _relation(project, view, request, store)
-    write = warehouse.stage(target, view.schema, relation, partition=request.partition, properties=properties)
-    return Staged(request, write)
+
+    def write(key_versions: Mapping[str, int]) -> StagedWrite:
+        # Versions before rows: an input that changes in between makes the next run rebuild once too often, never too
+        # rarely.
+        tokens = shown_versions(project, view.materialize.columns if view.materialize else (), key_versions)
+        properties = recorded(view, request, input_versions(project, view), tokens) | {RUN: run_id}
+        relation = _relation(project, view, request, store, key_versions)
+        return warehouse.stage(target, view.schema, relation, partition=request.partition, properties=properties)
+
+    return Staged(request, opened_with_versions(project, view.reads, write, warehouse.discard))
 
 
 def audit(project: Project, staged: Staged) -> Audited:
@@ -181,7 +191,11 @@ def up_to_date(
         return False
     found = versions(compiled) if versions else input_versions(project, compiled)
     moment = as_of or tick(project.registry.views[view].spec, utc_now())
-    wanted = recorded(compiled, request(view, partition, moment), found)
+    try:
+        tokens = written_versions(project, compiled)
+    except GovernanceError:
+        return False  # what it reads is on its way from one key to the next; whoever builds it is told so
+    wanted = recorded(compiled, request(view, partition, moment), found, tokens)
     relevant = {
         name: value for name, value in live.properties.items() if name in wanted or name.startswith(INPUT_PREFIX)
     }
@@ -195,12 +209,15 @@ def publication(project: Project, view: str, partition: Partition | None = None)
     return next((each for each in live if each.partition == key), None)
 
 
-def recorded(view: CompiledView, request: Request, inputs: Mapping[str, str]) -> dict[str, str]:
-    """Properties from which a later run sees whether anything changed.
+def recorded(
+    view: CompiledView, request: Request, inputs: Mapping[str, str], tokens: Mapping[str, int]
+) -> dict[str, str]:
+    """Properties from which a later run sees whether anything changed: ``tokens`` are key versions by classification.
 
     ``as_of`` decides the rows of an unpartitioned aggregation view; other views give the same rows at any time.
     """
     properties = {FINGERPRINT: view.fingerprint} | {INPUT_PREFIX + table: version for table, version in inputs.items()}
+    properties |= as_properties({name: [version] for name, version in tokens.items()})
     if view.form == "aggregations":
         properties[AS_OF] = request.as_of.isoformat()
     return properties
@@ -235,11 +252,13 @@ def table_of(view: str) -> TableName:
     return TableName("features", view)
 
 
-def _relation(project: Project, view: CompiledView, request: Request, store: str) -> Relation:
+def _relation(
+    project: Project, view: CompiledView, request: Request, store: str, key_versions: Mapping[str, int]
+) -> Relation:
     """The view's query for ``store`` itself where that holds the inputs, else a stream from the store that does."""
     assert view.materialize is not None, f"'{view.name}' is computed when it is read"
     compute = project.compute_store(view.reads, default=store)
-    query = project.query(view.materialize, compute, **_parameters(request))
+    query = project.query(view.materialize, compute, key_versions=key_versions, **_parameters(request))
     return query if compute == store else _stream(project.warehouse(compute), query)
 
 

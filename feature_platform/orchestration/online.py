@@ -26,6 +26,7 @@ from feature_platform.orchestration.materialization import (
     table_of,
 )
 from feature_platform.orchestration.partitions import partition_of
+from feature_platform.project.key_versions import as_properties, published_versions
 from feature_platform.project.online import online_table
 from feature_platform.stores.protocols import Publication, Query, StagedOnline, Warehouse
 
@@ -114,7 +115,8 @@ def stage_copy(project: Project, copy: Copy, *, run_id: str) -> StagedCopy:
         return warehouse.read(query)
 
     until = "" if next_due is None else next_due.isoformat()
-    properties = {**_recorded(compiled, copy), AS_OF: copy.as_of.isoformat(), VALID_UNTIL: until, RUN: run_id}
+    tokens = as_properties(published_versions(project, copy.view))
+    properties = {**_recorded(compiled, copy), **tokens, AS_OF: copy.as_of.isoformat(), VALID_UNTIL: until, RUN: run_id}
     return StagedCopy(copy, online.stage(table, open_rows, properties=properties), entities)
 
 

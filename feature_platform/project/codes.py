@@ -42,3 +42,9 @@ PROFILES_BUSY: Final = Code(
     "Another process writes the profiles",
     "Profiles of sources are in one file, which one process changes at a time.",
 )
+KEPT_CHANGING: Final = Code(
+    "FP-PROJ-009",
+    "What is read kept changing",
+    "Views were published again and again while a query was being opened, with tokens of another key version each "
+    "time.",
+)

@@ -194,7 +194,14 @@ class Project:
             )
         return {table: binding for table, binding in found.items() if binding is not None}
 
-    def query(self, compiled: CompiledQuery, store: str, **parameters: Any) -> Query:
+    def query(
+        self,
+        compiled: CompiledQuery,
+        store: str,
+        *,
+        key_versions: Mapping[str, int] | None = None,
+        **parameters: Any,
+    ) -> Query:
         """A compiled query for ``store``, with its tables bound and those of ``parameters`` that it asks for."""
         engine = self.warehouse(store).engine
         return Query(
@@ -202,6 +209,7 @@ class Project:
             engine,
             {name: parameters[name] for name in compiled.parameters},
             self.bindings(compiled.reads, store),
+            key_versions or {},
         )
 
     def compute_store(self, reads: Iterable[TableRef], default: str = "warehouse") -> str:

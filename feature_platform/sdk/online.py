@@ -16,6 +16,7 @@ from feature_platform.project.online import online_table
 from feature_platform.sdk.codes import NOT_ONLINE, REQUEST_VALUE
 from feature_platform.sdk.derived import Deriver
 from feature_platform.sdk.needs import Needs, needs_of
+from feature_platform.sdk.online_keys import KeyForms, newest
 from feature_platform.sdk.selection import Selected
 from feature_platform.sdk.spine import NeededColumn
 from feature_platform.sdk.tokens import key_token
@@ -95,6 +96,7 @@ class _BaseView:
     table: OnlineTable
     store: str
     ttl: timedelta | None
+    forms: KeyForms
 
 
 @dataclass(frozen=True)
@@ -114,7 +116,7 @@ class OnlineReader:
         """
         began = perf_counter()
         given = self._checked(entities)
-        found = self._base_rows(given)
+        found = self._base_rows(given, entities)
         self._derive(given, found)
         vectors = [self._vector(entity, found, index) for index, entity in enumerate(given)]
         return FeatureVectors(vectors, self._types, timedelta(seconds=perf_counter() - began))
@@ -152,7 +154,10 @@ class OnlineReader:
         view = self.project.compiled.views[name]
         spec = self.project.registry.views[name].spec
         ttl = timedelta(microseconds=spec.ttl.microseconds) if spec.ttl else None
-        return _BaseView(view, online_table(view), spec.storage.online_stores[0], ttl)
+        table = online_table(view)
+        personal = {each.name: each for each in self.needs.columns if each.classification and each.name in table.keys}
+        forms = KeyForms(table.keys, personal, self.project.tokens)
+        return _BaseView(view, table, spec.storage.online_stores[0], ttl, forms)
 
     def _checked(self, entities: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         problems: list[Problem] = []
@@ -178,7 +183,9 @@ class OnlineReader:
             return as_type(value, column.type)
         return key_token(self.project.tokens, column.classification, value, column.type)
 
-    def _base_rows(self, given: Sequence[Mapping[str, Any]]) -> dict[str, list[_Cell]]:
+    def _base_rows(
+        self, given: Sequence[Mapping[str, Any]], raw: Sequence[Mapping[str, Any]]
+    ) -> dict[str, list[_Cell]]:
         """Column → one cell per entity, for every feature of every base view."""
         found: dict[str, list[_Cell]] = {}
         now = datetime.now(UTC).replace(tzinfo=None)
@@ -186,15 +193,20 @@ class OnlineReader:
         for base in self.base:
             by_store.setdefault(base.store, []).append(base)
         for store, views in by_store.items():
-            keys = [[tuple(entity[key] for key in base.table.keys) for entity in given] for base in views]
+            keys = [[base.forms.of(*entity) for entity in zip(given, raw, strict=True)] for base in views]
             # a NULL in a key matches nothing, so it is never asked for
-            asked = [list(dict.fromkeys(key for key in of_view if None not in key)) for of_view in keys]
-            answers = self.project.online_store(store).read_many(
-                [(base.table, wanted) for base, wanted in zip(views, asked, strict=True)]
-            )
+            asked = [
+                list(dict.fromkeys(key for forms in of_view for key in forms if None not in key)) for of_view in keys
+            ]
+            online = self.project.online_store(store)
+            answers = online.read_many([(base.table, wanted) for base, wanted in zip(views, asked, strict=True)])
             for base, of_view, wanted, rows in zip(views, keys, asked, answers, strict=True):
                 by_key = dict(zip(wanted, rows, strict=True))
-                cells = [_status(base, by_key.get(key), now) for key in of_view]
+                held = [newest([by_key.get(key) for key in forms]) for forms in of_view]
+                if base.forms.several and None in held:
+                    missed = [entity for entity, row in zip(raw, held, strict=True) if row is None]
+                    base.forms.check_missing(base.view.name, online, missed)
+                cells = [_status(base, row, now) for row in held]
                 for feature in base.view.features:
                     found[f"{base.view.name}__{feature.name}"] = [_cell(feature, status, row) for status, row in cells]
         return found

@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from feature_platform.compiler.guard import GuardedQuery, guard
+from feature_platform.project.key_versions import (
+    opened_with_versions,
+    query_versions,
+    shown_versions,
+    with_versions,
+)
 from feature_platform.sdk.results import ColumnInfo, Result, cast_stream, in_utc
 from feature_platform.stores.protocols import Query
 from feature_platform.types import Column, TableSchema
@@ -23,23 +31,28 @@ def run_sql(project: Project, asker: Asker, text: str) -> Result:
     warehouse = project.warehouse(store)
     query = Query(guarded.sql(warehouse.engine), warehouse.engine, tables=project.bindings(guarded.reads, store))
     schema = in_utc(_schema(guarded).arrow())
+    shown = shown_versions(project, guarded.columns, query_versions(project, guarded.reads))
+
+    def read(versions: Mapping[str, int]) -> pa.RecordBatchReader:
+        return warehouse.read(replace(query, key_versions=versions))
 
     def opened() -> pa.RecordBatchReader:
-        return cast_stream(warehouse.read(query), schema)
+        rows = opened_with_versions(project, guarded.reads, read, lambda reader: reader.close())
+        return cast_stream(rows, schema)
 
-    return Result(_columns(guarded), opened)
+    return Result(_columns(guarded, shown), opened)
 
 
 def _schema(guarded: GuardedQuery) -> TableSchema:
     return TableSchema(tuple(Column(column.name, column.type) for column in guarded.columns))
 
 
-def _columns(guarded: GuardedQuery) -> tuple[ColumnInfo, ...]:
+def _columns(guarded: GuardedQuery, versions: Mapping[str, int]) -> tuple[ColumnInfo, ...]:
     return tuple(
         ColumnInfo(
             column.name,
             str(column.type),
-            labels=column.labels,
+            labels=with_versions(column.labels, versions),
             direct=column.direct,
             indirect=column.indirect,
             description=column.description,

@@ -5,7 +5,7 @@ Only what takes part in the join enters the engine; extra columns, of whatever t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -13,12 +13,16 @@ from feature_platform.compiler.plan import CompiledQuery
 from feature_platform.compiler.training import compile_training_set
 from feature_platform.governance.labels import CLEAN
 from feature_platform.lineage.graph import columns_of
+from feature_platform.errors import GovernanceError
+from feature_platform.governance.codes import MIXED_KEY_VERSIONS
+from feature_platform.project.key_versions import query_versions, shown_versions, with_versions
+from feature_platform.registry.graph import TableRef
 from feature_platform.sdk.needs import Needs, needs_of
 from feature_platform.sdk.results import ColumnInfo, Result, cast_stream, in_utc
 from feature_platform.sdk.selection import Selected
 from feature_platform.sdk.spine import Spine, beside, normalised, open_spine
 from feature_platform.sdk.tokens import key_tokens
-from feature_platform.stores.protocols import Query, StreamTable, TableName
+from feature_platform.stores.protocols import Query, StreamTable, TableName, Warehouse
 from feature_platform.types import BIGINT, STRING, TIMESTAMP, Column, TableSchema
 
 if TYPE_CHECKING:
@@ -34,7 +38,9 @@ _SPINE: Final = TableName("inputs", "spine")
 def training_set(project: Project, selected: Sequence[Selected], spine: SpineLike, time: str) -> Result:
     """See :meth:`feature_platform.sdk.client.FeatureStore.training_set`."""
     needs = needs_of(project, selected)
-    tokenise = partial(key_tokens, project.tokens)
+    rows_of = [TableRef("view", name) for name in needs.stored if project.compiled.views[name].form == "sql"]
+    versions = query_versions(project, rows_of)
+    tokenise = partial(key_tokens, project.tokens, versions=versions)
     ready = normalised(
         open_spine(spine),
         time=time,
@@ -54,16 +60,36 @@ def training_set(project: Project, selected: Sequence[Selected], spine: SpineLik
     store = project.compute_store(compiled.reads)
     warehouse = project.warehouse(store)
     tables = {**project.bindings(compiled.reads, store), _SPINE: StreamTable(partial(_numbered, ready, inputs))}
-    query = Query(compiled.sql[warehouse.engine], warehouse.engine, tables=tables)
+    query = Query(compiled.sql[warehouse.engine], warehouse.engine, tables=tables, key_versions=versions)
+    shown = shown_versions(project, compiled.columns, versions)
     answer = compiled.schema.arrow()
     columns = [time, *(column.name for column in needs.columns)]
 
     def opened() -> pa.RecordBatchReader:
-        features = _without_row(cast_stream(warehouse.read(query), answer))
+        features = _without_row(cast_stream(_read(project, warehouse, query, rows_of), answer))
         rows = beside(ready.open(), features)
         return cast_stream(rows, in_utc(rows.schema, keep=[name for name in ready.names if name not in columns]))
 
-    return Result((*_spine_columns(project, ready, needs, time), *_feature_columns(compiled)), opened)
+    return Result((*_spine_columns(project, ready, needs, time, shown), *_feature_columns(compiled, shown)), opened)
+
+
+def _read(project: Project, warehouse: Warehouse, query: Query, reads: Sequence[TableRef]) -> pa.RecordBatchReader:
+    """The rows, if what they are joined with still has the version that the spine's tokens were made for.
+
+    Raises:
+        GovernanceError: FP-GOV-017, a view was published with another one since the training set was asked for.
+    """
+    rows = warehouse.read(query)
+    now = query_versions(project, reads)
+    if now != query.key_versions:
+        rows.close()
+        raise GovernanceError(
+            MIXED_KEY_VERSIONS.problem(
+                "a view got tokens of another key version since this training set was asked for",
+                mend="ask for the training set again",
+            )
+        )
+    return rows
 
 
 def _engine_schema(needs: Needs, time: str) -> TableSchema:
@@ -105,13 +131,15 @@ def _without_row(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
     return pa.RecordBatchReader.from_batches(schema, batches())
 
 
-def _spine_columns(project: Project, spine: Spine, needs: Needs, time: str) -> Iterator[ColumnInfo]:
+def _spine_columns(
+    project: Project, spine: Spine, needs: Needs, time: str, versions: Mapping[str, int]
+) -> Iterator[ColumnInfo]:
     """A key that is personal was made a token on its way in, and carries what the key of the views carries."""
     known = {column.name: STRING if column.classification else column.type for column in needs.columns}
     known[time] = TIMESTAMP
     personal = {column.name for column in needs.columns if column.classification}
     keys = {
-        column.name: column.labels
+        column.name: with_versions(column.labels, versions)
         for view in needs.stored
         for column in columns_of(project.compiled.views[view])
         if column.name in personal
@@ -121,14 +149,14 @@ def _spine_columns(project: Project, spine: Spine, needs: Needs, time: str) -> I
         yield ColumnInfo(field.name, str(kind or field.type), "spine", keys.get(field.name, CLEAN))
 
 
-def _feature_columns(compiled: CompiledQuery) -> Iterator[ColumnInfo]:
+def _feature_columns(compiled: CompiledQuery, versions: Mapping[str, int]) -> Iterator[ColumnInfo]:
     for column in compiled.columns:
         if column.name != ROW:
             yield ColumnInfo(
                 column.name,
                 str(column.type),
                 "feature",
-                column.labels,
+                with_versions(column.labels, versions),
                 column.direct,
                 column.indirect,
                 column.description,
