@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from feature_platform import __version__
-from feature_platform.cli import author, data, dataset, materialize, profile, start, ui
+from feature_platform.cli import author, data, dataset, materialize, profile, start, token, ui
 from feature_platform.cli.explain import command as explanation
 
 app = typer.Typer(
@@ -57,6 +57,7 @@ app.command("get", rich_help_panel=_DATA)(data.get)
 app.command("sql", rich_help_panel=_DATA)(data.sql)
 app.command("profile", rich_help_panel=_AUTHORS)(profile.profile_sources)
 app.command("materialize", rich_help_panel=_RUN)(materialize.materialize)
+app.add_typer(token.app, name="token", rich_help_panel=_RUN)
 app.command("ui", rich_help_panel=_RUN)(ui.ui)
 
 

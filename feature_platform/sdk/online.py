@@ -16,7 +16,7 @@ from feature_platform.project.online import online_table
 from feature_platform.sdk.codes import NOT_ONLINE, REQUEST_VALUE
 from feature_platform.sdk.derived import Deriver
 from feature_platform.sdk.needs import Needs, needs_of
-from feature_platform.sdk.online_keys import KeyForms, newest
+from feature_platform.sdk.online_keys import KeyForms, LiveVersions, newest
 from feature_platform.sdk.selection import Selected
 from feature_platform.sdk.spine import NeededColumn
 from feature_platform.sdk.tokens import key_token
@@ -147,6 +147,10 @@ class OnlineReader:
         return tuple(self._base_view(name) for name in self.needs.stored)
 
     @cached_property
+    def _live_versions(self) -> LiveVersions:
+        return LiveVersions(self.project.tokens)
+
+    @cached_property
     def _types(self) -> Mapping[str, DataType]:
         return {selected.column: selected.feature.column.type for selected in self.selected}
 
@@ -203,9 +207,9 @@ class OnlineReader:
             for base, of_view, wanted, rows in zip(views, keys, asked, answers, strict=True):
                 by_key = dict(zip(wanted, rows, strict=True))
                 held = [newest([by_key.get(key) for key in forms]) for forms in of_view]
-                if base.forms.several and None in held:
+                if base.forms.personal and None in held:
                     missed = [entity for entity, row in zip(raw, held, strict=True) if row is None]
-                    base.forms.check_missing(base.view.name, online, missed)
+                    self._live_versions.check_missing(base.view.name, online, base.forms, missed)
                 cells = [_status(base, row, now) for row in held]
                 for feature in base.view.features:
                     found[f"{base.view.name}__{feature.name}"] = [_cell(feature, status, row) for status, row in cells]

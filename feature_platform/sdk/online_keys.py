@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from itertools import product
+from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
-from feature_platform.errors import UsageError
+from feature_platform.errors import GovernanceError, UsageError
+from feature_platform.governance.codes import NO_KEY_OF_VERSION
 from feature_platform.governance.tokens import TokenKeys, token_version
 from feature_platform.project.key_versions import recorded_versions
 from feature_platform.sdk.codes import REQUEST_VALUE
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from feature_platform.stores.protocols import OnlineRow, OnlineStore
 
 Key = tuple[Any, ...]
+_BELIEVED_SECONDS: Final = 10.0
 _NEVER: Final = datetime(1, 1, 1)  # noqa: DTZ001 - naive UTC, as rows have it
 
 
@@ -64,22 +67,42 @@ class KeyForms:
             return given[name]
         return key_token(self.keys, column.classification, raw[name], column.type, versions[column.classification])
 
-    def check_missing(self, view: str, store: OnlineStore, raws: Sequence[Mapping[str, Any]]) -> None:
-        """Called for entities without a row: one that was given as a token of another version than the rows have has
-        one, perhaps.
+
+class LiveVersions:
+    """The versions of the token key in what is published online, for entities that were not found.
+
+    Looked up again after some seconds, so that entities that really are new cost next to nothing.
+    """
+
+    def __init__(self, keys: TokenKeys) -> None:
+        self._keys = keys
+        self._seen: dict[str, tuple[float, Mapping[str, frozenset[int]]]] = {}
+
+    def check_missing(self, view: str, store: OnlineStore, forms: KeyForms, raws: Sequence[Mapping[str, Any]]) -> None:
+        """``raws`` are entities without a row. It may be there under a token that nobody asked for.
 
         Raises:
-            UsageError: so it is; "missing" would be a wrong answer.
+            GovernanceError: FP-GOV-016, the rows have a version that the ring lacks.
+            UsageError: an entity was given as a token of another version than the rows have.
         """
-        tokens = [
+        given = [
             (column, version)
             for raw in raws
-            for column in self.personal.values()
+            for column in forms.personal.values()
             if (version := token_version(str(raw[column.name]), column.classification or "")) is not None
         ]
-        live = store.publication(view) if tokens else None
-        held = recorded_versions([live]) if live else {}
-        for column, version in tokens:
+        held = self._held(view, store, fresh=bool(given) and self._keys.rotating)
+        for column in forms.personal.values():
+            name = column.classification or ""
+            if lacking := held.get(name, frozenset()) - set(self._keys.versions(name)):
+                raise GovernanceError(
+                    NO_KEY_OF_VERSION.problem(
+                        f"rows of '{view}' in '{store.name}' have tokens of '{name}' of version {min(lacking)}, and "
+                        "there is no such key",
+                        mend=f"put that key back beside the others, or materialize the view: fp materialize {view}",
+                    )
+                )
+        for column, version in given:
             versions = held.get(column.classification or "")
             if versions is not None and version not in versions:
                 have = ", ".join(f"v{each}" for each in sorted(versions))
@@ -89,6 +112,15 @@ class KeyForms:
                         mend=f"give the {column.classification} itself, or a token of that version",
                     )
                 )
+
+    def _held(self, view: str, store: OnlineStore, *, fresh: bool) -> Mapping[str, frozenset[int]]:
+        now = monotonic()
+        at, held = self._seen.get(view, (0.0, {}))
+        if fresh or view not in self._seen or now - at > _BELIEVED_SECONDS:
+            live = store.publication(view)
+            held = recorded_versions([live]) if live else {}
+            self._seen[view] = (now, held)
+        return held
 
 
 def newest(rows: Sequence[OnlineRow | None]) -> OnlineRow | None:

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 from feature_platform.compiler.plan import CompiledQuery
 from feature_platform.compiler.training import compile_training_set
+from feature_platform.errors import FeaturePlatformError, GovernanceError, StoreError
+from feature_platform.governance.codes import MIXED_KEY_VERSIONS
 from feature_platform.governance.labels import CLEAN
 from feature_platform.lineage.graph import columns_of
-from feature_platform.errors import GovernanceError
-from feature_platform.governance.codes import MIXED_KEY_VERSIONS
 from feature_platform.project.key_versions import query_versions, shown_versions, with_versions
 from feature_platform.registry.graph import TableRef
 from feature_platform.sdk.needs import Needs, needs_of
@@ -59,27 +59,41 @@ def training_set(project: Project, selected: Sequence[Selected], spine: SpineLik
     )
     store = project.compute_store(compiled.reads)
     warehouse = project.warehouse(store)
-    tables = {**project.bindings(compiled.reads, store), _SPINE: StreamTable(partial(_numbered, ready, inputs))}
+    faults: list[FeaturePlatformError] = []
+    tables = {**project.bindings(compiled.reads, store), _SPINE: StreamTable(partial(_numbered, ready, inputs, faults))}
     query = Query(compiled.sql[warehouse.engine], warehouse.engine, tables=tables, key_versions=versions)
     shown = shown_versions(project, compiled.columns, versions)
     answer = compiled.schema.arrow()
     columns = [time, *(column.name for column in needs.columns)]
 
     def opened() -> pa.RecordBatchReader:
-        features = _without_row(cast_stream(_read(project, warehouse, query, rows_of), answer))
+        features = _without_row(cast_stream(_read(project, warehouse, query, rows_of, faults), answer))
         rows = beside(ready.open(), features)
         return cast_stream(rows, in_utc(rows.schema, keep=[name for name in ready.names if name not in columns]))
 
     return Result((*_spine_columns(project, ready, needs, time, shown), *_feature_columns(compiled, shown)), opened)
 
 
-def _read(project: Project, warehouse: Warehouse, query: Query, reads: Sequence[TableRef]) -> pa.RecordBatchReader:
+def _read(
+    project: Project,
+    warehouse: Warehouse,
+    query: Query,
+    reads: Sequence[TableRef],
+    faults: list[FeaturePlatformError],
+) -> pa.RecordBatchReader:
     """The rows, if what they are joined with still has the version that the spine's tokens were made for.
 
     Raises:
         GovernanceError: FP-GOV-017, a view was published with another one since the training set was asked for.
+        FeaturePlatformError: what is wrong with the spine's rows.
     """
-    rows = warehouse.read(query)
+    faults.clear()
+    try:
+        rows = warehouse.read(query)
+    except StoreError:
+        if faults:
+            raise faults[0] from None
+        raise
     now = query_versions(project, reads)
     if now != query.key_versions:
         rows.close()
@@ -99,7 +113,8 @@ def _engine_schema(needs: Needs, time: str) -> TableSchema:
     return TableSchema((Column(ROW, BIGINT), *(Column(name, kind) for name, kind in types.items())))
 
 
-def _numbered(spine: Spine, inputs: TableSchema) -> pa.RecordBatchReader:
+def _numbered(spine: Spine, inputs: TableSchema, faults: list[FeaturePlatformError]) -> pa.RecordBatchReader:
+    """What an engine reads. Engines make an error of their own of one in a stream, so it is kept in ``faults``."""
     import numpy as np
     import pyarrow as pa
 
@@ -109,10 +124,14 @@ def _numbered(spine: Spine, inputs: TableSchema) -> pa.RecordBatchReader:
     def batches() -> Iterator[pa.RecordBatch]:
         first = 0
         with spine.open() as reader:
-            for batch in reader:
-                numbers = pa.array(np.arange(first, first + batch.num_rows, dtype=np.int64))
-                first += batch.num_rows
-                yield pa.RecordBatch.from_arrays([numbers, *(batch.column(name) for name in names)], schema=schema)
+            try:
+                for batch in reader:
+                    numbers = pa.array(np.arange(first, first + batch.num_rows, dtype=np.int64))
+                    first += batch.num_rows
+                    yield pa.RecordBatch.from_arrays([numbers, *(batch.column(name) for name in names)], schema=schema)
+            except FeaturePlatformError as error:
+                faults.append(error)
+                raise
 
     return pa.RecordBatchReader.from_batches(schema, batches())
 
