@@ -97,12 +97,13 @@ def guarded(sql: str) -> GuardedQuery | FeaturePlatformError:
 
 
 def rendered(query: GuardedQuery, engine: Engine = "duckdb") -> str:
-    """The text for a world: real but for the governed calls, which have names that the worlds know."""
+    """The text for a world: real but for tokens, which stand for the person's number there. In DuckDB the worlds
+    know the other governed calls by macros, which are faster to bind than their long expressions are to write."""
     tree = query.tree.copy()
     for call in tree.find_all(exp.Anonymous):
-        name = str(call.this).lower()
-        if name.startswith(PREFIX) and name.removeprefix(PREFIX) in TRANSFORMS:
-            call.set("this", HELD + name.removeprefix(PREFIX))
+        name = str(call.this).lower().removeprefix(PREFIX)
+        if name == "token" or (engine == "duckdb" and name in TRANSFORMS):
+            call.set("this", HELD + name)
     return render(tree, engine, spent=True)
 
 
