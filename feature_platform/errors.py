@@ -115,6 +115,10 @@ class GateError(FeaturePlatformError):
     """Staged data did not pass its checks, or a check could not be evaluated; nothing was published."""
 
 
+class AuditError(FeaturePlatformError):
+    """What was asked for can't be recorded, so it is not done; or the ledger can't be used."""
+
+
 class UsageError(FeaturePlatformError):
     """A caller of the SDK or the command line asked for something that makes no sense."""
 

@@ -19,6 +19,9 @@ from feature_platform.stores.embedded import EmbeddedPostgres, EmbeddedRedis
 # A change is judged by the same examples as the one before, and a busy machine fails nothing; `make fuzz` searches on.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("search", deadline=None, max_examples=1_000, print_blob=True)
+# Profiles with servers of their own fail without an audit key; also those of the commands that tests start.
+os.environ.setdefault("FP_AUDIT_KEY", bytes(range(64, 96)).hex())
+
 hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "repeatable"))
 
 

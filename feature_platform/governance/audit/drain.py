@@ -1,0 +1,159 @@
+"""From the spool into the ledger: finished segments in order, each once, whoever dies in between.
+
+One process per state folder drains at a time; the ledger's own lock orders processes of several machines. After each
+segment the folder's ``head.json`` says what the ledger had, so a ledger that was cut off or rewritten since is noticed
+at the next drain, and the evidence is kept.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+from feature_platform.governance.audit import checkpoints
+from feature_platform.governance.audit.chain import Checkpoint, Head
+from feature_platform.governance.audit.keys import AuditKeys
+from feature_platform.governance.audit.ledger import Appended, Ledger
+from feature_platform.governance.audit.spool import Segment, finished, hold, remove_abandoned
+
+CHECKPOINT_RECORDS: Final = 100_000
+CHECKPOINT_TIME: Final = timedelta(hours=1)
+
+Damage = Callable[[str, dict[str, int]], str]
+"""Makes the canonical text of an event that reports damage: what was found, and counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """What a drain did."""
+
+    segments: int = 0
+    events: int = 0
+    damaged: int = 0
+
+
+def drain(folder: Path, keys: AuditKeys, ledger: Ledger, damage: Damage) -> Drained:
+    """Drains every finished segment of ``folder``; nothing when another process is at it.
+
+    Raises:
+        AuditError: the ledger can't be used; what was not drained stays.
+    """
+    with _alone(folder) as alone:
+        if not alone:
+            return Drained()
+        remove_abandoned(folder)
+        segments = events = damaged = 0
+        for path in _in_order(finished(folder), ledger):
+            held = hold(path)
+            if held is None:
+                continue
+            try:
+                segment = held.read(keys)
+                if segment.events:
+                    _append(folder, keys, ledger, segment, damage)
+                if segment.damage:
+                    report = damage(f"segment:{segment.name}", {"events_saved": len(segment.events)})
+                    _append(folder, keys, ledger, Segment(f"{segment.name}-damage", (report,)), damage)
+                    damaged += 1
+            except BaseException:
+                held.release()
+                raise
+            held.set_aside() if segment.damage else held.remove()
+            segments += 1
+            events += len(segment.events)
+        return Drained(segments, events, damaged)
+
+
+def checkpoint(folder: Path, keys: AuditKeys, ledger: Ledger) -> Checkpoint:
+    """Signs the ledger's head, and keeps that in the ledger and in the folder.
+
+    Raises:
+        AuditError: the ledger or the folder can't be used.
+    """
+    head = ledger.head()
+    made = Checkpoint.sign(keys, head, ledger.count(), datetime.now(UTC))
+    ledger.add_checkpoint(made)
+    checkpoints.keep(folder, made)
+    return made
+
+
+def _append(folder: Path, keys: AuditKeys, ledger: Ledger, segment: Segment, damage: Damage) -> None:
+    seen = checkpoints.read_head(folder)
+    if seen is not None and _was_rewritten(seen, keys, ledger):
+        checkpoints.keep(folder, seen)
+        report = damage("ledger", {"last_seen": seen.seq, "found": ledger.head().seq})
+        _appended(folder, keys, ledger, Segment(f"{segment.name}-rewritten", (report,)))
+    _appended(folder, keys, ledger, segment)
+
+
+def _appended(folder: Path, keys: AuditKeys, ledger: Ledger, segment: Segment) -> None:
+    done = ledger.append(keys, segment)
+    now = datetime.now(UTC)
+    # `count` is taken where a checkpoint is made on purpose; counting after every segment would read the whole ledger.
+    checkpoints.write_head(folder, Checkpoint.sign(keys, done.after, done.after.seq, now))
+    if _is_due(done):
+        made = Checkpoint.sign(keys, done.after, done.after.seq, now)
+        ledger.add_checkpoint(made)
+        checkpoints.keep(folder, made)
+        if _starts_a_month(done):
+            boundary = Checkpoint.sign(keys, done.before, done.before.seq, now)
+            ledger.add_checkpoint(boundary)
+            checkpoints.keep(folder, boundary)
+
+
+def _was_rewritten(seen: Checkpoint, keys: AuditKeys, ledger: Ledger) -> bool:
+    """Whether the record that this folder saw last is gone or another. One that was archived is gone rightly: then
+    newer ones are there."""
+    if not seen.holds(keys):
+        return True
+    found = ledger.hash_of(seen.seq)
+    if found is None:
+        return ledger.head().seq < seen.seq
+    return found.hex() != seen.head
+
+
+def _is_due(done: Appended) -> bool:
+    before, after = done.before, done.after
+    if after.seq == before.seq or after.recorded_at is None:
+        return False
+    if before.recorded_at is None or before.seq // CHECKPOINT_RECORDS != after.seq // CHECKPOINT_RECORDS:
+        return True
+    return _period(before) != _period(after)
+
+
+def _period(head: Head) -> int:
+    assert head.recorded_at is not None
+    return int(head.recorded_at.timestamp() // CHECKPOINT_TIME.total_seconds())
+
+
+def _starts_a_month(done: Appended) -> bool:
+    """The ledger's partitions are months: one that is moved to the archive leaves a rest that begins here."""
+    before, after = done.before.recorded_at, done.after.recorded_at
+    return before is not None and after is not None and (before.year, before.month) != (after.year, after.month)
+
+
+def _in_order(paths: list[Path], ledger: Ledger) -> Iterator[Path]:
+    first = ledger.interrupted_segment() if paths else ""
+    yield from sorted(paths, key=lambda path: (path.name != first, path.name))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[bool]:
+    if not folder.is_dir():
+        yield False
+        return
+    descriptor = os.open(folder / "drain.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        yield False
+    else:
+        yield True
+    finally:
+        os.close(descriptor)
