@@ -41,6 +41,7 @@ def test_the_production_profile_finds_all_its_variables_in_the_compose_file() ->
     profile = platform["profiles"][COMPOSE["services"]["code-server"]["environment"]["FP_PROFILE"]]
     wanted = {store["url_env"] for store in profile["stores"].values() if store.get("url_env")}
     wanted.add(profile.get("token_key_env", "FP_TOKEN_KEY"))
+    wanted.add(profile.get("audit_key_env", "FP_AUDIT_KEY"))
     assert wanted <= set(COMPOSE["services"]["code-server"]["environment"])
 
 

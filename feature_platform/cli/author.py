@@ -75,6 +75,7 @@ def compile_view(
         compiled = _known(view, found.compiled.views, "view")
         query = compiled.materialize or compiled.derive
         assert query is not None
+        found.audit.export(f"view:{view}", "sql")
         screen.show(_compiled_as_dict(compiled, query), lambda: _compiled_for_people(compiled, query, engine.value))
 
 
@@ -113,6 +114,7 @@ def lineage(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         from feature_platform.cli.lineage import rich_tree
 
         up, down = _trees(found, feature, direction)
+        found.audit.export(f"lineage:{feature}", "lineage")
         answer = {"upstream": [node.as_dict() for node in up], "downstream": [node.as_dict() for node in down]}
 
         def human() -> Iterator[RenderableType]:

@@ -102,7 +102,10 @@ def training_set(  # noqa: PLR0913, PLR0917 - a command's options are its parame
 
         rows = read_spine(found, spine, time)
         session = FeatureStore(found, purpose=purpose_of(found, purpose, feature), role=role)
-        show_result(screen, session.training_set(rows, feature, time=time), out, limit)
+        answer = session.training_set(rows, feature, time=time)
+        if out is not None:
+            found.audit.export("training_set", out.suffix.lstrip("."), session.asker)
+        show_result(screen, answer, out, limit)
 
 
 def get(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
@@ -149,7 +152,11 @@ def sql(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         from feature_platform.cli.tables import show_result
         from feature_platform.sdk.client import FeatureStore
 
-        show_result(screen, FeatureStore(found, purpose=purpose, role=role).sql(query), out, limit)
+        session = FeatureStore(found, purpose=purpose, role=role)
+        answer = session.sql(query)
+        if out is not None:
+            found.audit.export("query", out.suffix.lstrip("."), session.asker)
+        show_result(screen, answer, out, limit)
 
 
 def purpose_of(project: Project, given: str | None, wanted: Sequence[str]) -> str:

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from feature_platform import __version__
-from feature_platform.cli import author, data, dataset, materialize, profile, start, token, ui
+from feature_platform.cli import audit, author, data, dataset, materialize, profile, start, token, ui
 from feature_platform.cli.explain import command as explanation
 
 app = typer.Typer(
@@ -59,6 +59,7 @@ app.command("profile", rich_help_panel=_AUTHORS)(profile.profile_sources)
 app.command("materialize", rich_help_panel=_RUN)(materialize.materialize)
 app.add_typer(token.app, name="token", rich_help_panel=_RUN)
 app.command("ui", rich_help_panel=_RUN)(ui.ui)
+app.add_typer(audit.app, name="audit", rich_help_panel=_RUN)
 
 
 def main() -> None:

@@ -71,6 +71,7 @@ class Staged:
 
     request: Request
     write: StagedWrite
+    run_id: str
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,8 @@ def stage(project: Project, request: Request, *, run_id: str) -> Staged:
         relation = _relation(project, view, request, store, key_versions)
         return warehouse.stage(target, view.schema, relation, partition=request.partition, properties=properties)
 
-    return Staged(request, opened_with_versions(project, view.reads, write, warehouse.discard))
+    staged = opened_with_versions(project, view.reads, write, warehouse.discard)
+    return Staged(request, staged, run_id)
 
 
 def audit(project: Project, staged: Staged) -> Audited:
@@ -147,6 +149,7 @@ def audit(project: Project, staged: Staged) -> Audited:
         as_of=as_of,
         newest_event=lambda: newest_event(project, name, as_of),
     )
+    project.audit.gate(name, _partition(staged.request), outcomes, staged.write.rows, staged.run_id)
     return Audited(staged, tuple(outcomes))
 
 
@@ -165,7 +168,10 @@ def publish(project: Project, audited: Audited) -> Publication:
                 mend="mend the data or the contract and materialize again",
             )
         )
-    return project.warehouse(audited.staged.write.store).publish(audited.staged.write)
+    staged, write = audited.staged, audited.staged.write
+    view = project.compiled.views[staged.request.view]
+    project.audit.materialization(view, write.store, _partition(staged.request), write.rows, staged.run_id)
+    return project.warehouse(write.store).publish(write)
 
 
 def discard(project: Project, staged: Staged) -> None:
@@ -260,6 +266,10 @@ def _relation(
     compute = project.compute_store(view.reads, default=store)
     query = project.query(view.materialize, compute, key_versions=key_versions, **_parameters(request))
     return query if compute == store else _stream(project.warehouse(compute), query)
+
+
+def _partition(request: Request) -> str:
+    return request.partition.key if request.partition else ""
 
 
 def _parameters(request: Request) -> dict[str, datetime]:

@@ -64,6 +64,7 @@ class StagedCopy:
 
     copy: Copy
     write: StagedOnline
+    run_id: str
     entities: int
     """How many rows the offline store has for it, counted there."""
 
@@ -117,7 +118,7 @@ def stage_copy(project: Project, copy: Copy, *, run_id: str) -> StagedCopy:
     until = "" if next_due is None else next_due.isoformat()
     tokens = as_properties(published_versions(project, copy.view))
     properties = {**_recorded(compiled, copy), **tokens, AS_OF: copy.as_of.isoformat(), VALID_UNTIL: until, RUN: run_id}
-    return StagedCopy(copy, online.stage(table, open_rows, properties=properties), entities)
+    return StagedCopy(copy, online.stage(table, open_rows, properties=properties), run_id, entities)
 
 
 def publish_copy(project: Project, staged: StagedCopy) -> Publication:
@@ -127,15 +128,17 @@ def publish_copy(project: Project, staged: StagedCopy) -> Publication:
         GateError: rows are missing.
         StoreError: the store refused; the rows before stay live.
     """
+    copy = staged.copy
     if not staged.complete:
-        copy = staged.copy
         raise GateError(
             NOT_AUDITED.problem(
                 f"{staged.write.rows} of {staged.entities} rows of '{copy.view}' arrived in '{copy.store}'",
                 mend="materialize again; if it happens again, the store drops writes",
             )
         )
-    return project.online_store(staged.copy.store).publish(staged.write)
+    view = project.compiled.views[copy.view]
+    project.audit.materialization(view, copy.store, "", staged.write.rows, staged.run_id)
+    return project.online_store(copy.store).publish(staged.write)
 
 
 def discard_copy(project: Project, staged: StagedCopy) -> None:

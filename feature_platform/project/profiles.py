@@ -58,6 +58,7 @@ def _profiled(project: Project, name: str, force: bool, on_source: Callable[[str
     if not force and before and (before.data_version, before.declaration) == (version, declaration(source)):
         return Profiled(name, before, fresh=False)
     on_source(name)
+    project.audit.scan(name, source.columns)
     made = profile_source(table, source, version)
     busy = PROFILES_BUSY.problem(f"another process holds '{file.name}'", mend="wait for it, or end it if it hangs")
     file.parent.mkdir(parents=True, exist_ok=True)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from feature_platform.compiler.plan import CompiledProject, CompiledQuery
 from feature_platform.errors import StoreError, UsageError, did_you_mean
+from feature_platform.project.audit import ProjectAudit
 from feature_platform.project.codes import NOT_PUBLISHED, UNKNOWN_PROFILE, UNKNOWN_STORE
 from feature_platform.project.stores import StoreContext, is_embedded, open_online_store, open_warehouse, table_stream
 from feature_platform.registry.graph import Registry, TableRef
@@ -50,8 +51,14 @@ class Project:
     Safe for use by several threads; another process opens its own.
     """
 
-    def __init__(
-        self, root: Path, state: Path, registry: Registry, compiled: CompiledProject, profile_name: str
+    def __init__(  # noqa: PLR0913, PLR0917 - its parts, from one place: `open`
+        self,
+        root: Path,
+        state: Path,
+        registry: Registry,
+        compiled: CompiledProject,
+        profile_name: str,
+        audit: ProjectAudit,
     ) -> None:
         self.root = root
         self.state = state
@@ -59,6 +66,7 @@ class Project:
         self.compiled = compiled
         self.profile_name = profile_name
         self.profile: Profile = registry.platform.profiles[profile_name]
+        self.audit = audit
         self._policies = compiled.author.policies
         self._warehouses: dict[str, Warehouse] = {}
         self._online_stores: dict[str, OnlineStore] = {}
@@ -82,11 +90,14 @@ class Project:
         folder = Path(root).absolute()
         state = state_folder(folder)
         registry = load_registry(folder, domains=domains, cache=state / "cache")
-        name = _profile(registry, profile)
+        name = profile_named(registry, profile)
         environment = registry.platform.environment_of(name)
         profiles = load_profiles(profiles_file(state, name))
-        compiled = compile_project(registry, environment=environment, cache=state / "cache", profiles=profiles)
-        return cls(folder, state, registry, compiled, name)
+        audit = ProjectAudit(registry, name, state)
+        with audit.compiling():
+            compiled = compile_project(registry, environment=environment, cache=state / "cache", profiles=profiles)
+        audit.compiled(compiled)
+        return cls(folder, state, registry, compiled, name, audit)
 
     @classmethod
     def linked(cls, root: Path | str, *, profile: str | None = None) -> Project:
@@ -103,9 +114,10 @@ class Project:
         folder = Path(root).absolute()
         state = state_folder(folder)
         registry = load_registry(folder, cache=state / "cache")
-        name = _profile(registry, profile)
+        name = profile_named(registry, profile)
         author = author_of(registry, registry.platform.environment_of(name))
-        return cls(folder, state, registry, CompiledProject({}, {}, author), name)
+        audit = ProjectAudit(registry, name, state)
+        return cls(folder, state, registry, CompiledProject({}, {}, author), name, audit)
 
     @property
     def data(self) -> Path:
@@ -146,7 +158,9 @@ class Project:
         from feature_platform.governance.tokens import TokenKeys
 
         own_key = self.state if is_embedded(self.profile) else None
-        return TokenKeys.from_environment(self.profile.token_key_env, own_key, plugin=self.profile.token_keys)
+        keys = TokenKeys.from_environment(self.profile.token_key_env, own_key, plugin=self.profile.token_keys)
+        self.audit.token_keys(keys)
+        return keys
 
     def warehouse(self, name: str = "warehouse") -> Warehouse:
         """The warehouse called ``name`` in the profile, opened on first use.
@@ -159,6 +173,7 @@ class Project:
                 opened = open_warehouse(name, self._store_spec(name), self._context)
                 self._opened.callback(opened.close)
                 self._warehouses[name] = opened
+                self.audit.store_opened(name)
             return self._warehouses[name]
 
     def online_store(self, name: str) -> OnlineStore:
@@ -172,6 +187,7 @@ class Project:
                 opened = open_online_store(name, self._store_spec(name), self._context)
                 self._opened.callback(opened.close)
                 self._online_stores[name] = opened
+                self.audit.store_opened(name)
             return self._online_stores[name]
 
     def bindings(self, reads: Iterable[TableRef], store: str) -> Mapping[TableName, Binding]:
@@ -228,6 +244,7 @@ class Project:
         with self._lock:
             self._warehouses.clear()
             self._online_stores.clear()
+            self.audit.close()
             self._opened.close()
 
     def __enter__(self) -> Project:
@@ -297,7 +314,8 @@ def profiles_file(state: Path, profile: str) -> Path:
     return state / "profiles" / f"{profile}.json"
 
 
-def _profile(registry: Registry, wanted: str | None) -> str:
+def profile_named(registry: Registry, wanted: str | None) -> str:
+    """``wanted``, by default the platform document's profile. Raises UsageError for one that there is not."""
     known = registry.platform.profiles
     name = wanted or registry.platform.default_profile
     if name not in known:

@@ -64,7 +64,10 @@ def open_warehouse(name: str, spec: StoreSpec, context: StoreContext) -> Warehou
             from feature_platform.stores.postgres_warehouse import PostgresWarehouse
 
             return PostgresWarehouse(
-                name, _postgres_url(spec, context), schema_prefix=spec.schema_prefix, setups=(context.session,)
+                name,
+                postgres_url(spec, context.state, context.servers),
+                schema_prefix=spec.schema_prefix,
+                setups=(context.session,),
             )
         case RedisStore():
             raise _wrong_kind(
@@ -86,7 +89,9 @@ def open_online_store(name: str, spec: StoreSpec, context: StoreContext) -> Onli
         case PostgresStore():
             from feature_platform.stores.postgres_online import PostgresOnlineStore
 
-            return PostgresOnlineStore(name, _postgres_url(spec, context), schema_prefix=spec.schema_prefix)
+            return PostgresOnlineStore(
+                name, postgres_url(spec, context.state, context.servers), schema_prefix=spec.schema_prefix
+            )
         case DuckDBDeltaStore():
             raise _wrong_kind(name, "runs SQL, but serves no single rows", "name a store of type redis or postgres")
 
@@ -105,12 +110,17 @@ def table_stream(warehouse: Warehouse, table: TableName, schema: TableSchema, bi
     return open_stream
 
 
-def _postgres_url(spec: PostgresStore, context: StoreContext) -> str:
+def postgres_url(spec: PostgresStore, state: Path, servers: ExitStack) -> str:
+    """The address of a server; the embedded one is started, and given up with ``servers``.
+
+    Raises:
+        StoreError: the environment variable is not set, or the embedded server does not start.
+    """
     if spec.url_env is not None:
         return _from_environment(spec.url_env)
     from feature_platform.stores.embedded import EmbeddedPostgres
 
-    return context.servers.enter_context(EmbeddedPostgres(context.state / "postgres")).url
+    return servers.enter_context(EmbeddedPostgres(state / "postgres")).url
 
 
 def _redis_url(spec: RedisStore, context: StoreContext) -> str:

@@ -47,20 +47,21 @@ class FeatureStore:
 
     def __init__(self, project: Project, *, purpose: str, role: str = "author") -> None:
         self.project = project
-        self._asker = Asker(known_purpose(project, purpose), role)
+        self.asker = Asker(known_purpose(project, purpose), role)
+        """Purpose and role of the session."""
         self._deriver = Deriver()
         self._readers: dict[tuple[str, ...], OnlineReader] = {}
 
     @property
     def purpose(self) -> str:
         """Why this session uses data."""
-        return self._asker.purpose
+        return self.asker.purpose
 
     def features(self, search: str = "") -> list[FeatureInfo]:
         """The features that this session may have; with ``search``, those whose name, description, owner or domain has
         all its words.
         """
-        return find_features(self.project, search, self._asker)
+        return find_features(self.project, search, self.asker)
 
     def training_set(self, spine: SpineLike, features: Sequence[str], *, time: str = "event_time") -> TrainingSet:
         """The spine's rows with features as they were known at each row's time.
@@ -79,7 +80,8 @@ class FeatureStore:
         """
         from feature_platform.sdk.training import training_set
 
-        return training_set(self.project, select(self.project, features, self._asker), spine, time)
+        chosen = select(self.project, features, self.asker)
+        return training_set(self.project, self.asker, chosen, spine, time)
 
     def create_dataset(
         self, name: str, spine: SpineLike, features: Sequence[str], *, time: str = "event_time"
@@ -92,7 +94,7 @@ class FeatureStore:
         """
         from feature_platform.sdk.datasets import create_dataset
 
-        return create_dataset(self.project, self._asker, name, spine, features, time)
+        return create_dataset(self.project, self.asker, name, spine, features, time)
 
     def dataset(self, name: str) -> Dataset:
         """A kept training set: ``name@3``, or ``name`` for its newest version.
@@ -102,13 +104,13 @@ class FeatureStore:
         """
         from feature_platform.sdk.datasets import open_dataset
 
-        return open_dataset(self.project, self._asker, name)
+        return open_dataset(self.project, self.asker, name)
 
     def verify_dataset(self, name: str) -> Verification:
         """Makes a dataset's features again and compares every value; says what changed where they differ."""
         from feature_platform.sdk.datasets import verify_dataset
 
-        return verify_dataset(self.project, self._asker, name)
+        return verify_dataset(self.project, self.asker, name)
 
     def online(
         self, service: str | Sequence[str], entities: Sequence[Mapping[str, Any]] | Mapping[str, Any]
@@ -138,7 +140,7 @@ class FeatureStore:
         """
         from feature_platform.sdk.query import run_sql
 
-        return run_sql(self.project, self._asker, query)
+        return run_sql(self.project, self.asker, query)
 
     def close(self) -> None:
         """Closes every store, and stops embedded servers that nobody else uses."""
@@ -157,8 +159,12 @@ class FeatureStore:
         wanted = (service,) if isinstance(service, str) else tuple(service)
         if wanted not in self._readers:
             if isinstance(service, str) and ":" not in service:
-                service_named(self.project, service, self._asker)
-            self._readers[wanted] = OnlineReader(self.project, self._deriver, select(self.project, wanted, self._asker))
+                with self.project.audit.refusals("read", "features", self.asker):
+                    service_named(self.project, service, self.asker)
+            selected = select(self.project, wanted, self.asker)
+            features = [(chosen.view, chosen.feature) for chosen in selected]
+            record = self.project.audit.online(" ".join(wanted), features, self.asker)
+            self._readers[wanted] = OnlineReader(self.project, self._deriver, selected, record)
         return self._readers[wanted]
 
 

@@ -150,7 +150,7 @@ def create_dataset(  # noqa: PLR0913, PLR0917 - what a training set takes, and a
         )
     chosen = select(project, features, asker)
     before = _tables(project, chosen)
-    result = training_set(project, chosen, spine, time)
+    result = training_set(project, asker, chosen, spine, time)
     home = _home(project) / name
     draft = home / f".draft-{secrets.token_hex(8)}"
     draft.mkdir(parents=True)
@@ -222,6 +222,7 @@ def open_dataset(project: Project, asker: Asker, title: str) -> Dataset:
                 mend=f"open a session with purpose '{manifest.purpose}'",
             )
         )
+    project.audit.dataset(manifest.title, manifest.features, manifest.labels, manifest.rows, asker)
     return Dataset(manifest, folder)
 
 
@@ -240,7 +241,7 @@ def verify_dataset(project: Project, asker: Asker, title: str) -> Verification:
         pa.schema([dataset.reader().schema.field(name) for name in manifest.spine]),
         (batch.select(list(manifest.spine)) for batch in dataset.reader()),
     )
-    again = training_set(project, chosen, spine, manifest.time)
+    again = training_set(project, asker, chosen, spine, manifest.time)
     columns = [each.column for each in chosen]
     differing = dict.fromkeys(columns, 0)
     kept, made = rechunked(dataset.reader()), rechunked(again.reader())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -106,6 +106,8 @@ class OnlineReader:
     project: Project
     deriver: Deriver
     selected: tuple[Selected, ...]
+    record: Callable[[int], None]
+    """Records a read of so many entities, or raises: then nothing is handed over."""
 
     def read(self, entities: Sequence[Mapping[str, Any]]) -> FeatureVectors:
         """The vectors of ``entities``.
@@ -113,12 +115,14 @@ class OnlineReader:
         Raises:
             UsageError: a key or request value is missing or of another type; every fault of every entity.
             StoreError: a store can't be reached, or holds rows of another shape than the definitions.
+            AuditError: the read can't be recorded.
         """
         began = perf_counter()
         given = self._checked(entities)
         found = self._base_rows(given, entities)
         self._derive(given, found)
         vectors = [self._vector(entity, found, index) for index, entity in enumerate(given)]
+        self.record(len(given))
         return FeatureVectors(vectors, self._types, timedelta(seconds=perf_counter() - began))
 
     @cached_property

@@ -26,10 +26,13 @@ if TYPE_CHECKING:
 
 def run_sql(project: Project, asker: Asker, text: str) -> Result:
     """See :meth:`feature_platform.sdk.client.FeatureStore.sql`."""
-    guarded = guard(text, project.catalog, project.access(asker.purpose, asker.role))
+    with project.audit.refusals("query", "query", asker, sql=text):
+        guarded = guard(text, project.catalog, project.access(asker.purpose, asker.role))
     store = project.compute_store(guarded.reads)
     warehouse = project.warehouse(store)
-    query = Query(guarded.sql(warehouse.engine), warehouse.engine, tables=project.bindings(guarded.reads, store))
+    sent = guarded.sql(warehouse.engine)
+    query = Query(sent, warehouse.engine, tables=project.bindings(guarded.reads, store))
+    event = project.audit.query(text, guarded, sent, warehouse.engine, asker)
     schema = in_utc(_schema(guarded).arrow())
     shown = shown_versions(project, guarded.columns, query_versions(project, guarded.reads))
 
@@ -40,7 +43,7 @@ def run_sql(project: Project, asker: Asker, text: str) -> Result:
         rows = opened_with_versions(project, guarded.reads, read, lambda reader: reader.close())
         return cast_stream(rows, schema)
 
-    return Result(_columns(guarded, shown), opened)
+    return Result(_columns(guarded, shown), project.audit.released(event, opened))
 
 
 def _schema(guarded: GuardedQuery) -> TableSchema:

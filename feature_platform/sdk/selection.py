@@ -40,9 +40,16 @@ class Asker:
 def select(project: Project, wanted: Sequence[str], asker: Asker) -> tuple[Selected, ...]:
     """The features that ``wanted`` names, in order, each once: ``view:feature``, ``view:*`` or the name of a service.
 
+    What is refused is recorded.
+
     Raises:
         UsageError: unknown names, or features that the purpose may not have; all of them together.
     """
+    with project.audit.refusals("read", "features", asker):
+        return _selected_all(project, wanted, asker)
+
+
+def _selected_all(project: Project, wanted: Sequence[str], asker: Asker) -> tuple[Selected, ...]:
     problems: list[Problem] = []
     chosen: dict[tuple[str, str], Selected] = {}
     for text in dict.fromkeys(wanted):

@@ -19,7 +19,7 @@ from feature_platform.project.key_versions import query_versions, shown_versions
 from feature_platform.registry.graph import TableRef
 from feature_platform.sdk.needs import Needs, needs_of
 from feature_platform.sdk.results import ColumnInfo, Result, cast_stream, in_utc
-from feature_platform.sdk.selection import Selected
+from feature_platform.sdk.selection import Asker, Selected
 from feature_platform.sdk.spine import Spine, beside, normalised, open_spine
 from feature_platform.sdk.tokens import key_tokens
 from feature_platform.stores.protocols import Query, StreamTable, TableName, Warehouse
@@ -35,7 +35,7 @@ ROW: Final = "fp_row"
 _SPINE: Final = TableName("inputs", "spine")
 
 
-def training_set(project: Project, selected: Sequence[Selected], spine: SpineLike, time: str) -> Result:
+def training_set(project: Project, asker: Asker, selected: Sequence[Selected], spine: SpineLike, time: str) -> Result:
     """See :meth:`feature_platform.sdk.client.FeatureStore.training_set`."""
     needs = needs_of(project, selected)
     rows_of = [TableRef("view", name) for name in needs.stored if project.compiled.views[name].form == "sql"]
@@ -63,6 +63,9 @@ def training_set(project: Project, selected: Sequence[Selected], spine: SpineLik
     tables = {**project.bindings(compiled.reads, store), _SPINE: StreamTable(partial(_numbered, ready, inputs, faults))}
     query = Query(compiled.sql[warehouse.engine], warehouse.engine, tables=tables, key_versions=versions)
     shown = shown_versions(project, compiled.columns, versions)
+    event = project.audit.training_set(
+        [(chosen.view, chosen.feature) for chosen in selected], compiled, warehouse.engine, asker
+    )
     answer = compiled.schema.arrow()
     columns = [time, *(column.name for column in needs.columns)]
 
@@ -71,7 +74,8 @@ def training_set(project: Project, selected: Sequence[Selected], spine: SpineLik
         rows = beside(ready.open(), features)
         return cast_stream(rows, in_utc(rows.schema, keep=[name for name in ready.names if name not in columns]))
 
-    return Result((*_spine_columns(project, ready, needs, time, shown), *_feature_columns(compiled, shown)), opened)
+    columns_given = (*_spine_columns(project, ready, needs, time, shown), *_feature_columns(compiled, shown))
+    return Result(columns_given, project.audit.released(event, opened))
 
 
 def _read(

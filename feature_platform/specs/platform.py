@@ -78,6 +78,26 @@ class Profile(Spec):
         description="What gives the token keys in place of a variable, e.g. a KMS: an entry point of the group "
         "`feature_platform.token_keys`, or `module:function`.",
     )
+    audit_store: Name | None = Field(
+        default=None,
+        description="Store of type `postgres` that keeps the audit ledger. Default: the first of that type; files in "
+        "the state folder where there is none.",
+    )
+    audit_key_env: str = Field(
+        default="FP_AUDIT_KEY", pattern=VARIABLE_PATTERN, description="Environment variable with the audit key."
+    )
+
+    @model_validator(mode="after")
+    def _audit_store_is_postgres(self) -> Profile:
+        wanted = self.audit_store
+        if wanted is not None and not isinstance(self.stores.get(wanted), PostgresStore):
+            known = ", ".join(name for name, spec in self.stores.items() if isinstance(spec, PostgresStore))
+            raise contradiction(
+                f"'{wanted}', which should keep the audit ledger, is no store of type `postgres`",
+                f"Use one of: {known}." if known else "Add a store of type `postgres`, or leave `audit_store` out.",
+                "audit_store",
+            )
+        return self
 
 
 class Platform(Document):

@@ -58,10 +58,10 @@ def project(root: Path) -> Iterator[Project]:
         yield opened
 
 
-def test_opening_starts_and_writes_nothing_but_the_cache(root: Path) -> None:
+def test_opening_starts_nothing_and_writes_only_the_cache_and_the_audit_trail(root: Path) -> None:
     with Project.open(root) as project:
         assert set(project.compiled.views) == {"customer_orders", "customer_profile"}
-    assert {path.name for path in (root / ".fp").iterdir()} == {"data", "cache"}
+    assert {path.name for path in (root / ".fp").iterdir()} == {"data", "cache", "audit"}
 
 
 @pytest.mark.parametrize(("root_name", "state"), [("shop", "shop/.fp"), ("feature_defs", ".fp")])
