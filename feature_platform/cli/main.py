@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from feature_platform import __version__
-from feature_platform.cli import audit, author, data, dataset, materialize, profile, start, token, ui
+from feature_platform.cli import audit, author, data, dataset, materialize, policy, profile, start, token, ui
 from feature_platform.cli.explain import command as explanation
 
 app = typer.Typer(
@@ -50,6 +50,7 @@ app.command("compile", rich_help_panel=_AUTHORS)(author.compile_view)
 app.command("lineage", rich_help_panel=_AUTHORS)(author.lineage)
 app.command("schema", rich_help_panel=_AUTHORS)(author.schema)
 app.command("explain", rich_help_panel=_AUTHORS)(explanation.explain)
+app.add_typer(policy.app, name="policy", rich_help_panel=_AUTHORS)
 app.command("features", rich_help_panel=_DATA)(data.features)
 app.command("training-set", rich_help_panel=_DATA)(data.training_set)
 app.add_typer(dataset.app, name="dataset", rich_help_panel=_DATA)

@@ -8,7 +8,7 @@ comes from the cache.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -37,7 +37,7 @@ from feature_platform.governance.policy_checks import check_policies
 from feature_platform.registry.graph import LinkedView, Registry
 from feature_platform.specs.models import Source
 
-_CODE: Final = ("compiler", "governance", "specs/models.py", "types.py")
+_CODE: Final = ("compiler", "governance", "specs", "types.py")
 """What decides how a definition is compiled: part of every key, so that a changed platform never reads what another
 one compiled."""
 
@@ -56,19 +56,35 @@ def compile_project(
     Raises:
         CompileError: all problems of policies, views and services.
     """
+    compiled, failures = compile_what_can(registry, environment=environment, cache=cache, profiles=profiles)
+    if failures:
+        raise CompileError(problem for problems in failures.values() for problem in problems)
+    return compiled
+
+
+def compile_what_can(
+    registry: Registry,
+    *,
+    environment: str | None = None,
+    cache: Path | None = None,
+    profiles: Profiles = NO_PROFILES,
+) -> tuple[CompiledProject, Mapping[str, Sequence[Problem]]]:
+    """As :func:`compile_project`: the views and services that compile, and what is wrong with others, by ``view NAME``,
+    ``service NAME`` and ``policies``.
+    """
     author = author_of(registry, environment)
-    problems = list(check_policies(registry))
+    failures: dict[str, Sequence[Problem]] = {}
+    if wrong := check_policies(registry):
+        failures["policies"] = wrong
     keys = cache_keys(registry, author, profiles) if cache is not None else {}
     cached = disk.load(cache, keys.values()) if cache is not None else {}
     known = {name: cached[key] for name, key in keys.items() if key in cached}
-    views = _compile_views(registry, author, profiles, known, problems)
-    services = _compile_services(registry, author, views, problems)
+    views = _compile_views(registry, author, profiles, known, failures)
+    services = _compile_services(registry, author, views, failures)
     fresh = {keys[name]: view for name, view in views.items() if name in keys and name not in known}
     if cache is not None and fresh:
         disk.save(cache, fresh)
-    if problems:
-        raise CompileError(problems)
-    return CompiledProject(views, services, author, profiles)
+    return CompiledProject(views, services, author, profiles), failures
 
 
 def compile_query(
@@ -109,7 +125,7 @@ def _compile_views(
     author: Access,
     profiles: Profiles,
     known: Mapping[str, CompiledView],
-    problems: list[Problem],
+    failures: dict[str, Sequence[Problem]],
 ) -> dict[str, CompiledView]:
     """All views that compile; those in ``known`` were compiled before."""
     views: dict[str, CompiledView] = {}
@@ -122,7 +138,7 @@ def _compile_views(
             try:
                 compiled = _compile_view(view, registry, catalog, author, views)
             except FeaturePlatformError as error:
-                problems.extend(error.problems)
+                failures[f"view {name}"] = error.problems
                 continue
         views[name] = compiled
     return views
@@ -142,7 +158,7 @@ def _compile_view(
 
 
 def _compile_services(
-    registry: Registry, author: Access, views: Mapping[str, CompiledView], problems: list[Problem]
+    registry: Registry, author: Access, views: Mapping[str, CompiledView], failures: dict[str, Sequence[Problem]]
 ) -> dict[str, CompiledService]:
     services = {}
     for name, service in registry.services.items():
@@ -151,7 +167,7 @@ def _compile_services(
         try:
             services[name] = compile_service(service, registry, views, author)
         except CompileError as error:
-            problems.extend(error.problems)
+            failures[f"service {name}"] = error.problems
     return services
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 Action = Literal["clear", "raw", "token", "redact", "deny"]
 
-_SEVERITY: Final[dict[Action, int]] = {"clear": 0, "raw": 1, "token": 2, "redact": 3, "deny": 4}
+SEVERITY: Final[dict[Action, int]] = {"clear": 0, "raw": 1, "token": 2, "redact": 3, "deny": 4}
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,7 @@ class PolicyBook:
         matching = [rule for rule in named if rule not in over]
         if not matching:
             return Decision("deny", over=over) if over else DENIED
-        strictest = max(matching, key=lambda rule: _SEVERITY[rule.rule.action])
+        strictest = max(matching, key=lambda rule: SEVERITY[rule.rule.action])
         return Decision(
             action=strictest.rule.action,
             transforms=frozenset.intersection(*(rule.transforms for rule in matching)),
@@ -215,7 +215,7 @@ def least_strict(decisions: Iterable[Decision]) -> Decision:
 
 
 def _either(one: Decision, other: Decision) -> Decision:
-    milder, stricter = sorted((one, other), key=lambda decision: _SEVERITY[decision.action])
+    milder, stricter = sorted((one, other), key=lambda decision: SEVERITY[decision.action])
     return Decision(
         action=milder.action,
         transforms=one.transforms | other.transforms,
