@@ -33,7 +33,7 @@ from feature_platform.compiler.sql_views import compile_sql_view
 from feature_platform.errors import CompileError, FeaturePlatformError, Location, Problem
 from feature_platform.governance.access import Access, author_of
 from feature_platform.governance.detection.profiles import NO_PROFILES, Profiles, suspicions
-from feature_platform.governance.policy_checks import check_policies
+from feature_platform.governance.policy_checks import approved_definitions, check_policies
 from feature_platform.registry.graph import LinkedView, Registry
 from feature_platform.specs.models import Source
 
@@ -107,6 +107,8 @@ def cache_keys(registry: Registry, author: Access, profiles: Profiles = NO_PROFI
         # but a moved rule must not give an old line.
         if rule.holds_in(author.environment):
             shared.update(rule.name.encode() + _json(rule.rule))
+    for transform in approved_definitions(registry):
+        shared.update(transform.encode())
     sources = {name: _source_digest(name, source.spec, profiles) for name, source in registry.sources.items()}
     entities = {name: hashlib.sha256(_json(entity)).digest() for name, entity in registry.entities.items()}
     keys: dict[str, str] = {}

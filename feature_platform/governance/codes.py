@@ -36,6 +36,24 @@ COMBINATION_NOT_OPEN: Final = Code(
     "`combinations` says which of the rule's own transforms may stand together, so each has at least two of them. Such "
     "an entry would never take effect.",
 )
+TRANSFORM_UNUSABLE: Final = Code(
+    "FP-GOV-006",
+    "Approved transform can't be used",
+    "A policy approves a transform of a team's package that is not installed, can't be imported, is not what the "
+    "platform takes for a transform, or has the name of another one. It is left out; what needs it does not compile.",
+)
+TRANSFORM_CHANGED: Final = Code(
+    "FP-GOV-007",
+    "Transform is not the one that was approved",
+    "The installed package has another version or another definition of the transform than the privacy owner looked "
+    "at. A changed transform may let out more, so it has to be approved anew.",
+)
+TRANSFORM_NOT_APPROVED: Final = Code(
+    "FP-GOV-008",
+    "Transform is not approved",
+    "A rule names a transform of an installed package that no policy approves. Packages can add transforms only with "
+    "the privacy owner's approval; until then their code is not even loaded.",
+)
 TOKEN_KEY_MISSING: Final = Code(
     "FP-GOV-010",
     "No token key",

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from feature_platform.errors import Location
 from feature_platform.governance.labels import Label, Labels
-from feature_platform.governance.transforms import TRANSFORMS
+from feature_platform.governance.transforms import BUILT_IN, TRANSFORMS
 from feature_platform.specs.models import PolicyRule
 from feature_platform.specs.policy import AUTHOR
 
@@ -70,7 +70,7 @@ class BookRule:
         """What the rule lists, and the transforms that its action stands for."""
         if self.rule.action == "raw":
             classes = set(self.rule.classifications)
-            return frozenset(name for name, each in TRANSFORMS.items() if classes & each.accepts)
+            return frozenset(name for name in BUILT_IN if classes & TRANSFORMS[name].accepts)
         implied = {"token", "redact"} & {self.rule.action}
         return frozenset(self.rule.transforms) | implied
 

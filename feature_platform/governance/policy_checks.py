@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from itertools import product
 
 from feature_platform.errors import Location, Problem, did_you_mean
@@ -10,17 +10,21 @@ from feature_platform.governance.codes import (
     COMBINATION_NOT_OPEN,
     POINTLESS_RULE,
     RAW_NEVER_HOLDS,
+    TRANSFORM_CHANGED,
     TRANSFORM_DOES_NOT_FIT,
+    TRANSFORM_NOT_APPROVED,
     UNKNOWN_TRANSFORM,
 )
 from feature_platform.governance.policies import BookRule, PolicyBook
-from feature_platform.governance.transforms import TRANSFORMS
+from feature_platform.governance.transforms import BUILT_IN, TRANSFORMS, extensions
+from feature_platform.governance.transforms.extensions import definition
 from feature_platform.registry.graph import Registry
+from feature_platform.specs.policy import ApprovedTransform
 
 
 def check_policies(registry: Registry) -> tuple[Problem, ...]:
     """What is wrong with the project's policies, in file order; empty when nothing is."""
-    problems: list[Problem] = []
+    problems, approved = _approve(registry)
     for name, policy in registry.policies.items():
         origin = registry.origins[("policy", name)]
         for index, rule in enumerate(policy.rules):
@@ -34,7 +38,7 @@ def check_policies(registry: Registry) -> tuple[Problem, ...]:
                 )
             for position, transform in enumerate(rule.transforms):
                 where = origin.where("rules", index, "transforms", position)
-                problems.extend(_check_transform(name, transform, rule.classifications, where))
+                problems.extend(_check_transform(name, transform, rule.classifications, where, approved))
             for position, combination in enumerate(rule.combinations):
                 where = origin.where("rules", index, "combinations", position)
                 problems.extend(_check_combination(BookRule(name, rule, where), combination))
@@ -42,16 +46,55 @@ def check_policies(registry: Registry) -> tuple[Problem, ...]:
     return tuple(sorted(problems, key=Problem.sort_key))
 
 
+def approved_definitions(registry: Registry) -> tuple[str, ...]:
+    """A digest of every approved transform of a team that is loaded: part of what decides how things compile."""
+    names = sorted({approval.name for policy in registry.policies.values() for approval in policy.transforms})
+    return tuple(f"{name} {definition(TRANSFORMS[name])}" for name in names if name in TRANSFORMS)
+
+
+def _approve(registry: Registry) -> tuple[list[Problem], dict[str, ApprovedTransform]]:
+    """Loads the approved transforms of teams; gives what is wrong with them, and all approvals by name."""
+    problems: list[Problem] = []
+    approved: dict[str, ApprovedTransform] = {}
+    for name, policy in registry.policies.items():
+        for index, approval in enumerate(policy.transforms):
+            where = registry.origins[("policy", name)].where("transforms", index)
+            if (earlier := approved.get(approval.name)) is not None and earlier != approval:
+                problems.append(
+                    TRANSFORM_CHANGED.problem(
+                        f"transform '{approval.name}' is approved twice, with different versions or definitions",
+                        mend="keep one of the two approvals",
+                        where=where,
+                    )
+                )
+                continue
+            approved[approval.name] = approval
+            if (problem := extensions.approve(approval, where)) is not None:
+                problems.append(problem)
+    return problems, approved
+
+
 def _check_transform(
-    policy: str, transform: str, classifications: Sequence[str], where: Location
+    policy: str, transform: str, classifications: Sequence[str], where: Location, approved: Collection[str]
 ) -> tuple[Problem, ...]:
-    known = TRANSFORMS.get(transform)
+    known = TRANSFORMS.get(transform) if transform in BUILT_IN or transform in approved else None
+    if known is None and transform in approved:
+        return ()  # told where it is approved
+    if known is None and transform in extensions.installed():
+        return (
+            TRANSFORM_NOT_APPROVED.problem(
+                f"policy '{policy}' allows '{transform}', which is installed and not approved",
+                mend=f"have the privacy owner list it in a policy: `transforms: [{{name: {transform}, version: …, "
+                "approver: …}]`",
+                where=where,
+            ),
+        )
     if known is None:
         return (
             UNKNOWN_TRANSFORM.problem(
                 f"policy '{policy}' allows '{transform}', which is no governed transform."
-                + did_you_mean(transform, TRANSFORMS),
-                mend=f"use one of: {', '.join(sorted(TRANSFORMS))}",
+                + did_you_mean(transform, BUILT_IN | set(approved)),
+                mend=f"use one of: {', '.join(sorted(BUILT_IN | set(approved)))}",
                 where=where,
             ),
         )

@@ -23,6 +23,7 @@ COLUMN_PATTERN: Final = r"^[A-Za-z_][A-Za-z0-9_]{0,126}$"
 TABLE_PATTERN: Final = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)?$"
 VARIABLE_PATTERN: Final = r"^[A-Z][A-Z0-9_]*$"
 PLUGIN_PATTERN: Final = r"^[A-Za-z_][\w.-]*(:[A-Za-z_][\w.]*)?$"
+DIGEST_PATTERN: Final = r"^[0-9a-f]{16}$"
 MEMORY_PATTERN: Final = r"^[1-9][0-9]*(MB|GB)$"
 
 Name = Annotated[str, Field(pattern=NAME_PATTERN)]

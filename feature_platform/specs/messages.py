@@ -54,6 +54,7 @@ PATTERN_WORDS: Final[Mapping[str, str]] = {
     models.TABLE_PATTERN: "`table` or `schema.table`, in letters, digits and `_`",
     models.VARIABLE_PATTERN: "the name of an environment variable, in capitals, digits and `_`, not its value",
     models.PLUGIN_PATTERN: "the name of an entry point, or `module:function`",
+    models.DIGEST_PATTERN: "16 hexadecimal digits",
     models.MEMORY_PATTERN: "a number with MB or GB, such as 512MB",
 }
 """What each pattern of the models asks for. A test holds the list complete."""

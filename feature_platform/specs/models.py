@@ -18,6 +18,7 @@ from feature_platform.specs.aggregations import Aggregation
 from feature_platform.specs.durations import Duration
 from feature_platform.specs.fields import (
     COLUMN_PATTERN,
+    DIGEST_PATTERN,
     FEATURE_PATTERN,
     MEMORY_PATTERN,
     NAME_PATTERN,
@@ -53,6 +54,7 @@ from feature_platform.specs.sources import Entity, EntityKey, Source, SourceColu
 
 __all__ = [
     "COLUMN_PATTERN",
+    "DIGEST_PATTERN",
     "FEATURE_PATTERN",
     "KINDS",
     "MEMORY_PATTERN",

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 from feature_platform.specs.fields import (
+    DIGEST_PATTERN,
     Classification,
     Document,
     Name,
@@ -97,9 +98,32 @@ class PolicyRule(Spec):
         return self
 
 
+class ApprovedTransform(Spec):
+    """A governed transform of a team's own package that may be used: see the guide to governance."""
+
+    name: TransformName = Field(description="Of its entry point in the group `feature_platform.transforms`.")
+    version: int = Field(ge=1, description="The version that was looked at; another one is refused.")
+    approver: Owner = Field(description="Who looked at it.")
+    definition: str | None = Field(
+        default=None,
+        pattern=DIGEST_PATTERN,
+        description="Digest of what was looked at. With it, a changed definition is refused even if it kept its "
+        "version.",
+    )
+
+
 class Policy(Document):
     """Rules of the privacy officer. What no rule allows is denied."""
 
     kind: Literal["policy"]
     owner: Owner
-    rules: tuple[PolicyRule, ...] = Field(min_length=1, description="In any order.")
+    rules: tuple[PolicyRule, ...] = Field(default=(), description="In any order.")
+    transforms: tuple[ApprovedTransform, ...] = Field(
+        default=(), description="Transforms of teams that rules may allow; nothing of any other is ever loaded."
+    )
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Policy:
+        if not self.rules and not self.transforms:
+            raise contradiction("a policy without `rules`", "Write at least one rule, or approve a transform.", None)
+        return self

@@ -2,12 +2,12 @@
 
 Start at :mod:`catalogue`; each family of transforms has a module of its own. What is not in the catalogue can't be
 allowed by a policy and can't be called on personal data. Country-specific identifiers plug in through
-:mod:`national_ids`.
+:mod:`national_ids`, transforms of teams through :mod:`extensions`.
 """
 
 from __future__ import annotations
 
-from feature_platform.governance.transforms.catalogue import PREFIX, TRANSFORMS, render_governed
+from feature_platform.governance.transforms.catalogue import BUILT_IN, PREFIX, TRANSFORMS, render_governed
 from feature_platform.governance.transforms.transform import Argument, Transform
 
-__all__ = ["PREFIX", "TRANSFORMS", "Argument", "Transform", "render_governed"]
+__all__ = ["BUILT_IN", "PREFIX", "TRANSFORMS", "Argument", "Transform", "render_governed"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date
+from types import MappingProxyType
 from typing import Any, Final
 
 from sqlglot import exp
@@ -148,8 +149,25 @@ def _of_scheme(scheme: national_ids.Scheme) -> list[Transform]:
     ]  # fmt: skip
 
 
-TRANSFORMS: Final[Mapping[str, Transform]] = {transform.name: transform for transform in _catalogue()}
-"""Every governed transform by name."""
+_KNOWN: Final = {transform.name: transform for transform in _catalogue()}
+
+TRANSFORMS: Final[Mapping[str, Transform]] = MappingProxyType(_KNOWN)
+"""Every governed transform by name: the platform's own, and those of teams that a policy approves."""
+
+BUILT_IN: Final = frozenset(_KNOWN)
+"""The names of the platform's own."""
+
+
+def add(transform: Transform) -> None:
+    """Makes a transform known that :mod:`~feature_platform.governance.transforms.extensions` has checked."""
+    assert transform.name not in BUILT_IN, "the platform's own are never replaced"
+    _KNOWN[transform.name] = transform
+
+
+def remove(name: str) -> None:
+    """Forgets a transform that was added."""
+    assert name not in BUILT_IN, "the platform's own are never removed"
+    _KNOWN.pop(name, None)
 
 
 def render_governed(name: str, args: Sequence[exp.Expression], engine: Engine) -> exp.Expression:
