@@ -42,7 +42,7 @@ TOKEN_FORM: Final = "v1"  # noqa: S105 - a version, not a password
 carry the version that their rows have."""
 
 SCHEMA: Final = "fp_tokens"
-"""PostgreSQL schema of the keys and the function."""
+"""PostgreSQL schema, and Doris database, of the keys and the function."""
 DUCKDB_MACRO: Final = "fp_token"
 
 _DIFFERENT_BYTES: Final = 8  # fewer in 32 bytes do not come from a random generator

@@ -10,10 +10,11 @@ from typing import Any, Final
 from sqlglot import exp
 
 from feature_platform.governance import expressions as sql
-from feature_platform.governance.canonical import CANONICAL, TOKENISABLE
+from feature_platform.governance.canonical import CANONICAL, TOKENISABLE, canonical_expression
 from feature_platform.governance.tokens import expression as token_expression
 from feature_platform.governance.transforms import cards, contact, dates, national_ids, places
-from feature_platform.governance.transforms.transform import Argument, Transform
+from feature_platform.governance.transforms.doris import in_doris, token_in_doris
+from feature_platform.governance.transforms.transform import Argument, Dialect, Transform
 from feature_platform.types import BOOLEAN, INT, STRING, Engine, Kind
 
 PREFIX: Final = "fp_"
@@ -170,7 +171,7 @@ def remove(name: str) -> None:
     _KNOWN.pop(name, None)
 
 
-def render_governed(name: str, args: Sequence[exp.Expression], engine: Engine) -> exp.Expression:
+def render_governed(name: str, args: Sequence[exp.Expression], engine: Dialect) -> exp.Expression:
     """What a call of ``fp_<transform>`` in a tree becomes in ``engine``'s SQL. ``fp_token`` has its classification as
     first argument.
 
@@ -183,4 +184,8 @@ def render_governed(name: str, args: Sequence[exp.Expression], engine: Engine) -
         return transform.expression(engine, args)
     if len(args) != 2 or not isinstance(args[0], exp.Literal) or not args[0].is_string:
         raise ValueError("fp_token takes a classification and a column")
-    return token_expression(args[0].name, args[1], engine)
+    classification = args[0].name
+    if engine == "doris":
+        text = in_doris(lambda inside: canonical_expression(classification, inside[0], "duckdb"), args[1:])
+        return token_in_doris(classification, text)
+    return token_expression(classification, args[1], engine)

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Final, Literal
 
 from sqlglot import exp
 
 from feature_platform.governance.labels import Label, LabelKind
 from feature_platform.governance.tokens import TOKEN_FORM
-from feature_platform.types import DataType, Engine, Kind
+from feature_platform.governance.transforms.doris import in_doris
+from feature_platform.types import ENGINES, DataType, Engine, Kind
 
 Rendering = Callable[[Engine, Sequence[exp.Expression]], exp.Expression]
 """(engine, arguments) → expression; arguments are copied, never put in as they are."""
+
+Dialect = Engine | Literal["doris"]
+"""What a transform can be said in: the engines that definitions are compiled for, and Doris."""
+
+DIALECTS: Final[tuple[Dialect, ...]] = (*ENGINES, "doris")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +63,7 @@ class Transform:
         """``age_years(column, at)``."""
         return f"{self.name}({', '.join(('column', *(argument.name for argument in self.arguments)))})"
 
-    def expression(self, engine: Engine, args: Sequence[exp.Expression]) -> exp.Expression:
+    def expression(self, engine: Dialect, args: Sequence[exp.Expression]) -> exp.Expression:
         """The engine's expression for a call with these arguments: the column first, then ``arguments``.
 
         Raises:
@@ -64,6 +71,8 @@ class Transform:
         """
         if len(args) != 1 + len(self.arguments):
             raise ValueError(f"{self.signature} got {len(args)} arguments")
+        if engine == "doris":
+            return in_doris(partial(self.render, "duckdb"), args)
         return self.render(engine, args)
 
     def python(self, *args: Any) -> Any:
