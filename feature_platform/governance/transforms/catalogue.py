@@ -72,7 +72,7 @@ def _catalogue() -> tuple[Transform, ...]:
         Transform(
             "email_domain", 1, frozenset({"email"}), _TEXT, STRING, "partial",
             "The domain if it is a large provider's, else `other`, since a rare domain names people; NULL if this "
-            "is no address.",
+            "is no address. The list, and how it is renewed: `mail_domains.txt` beside the catalogue.",
             contact.email_domain, contact.email_domain_python, example=("email_domain('jan@Gmail.com')", "gmail.com"),
         ),
         Transform(

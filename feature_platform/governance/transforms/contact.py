@@ -10,25 +10,13 @@ from sqlglot import exp
 
 from feature_platform.governance import expressions as sql
 from feature_platform.governance.canonical import canonical, canonical_expression
+from feature_platform.governance.transforms.mail_domains import COMMON_DOMAINS
 from feature_platform.types import Engine
 
 _PART: Final = f"[^@.{sql.WHITESPACE_CLASS}]+"
 _DOMAIN: Final = f"{_PART}(?:[.]{_PART})+"
 _REST: Final = "[0-9]{5,12}"
 """What follows the calling code; E.164 allows 15 digits in all."""
-
-_DOMAINS: Final = """
-126.com 163.com abv.bg aol.com arcor.de bigpond.com bk.ru bluewin.ch bol.com.br btinternet.com centrum.cz
-comcast.net cox.net daum.net email.cz free.fr freemail.hu freenet.de gmail.com gmx.at gmx.ch gmx.de gmx.net
-googlemail.com hanmail.net hotmail.co.uk hotmail.com hotmail.de hotmail.es hotmail.fr hotmail.it icloud.com inbox.lv
-inbox.ru interia.pl laposte.net libero.it list.ru live.com mac.com mail.com mail.ru me.com msn.com naver.com o2.pl
-onet.pl orange.fr outlook.com outlook.de outlook.fr post.cz proton.me protonmail.com qq.com rediffmail.com sapo.pt
-sbcglobal.net seznam.cz sfr.fr shaw.ca sky.com t-online.de telenet.be terra.com.br tiscali.it ukr.net uol.com.br
-verizon.net virgilio.it volny.cz wanadoo.fr web.de wp.pl yahoo.ca yahoo.co.in yahoo.co.jp yahoo.co.uk yahoo.com
-yahoo.com.br yahoo.de yahoo.es yahoo.fr yahoo.it yandex.ru ymail.com ziggo.nl
-"""
-COMMON_DOMAINS: Final[tuple[str, ...]] = tuple(_DOMAINS.split())
-"""Mail providers with millions of users. Any other domain may belong to one family or one firm, so it names people."""
 
 _ONE_DIGIT: Final = "1 7"
 _TWO_DIGITS: Final = """
