@@ -18,26 +18,59 @@ from feature_platform.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from feature_platform.orchestration.report import AssetReport, RunEvent, RunReport, Status
+    from feature_platform.orchestration.report import AssetReport, Plan, RunEvent, RunReport, Status
+
+
+SelectionArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Views and services: `name`, `name+` with what depends on it, `+name` with what it needs, "
+        "`domain:name`. Default: everything.",
+        show_default=False,
+    ),
+]
+PartitionOption = Annotated[
+    str | None,
+    typer.Option(
+        help="A day, an hour, FIRST..LAST, or `all` since the view's start. Default: the newest complete one.",
+        show_default=False,
+    ),
+]
+AsOfOption = Annotated[
+    str | None, typer.Option("--as-of", help="The moment (UTC) that the run stands for. Default: now.")
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Rebuild what is up to date, too.")]
+ChunkOption = Annotated[
+    int, typer.Option("--chunk", min=1, help="Partitions of one run: what a run that dies has to do again.")
+]
+
+
+def plan(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
+    selection: SelectionArgument = None,
+    partition: PartitionOption = None,
+    as_of: AsOfOption = None,
+    force: ForceOption = False,
+    chunk: ChunkOption = 30,
+    project: ProjectOption = None,
+    profile: ProfileOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show what `fp materialize` would build, why, and about how many rows. Builds nothing."""
+    screen = Screen(json)
+    with opened(screen, project, profile) as found:
+        from feature_platform.orchestration.runs import plan as planned_by
+
+        moment = _moment(as_of) if as_of is not None else None
+        planned = planned_by(found, selection or None, partition=partition, as_of=moment, force=force, chunk=chunk)
+        screen.show(_plan_as_dict(planned), lambda: _plan_for_people(planned))
 
 
 def materialize(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
-    selection: Annotated[
-        list[str] | None,
-        typer.Argument(
-            help="Views and services: `name`, `name+` with what depends on it, `+name` with what it needs, "
-            "`domain:name`. Default: everything.",
-            show_default=False,
-        ),
-    ] = None,
-    partition: Annotated[
-        str | None,
-        typer.Option(help="A day, an hour, or FIRST..LAST. Default: the newest complete one.", show_default=False),
-    ] = None,
-    as_of: Annotated[
-        str | None, typer.Option("--as-of", help="The moment (UTC) that the run stands for. Default: now.")
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Rebuild what is up to date, too.")] = False,
+    selection: SelectionArgument = None,
+    partition: PartitionOption = None,
+    as_of: AsOfOption = None,
+    force: ForceOption = False,
+    chunk: ChunkOption = 30,
     project: ProjectOption = None,
     profile: ProfileOption = None,
     json: JsonOption = False,
@@ -49,7 +82,15 @@ def materialize(  # noqa: PLR0913, PLR0917 - a command's options are its paramet
 
         moment = _moment(as_of) if as_of is not None else None
         with progress(screen) as on_event:
-            report = run(found, selection or None, partition=partition, as_of=moment, force=force, on_event=on_event)
+            report = run(
+                found,
+                selection or None,
+                partition=partition,
+                as_of=moment,
+                force=force,
+                chunk=chunk,
+                on_event=on_event,
+            )
         screen.show(_as_dict(report), lambda: for_people(report))
     if not report.ok:
         raise typer.Exit(FOUND_PROBLEMS)
@@ -92,6 +133,35 @@ def for_people(report: RunReport) -> Iterator[RenderableType]:
         yield Text(f"{asset.asset}: ", style="bold red").append(asset.reason, style="default")
     counts = ", ".join(f"{len(report.of(status))} {status.replace('_', ' ')}" for status in styles if report.of(status))
     yield f"{counts or 'nothing to do'} in {report.seconds:.1f} s"
+
+
+def _plan_for_people(planned: Plan) -> Iterator[RenderableType]:
+    from feature_platform.cli.tables import plain_table
+
+    for number, run in enumerate(planned.runs, 1):
+        yield f"[bold]run {number}[/]"
+        rows = [
+            (
+                asset.asset,
+                "" if asset.span is None else "..".join(dict.fromkeys(asset.span)),
+                str(asset.partitions or ""),
+                "" if asset.rows is None else f"~{asset.rows:,}",
+                "; ".join(asset.reasons),
+            )
+            for asset in run
+        ]
+        yield plain_table(("asset", "partitions", "number", "rows", "because"), rows, whole=4)
+    built = len({asset.asset for asset in planned.assets})
+    partitions = sum(asset.partitions for asset in planned.assets)
+    expected = sum(asset.rows or 0 for asset in planned.assets)
+    many = f" ({partitions:,} partitions, about {expected:,} rows)" if built else ""
+    yield f"{built} to build{many}, {planned.up_to_date} up to date"
+
+
+def _plan_as_dict(planned: Plan) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return asdict(planned)
 
 
 def _checks(asset: AssetReport) -> str:

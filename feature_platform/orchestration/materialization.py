@@ -179,22 +179,27 @@ def discard(project: Project, staged: Staged) -> None:
     project.warehouse(staged.write.store).discard(staged.write)
 
 
-def up_to_date(
+def why_stale(  # noqa: PLR0913 - two look-ups besides the question
     project: Project,
     view: str,
     partition: Partition | None = None,
     *,
     as_of: datetime | None = None,
     versions: Versions | None = None,
-) -> bool:
-    """Whether what is published was made by today's definition from today's inputs, as of ``as_of`` (None: now).
+    live: Mapping[str | None, Publication] | None = None,
+) -> str:
+    """Why what is published is not what today's definition gives from today's inputs, as of ``as_of`` (None: now);
+    empty when it is.
 
-    ``versions`` looks up input versions; give one that remembers when many views are asked for.
+    ``versions`` looks up input versions, ``live`` has what is published by partition; give them when much is asked for.
     """
     compiled = project.compiled.views[view]
-    live = publication(project, view, partition)
     if live is None:
-        return False
+        found_live = publication(project, view, partition)
+    else:
+        found_live = live.get(partition.key if partition else None)
+    if found_live is None:
+        return "never published" if partition is None else "partition missing"
     found = versions(compiled) if versions else input_versions(project, compiled)
     moment = as_of or tick(project.registry.views[view].spec, utc_now())
     try:
@@ -203,9 +208,24 @@ def up_to_date(
         return False  # what it reads is on its way from one key to the next; whoever builds it is told so
     wanted = recorded(compiled, request(view, partition, moment), found, tokens)
     relevant = {
-        name: value for name, value in live.properties.items() if name in wanted or name.startswith(INPUT_PREFIX)
+        name: value for name, value in found_live.properties.items() if name in wanted or name.startswith(INPUT_PREFIX)
     }
-    return relevant == wanted
+    return _difference(relevant, wanted)
+
+
+def _difference(live: Mapping[str, str], wanted: Mapping[str, str]) -> str:
+    if live == wanted:
+        return ""
+    if live.get(FINGERPRINT) != wanted[FINGERPRINT]:
+        return "definition changed"
+    inputs = sorted(
+        name.removeprefix(INPUT_PREFIX)
+        for name in live.keys() | wanted.keys()
+        if name.startswith(INPUT_PREFIX) and live.get(name) != wanted.get(name)
+    )
+    if inputs:
+        return f"new rows in {', '.join(inputs)}"
+    return "another moment"
 
 
 def publication(project: Project, view: str, partition: Partition | None = None) -> Publication | None:

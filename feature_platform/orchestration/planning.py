@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final, Literal
 
 from feature_platform.errors import Problem
 from feature_platform.orchestration.codes import PARTITION_INCOMPLETE, PARTITION_MISFIT
@@ -50,6 +51,10 @@ class Task:
     path: Path
     span: Span | None
     needs: frozenset[Path]
+    partitions: int = field(default=0, compare=False)
+    """How many the span has."""
+    reasons: tuple[str, ...] = field(default=(), compare=False)
+    """Why it is built."""
 
 
 @dataclass(frozen=True)
@@ -60,16 +65,24 @@ class Batch:
     tasks: tuple[Task, ...]
 
 
-IsCurrent = Callable[[Candidate, Partition | None], bool]
+WhyStale = Callable[[Candidate, Partition | None], str]
+"""Why an asset (and partition) is not current; empty when it is."""
+FORCED: Final = "asked for"
+
+
+Wanted = Interval | Literal["all"] | None
+"""Partitions that somebody asks for: those within, every one since the view's start, or the newest."""
 
 
 def requested_partitions(  # noqa: PLR0913 - one question about one view
-    view: str, unit: Unit, start: datetime, lookback: int, *, interval: Interval | None, as_of: datetime
+    view: str, unit: Unit, start: datetime, lookback: int, *, interval: Wanted, as_of: datetime
 ) -> tuple[Partition, ...] | Problem:
-    """The partitions to look at: those of ``interval``, else the newest complete one and ``lookback`` before it."""
+    """The partitions to look at: those of ``interval``, ``all`` since ``start``, else the newest complete one and
+    ``lookback`` before it.
+    """
     newest = latest_complete(unit, as_of)
-    if interval is None:
-        first = max(newest.start - lookback * LENGTH[unit], start)
+    if interval is None or interval == "all":
+        first = start if interval == "all" else max(newest.start - lookback * LENGTH[unit], start)
         return tuple(partitions_within(Interval(first, newest.end), unit))
     wanted = tuple(partitions_within(interval, unit))
     if not wanted:
@@ -90,15 +103,20 @@ def requested_partitions(  # noqa: PLR0913 - one question about one view
     return wanted
 
 
-def stale_tasks(candidates: Sequence[Candidate], is_current: IsCurrent, *, force: bool) -> list[Task]:
-    """What has to be built: what is not current, and everything behind something that is built."""
+CHUNK: Final = 30
+"""Partitions of one run, unless asked otherwise: what a run that dies takes with it."""
+
+
+def stale_tasks(candidates: Sequence[Candidate], why_stale: WhyStale, *, force: bool, chunk: int = CHUNK) -> list[Task]:
+    """What has to be built: what is not current, and everything behind something that is built. A task has at most
+    ``chunk`` partitions.
+    """
     built: set[Path] = set()
     tasks: list[Task] = []
     for candidate in candidates:
-        behind = force or not built.isdisjoint(candidate.needs)
-        found = [
-            Task(candidate.path, span, candidate.needs) for span in _stale_spans(candidate, is_current, behind=behind)
-        ]
+        behind = sorted(built & candidate.needs)
+        always = FORCED if force else f"behind {behind[0][-1]}" if behind else ""
+        found = list(_tasks_of(candidate, why_stale, always, chunk))
         if found:
             built.add(candidate.path)
             tasks.extend(found)
@@ -119,27 +137,29 @@ def batches(tasks: Sequence[Task]) -> list[Batch]:
     return cut
 
 
-def _stale_spans(candidate: Candidate, is_current: IsCurrent, *, behind: bool) -> Iterator[Span | None]:
+def _tasks_of(candidate: Candidate, why_stale: WhyStale, always: str, chunk: int) -> Iterator[Task]:
+    """The candidate's tasks: one, or one for each row of neighbouring partitions."""
     if candidate.unit is None:
-        if behind or not is_current(candidate, None):
-            yield None
+        why = always or why_stale(candidate, None)
+        if why:
+            yield Task(candidate.path, None, candidate.needs, reasons=(why,))
         return
-    stale = [each for each in candidate.partitions if behind or not is_current(candidate, each)]
-    yield from _runs_of(stale)
+    reasons = {each: always or why_stale(candidate, each) for each in candidate.partitions}
+    for row in _neighbours([each for each in candidate.partitions if reasons[each]], chunk):
+        why_all = tuple(dict.fromkeys(reasons[each] for each in row))
+        yield Task(candidate.path, (row[0].key, row[-1].key), candidate.needs, len(row), why_all)
 
 
-def _runs_of(partitions: Sequence[Partition]) -> Iterator[Span]:
-    """Neighbouring partitions as ranges."""
-    first: Partition | None = None
-    last: Partition | None = None
+def _neighbours(partitions: Sequence[Partition], longest: int) -> Iterator[list[Partition]]:
+    """Partitions in rows without a gap."""
+    row: list[Partition] = []
     for each in partitions:
-        if first is None or last is None or each.start != last.end:
-            if first and last:
-                yield first.key, last.key
-            first = each
-        last = each
-    if first and last:
-        yield first.key, last.key
+        if row and (each.start != row[-1].end or len(row) == longest):
+            yield row
+            row = []
+        row.append(each)
+    if row:
+        yield row
 
 
 def _takeable(left: Sequence[Task], span: Span | None) -> list[Task]:

@@ -65,6 +65,33 @@ class RunReport:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedAsset:
+    """One asset that would be built."""
+
+    asset: str
+    span: tuple[str, str] | None
+    """First and last partition."""
+    partitions: int
+    reasons: tuple[str, ...]
+    rows: int | None
+    """Rows to expect, judged by those that are live; None where nothing is, and for copies and services."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a materialization would do."""
+
+    runs: tuple[tuple[PlannedAsset, ...], ...]
+    """Assets of one Dagster run after the other."""
+    up_to_date: int
+    """Assets of the selection that would be left alone."""
+
+    @property
+    def assets(self) -> tuple[PlannedAsset, ...]:
+        return tuple(asset for run in self.runs for asset in run)
+
+
+@dataclass(frozen=True, slots=True)
 class RunEvent:
     """Progress, as it happens: ``asset`` has come to ``step``; ``done`` of ``total`` assets are over."""
 

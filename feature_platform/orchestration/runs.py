@@ -13,13 +13,24 @@ from typing import TYPE_CHECKING
 
 from feature_platform.errors import Problem, StoreError, UsageError
 from feature_platform.orchestration.keys import Path, ViewAsset, assets_of, service_path, table_path
-from feature_platform.orchestration.materialization import table_of, table_version, tick, up_to_date
+from feature_platform.orchestration.materialization import table_of, table_version, tick, why_stale
 from feature_platform.orchestration.online import copy_up_to_date
-from feature_platform.orchestration.partitions import Interval, parse_interval, utc_now
-from feature_platform.orchestration.planning import Batch, Candidate, Task, batches, requested_partitions, stale_tasks
+from feature_platform.orchestration.partitions import parse_interval, utc_now
+from feature_platform.orchestration.planning import (
+    CHUNK,
+    Batch,
+    Candidate,
+    Task,
+    Wanted,
+    batches,
+    requested_partitions,
+    stale_tasks,
+)
 from feature_platform.orchestration.report import (
     AssetReport,
     OnEvent,
+    Plan,
+    PlannedAsset,
     RunEvent,
     RunReport,
     Status,
@@ -36,7 +47,7 @@ if TYPE_CHECKING:
     from feature_platform.orchestration.resources import Listener, Progress
     from feature_platform.project.project import Project
     from feature_platform.registry.graph import TableRef
-    from feature_platform.stores.protocols import Partition
+    from feature_platform.stores.protocols import Partition, Publication
 
 
 def materialize(  # noqa: PLR0913 - independent options, by keyword
@@ -46,6 +57,7 @@ def materialize(  # noqa: PLR0913 - independent options, by keyword
     partition: str | None = None,
     as_of: datetime | None = None,
     force: bool = False,
+    chunk: int = CHUNK,
     on_event: OnEvent | None = None,
 ) -> RunReport:
     """Publishes what is missing or stale of a selection, and reports on every asset of it.
@@ -53,30 +65,24 @@ def materialize(  # noqa: PLR0913 - independent options, by keyword
     Args:
         project: opened; stays open.
         selection: names, ``name+``, ``+name``, ``domain:<name>``; None: everything.
-        partition: a day, an hour, or ``FIRST..LAST``; None: of partitioned views the newest complete partition, and
-        those
-            before it that the view's ``lookback`` covers.
+        partition: a day, an hour, ``FIRST..LAST``, or ``all`` since the view's start; None: of partitioned views the
+            newest complete partition, and those before it that the view's ``lookback`` covers.
         as_of: the moment that the run stands for, naive UTC; None: now.
         force: rebuilds what is up to date, too.
+        chunk: partitions of one run; those of a run that dies are built again, those of runs before it are not.
         on_event: hears of every step of every asset.
 
     Raises:
         UsageError: the selection or the partition makes no sense; all problems together.
     """
     began = time.monotonic()
-    request = _Request(
-        project,
-        select(project.registry, selection),
-        parse_interval(partition) if partition else None,
-        as_of,
-        utc_now(),
-    )
+    request = _requested(project, selection, partition, as_of)
     candidates = request.candidates()
     from feature_platform.orchestration.instance import close_dead_runs, instance
 
     with instance(project) as opened:
         close_dead_runs(project, opened)
-        tasks = stale_tasks(candidates, _Currency(request, opened).of, force=force)
+        tasks = stale_tasks(candidates, _Currency(request, opened).why_stale, force=force, chunk=chunk)
         reports = list(_run(project, opened, batches(tasks), as_of, on_event))
     reports = merged([*reports, *_skipped(project, candidates, {task.path for task in tasks})])
     order = {candidate.path: index for index, candidate in enumerate(candidates)}
@@ -85,13 +91,61 @@ def materialize(  # noqa: PLR0913 - independent options, by keyword
     return RunReport(tuple(reports), tuple(runs), time.monotonic() - began)
 
 
+def plan(  # noqa: PLR0913 - independent options, by keyword
+    project: Project,
+    selection: Sequence[str] | None = None,
+    *,
+    partition: str | None = None,
+    as_of: datetime | None = None,
+    force: bool = False,
+    chunk: int = CHUNK,
+) -> Plan:
+    """What :func:`materialize` would do with the same arguments, and why; builds nothing.
+
+    Raises:
+        UsageError: as :func:`materialize`.
+    """
+    request = _requested(project, selection, partition, as_of)
+    candidates = request.candidates()
+    from feature_platform.orchestration.instance import instance
+
+    with instance(project) as opened:
+        tasks = stale_tasks(candidates, _Currency(request, opened).why_stale, force=force, chunk=chunk)
+    assets = {candidate.path: candidate.asset for candidate in candidates}
+    planned = [[_planned(project, task, assets[task.path]) for task in batch.tasks] for batch in batches(tasks)]
+    return Plan(tuple(map(tuple, planned)), len(candidates) - len({task.path for task in tasks}))
+
+
+def _planned(project: Project, task: Task, asset: ViewAsset | None) -> PlannedAsset:
+    rows = _expected_rows(project, task, asset) if asset and asset.role == "offline" else None
+    return PlannedAsset("/".join(task.path), task.span, task.partitions, task.reasons, rows)
+
+
+def _expected_rows(project: Project, task: Task, asset: ViewAsset) -> int | None:
+    """As many rows per partition (or table) as are live on average; None when nothing is live."""
+    try:
+        live = project.warehouse(asset.store).publications(table_of(asset.view))
+    except StoreError:
+        return None
+    return round(sum(each.rows for each in live) / len(live) * max(task.partitions, 1)) if live else None
+
+
+def _requested(
+    project: Project, selection: Sequence[str] | None, partition: str | None, as_of: datetime | None
+) -> _Request:
+    interval: Wanted = None
+    if partition is not None:
+        interval = "all" if partition == "all" else parse_interval(partition)
+    return _Request(project, select(project.registry, selection), interval, as_of, utc_now())
+
+
 @dataclass(frozen=True)
 class _Request:
     """What was asked for, understood."""
 
     project: Project
     selected: Selected
-    interval: Interval | None
+    interval: Wanted
     as_of: datetime | None
     now: datetime
 
@@ -154,27 +208,35 @@ class _Request:
 
 @dataclass(frozen=True)
 class _Currency:
-    """Whether an asset is up to date. Looks up each input's version once."""
+    """Whether an asset is up to date, and why not. Looks up each input and each table once."""
 
     request: _Request
     instance: dg.DagsterInstance
     _versions: dict[TableRef, str] = field(default_factory=dict)
+    _live: dict[str, dict[str | None, Publication]] = field(default_factory=dict)
+    """By view and partition. Thousands of partitions are asked about, and a table tells all of them at once."""
 
-    def of(self, candidate: Candidate, partition: Partition | None) -> bool:
+    def why_stale(self, candidate: Candidate, partition: Partition | None) -> str:
         """An asset whose store can't answer is not up to date: the attempt to build it will say why."""
         try:
             if candidate.asset is None:
-                return self._service(candidate.path)
+                return "" if self._service(candidate.path) else "definition changed"
             return self._table(candidate.asset, partition)
         except StoreError:
-            return False
+            return "its store or an input can't be read"
 
-    def _table(self, asset: ViewAsset, partition: Partition | None) -> bool:
+    def _table(self, asset: ViewAsset, partition: Partition | None) -> str:
         project, request = self.request.project, self.request
         if asset.role == "online":
-            return copy_up_to_date(project, asset.view, asset.store, request.moment)
+            current = copy_up_to_date(project, asset.view, asset.store, request.moment)
+            return "" if current else "the online copy is not of today's rows"
         as_of = request.as_of or tick(project.registry.views[asset.view].spec, request.now)
-        return up_to_date(project, asset.view, partition, as_of=as_of, versions=self._of_inputs)
+        if asset.view not in self._live:
+            live = project.warehouse(asset.store).publications(table_of(asset.view))
+            self._live[asset.view] = {each.partition: each for each in live}
+        return why_stale(
+            project, asset.view, partition, as_of=as_of, versions=self._of_inputs, live=self._live[asset.view]
+        )
 
     def _service(self, path: Path) -> bool:
         from dagster import AssetKey

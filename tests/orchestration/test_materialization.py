@@ -18,7 +18,7 @@ from feature_platform.orchestration.materialization import (
     request,
     stage,
     tick,
-    up_to_date,
+    why_stale,
 )
 from feature_platform.orchestration.partitions import partition_of
 from tests.orchestration.builders import DAILY_SPEND, LAST_PAYMENT, Payment, Workplace, inherited, rows_of, utc
@@ -94,19 +94,22 @@ def test_a_partition_is_rebuilt_as_of_its_end(cards: Workplace) -> None:
 def test_rows_are_current_until_definition_or_input_changes(cards: Workplace) -> None:
     cards.write(LAST_PAYMENT)
     with cards.open() as project:
-        assert not up_to_date(project, "last_payment", as_of=NOON)
+        assert why_stale(project, "last_payment", as_of=NOON) == "never published"
         publish(project, audit(project, stage(project, WHOLE, run_id="run")))
-        assert up_to_date(project, "last_payment", as_of=NOON)
+        assert not why_stale(project, "last_payment", as_of=NOON)
         cards.pay([Payment(3, utc(2026, 1, 3))], file="2.csv")
-        assert not up_to_date(project, "last_payment", as_of=NOON)
+        assert why_stale(project, "last_payment", as_of=NOON) == "new rows in sources.payments"
+    cards.write(LAST_PAYMENT.replace("amount, note", "amount * 2 AS amount, note"))
+    with cards.open() as project:
+        assert why_stale(project, "last_payment", as_of=NOON) == "definition changed"
 
 
 def test_an_unpartitioned_aggregation_is_current_for_one_moment(cards: Workplace) -> None:
     cards.write(DAILY_SPEND.replace("partition: day, start: 2026-01-01", "partition: none"))
     with cards.open() as project:
         publish(project, audit(project, stage(project, request("daily_spend", None, NOON), run_id="run")))
-        assert up_to_date(project, "daily_spend", as_of=NOON)
-        assert not up_to_date(project, "daily_spend", as_of=utc(2026, 1, 4, 13))
+        assert not why_stale(project, "daily_spend", as_of=NOON)
+        assert why_stale(project, "daily_spend", as_of=utc(2026, 1, 4, 13)) == "another moment"
 
 
 @pytest.mark.parametrize(

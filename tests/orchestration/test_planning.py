@@ -50,22 +50,22 @@ def names(tasks: list[Task] | tuple[Task, ...]) -> list[str]:
 
 
 def test_what_is_current_is_left_alone() -> None:
-    assert stale_tasks([asset("spend")], lambda *_: True, force=False) == []
+    assert stale_tasks([asset("spend")], lambda *_: "", force=False) == []
 
 
 def test_force_rebuilds_what_is_current() -> None:
-    assert names(stale_tasks([asset("spend")], lambda *_: True, force=True)) == ["spend"]
+    assert names(stale_tasks([asset("spend")], lambda *_: "", force=True)) == ["spend"]
 
 
 def test_everything_behind_a_stale_view_is_rebuilt_with_it() -> None:
     chain = [asset("spend"), asset("ratio", "spend"), asset("score", "ratio"), asset("other")]
-    planned = stale_tasks(chain, lambda candidate, _: candidate.path[-1] != "spend", force=False)
+    planned = stale_tasks(chain, lambda candidate, _: "changed" if candidate.path[-1] == "spend" else "", force=False)
     assert names(planned) == ["spend", "ratio", "score"]
 
 
 def test_neighbouring_stale_partitions_are_one_range() -> None:
     stale = {DAYS[0], DAYS[1], DAYS[3]}
-    planned = stale_tasks([daily("spend")], lambda _, partition: partition not in stale, force=False)
+    planned = stale_tasks([daily("spend")], lambda _, partition: "changed" if partition in stale else "", force=False)
     assert [each.span for each in planned] == [(DAYS[0].key, DAYS[1].key), (DAYS[3].key, DAYS[3].key)]
 
 
@@ -147,5 +147,10 @@ def test_what_a_task_needs_is_built_before_it(tasks: list[Task]) -> None:
 
 def test_many_partitions_are_planned_in_one_run() -> None:
     days = tuple(partitions_within(Interval(START, START + timedelta(days=365)), "day"))
-    tasks = stale_tasks([daily(f"view_{number}", days=days) for number in range(3)], lambda *_: False, force=False)
+    views = [daily(f"view_{number}", days=days) for number in range(3)]
+    tasks = stale_tasks(views, lambda *_: "changed", force=False, chunk=365)
     assert batches(tasks) == [Batch((days[0].key, days[-1].key), tuple(tasks))]
+    chunked = batches(stale_tasks(views, lambda *_: "changed", force=False, chunk=100))
+    assert [(batch.span, len(batch.tasks)) for batch in chunked] == [
+        ((days[first].key, days[min(first + 99, 364)].key), 3) for first in (0, 100, 200, 300)
+    ]

@@ -1,0 +1,117 @@
+"""Backfills: planned before they run, resumable after a kill, the same whichever way they came about."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from feature_platform.orchestration.runs import materialize, plan
+from feature_platform.stores.protocols import TableName
+from tests.orchestration.builders import DAILY_SPEND, LAST_PAYMENT, Payment, Workplace, inherited, rows_of, utc
+
+DAYS = 50
+NOON = utc(2026, 1, 1, 12) + timedelta(days=DAYS)
+TABLE = TableName("features", "daily_spend")
+BACKFILL = """
+import sys, time
+from datetime import datetime
+from pathlib import Path
+from feature_platform.orchestration.runs import materialize
+from feature_platform.project.project import Project
+
+root, marker, as_of = sys.argv[1:]
+published = 0
+
+def hear(event):
+    global published
+    published += event.step == "published"
+    if published == 2:
+        Path(marker).touch()
+        time.sleep(60)
+
+with Project.open(Path(root)) as project:
+    moment = datetime.fromisoformat(as_of)
+    materialize(project, ["daily_spend"], partition="all", as_of=moment, chunk=10, on_event=hear)
+"""
+
+
+def pay_daily(cards: Workplace) -> None:
+    cards.pay(
+        [Payment(number % 3, utc(2026, 1, 1, 10) + timedelta(days=number)) for number in range(DAYS)], file="daily.csv"
+    )
+
+
+def live(cards: Workplace) -> list[dict[str, Any]]:
+    with cards.open() as project:
+        return sorted(rows_of(project, "daily_spend"), key=lambda row: tuple(map(str, row.values())))
+
+
+def test_a_plan_says_what_would_be_built_and_why_and_builds_nothing(cards: Workplace) -> None:
+    cards.write(LAST_PAYMENT, DAILY_SPEND)
+    pay_daily(cards)
+    with cards.open() as project:
+        planned = plan(project, partition="all", as_of=NOON, chunk=DAYS)
+        by_name = {asset.asset: asset for asset in planned.assets}
+        spend = by_name["warehouse/payments/daily_spend"]
+        assert (spend.span, spend.partitions) == (("2026-01-01", "2026-02-19"), DAYS)
+        chunked = plan(project, ["daily_spend"], partition="all", as_of=NOON, chunk=20)
+        assert [asset.partitions for asset in chunked.assets if asset.span] == [20, 20, 10]
+        assert spend.reasons == ("partition missing",)
+        assert spend.rows is None
+        assert by_name["redis/payments/last_payment"].reasons == ("behind last_payment",)
+        assert project.warehouse().publications(TABLE) == []
+
+
+def test_a_changed_definition_shows_its_cost_before_it_runs(cards: Workplace) -> None:
+    cards.write(DAILY_SPEND)
+    with cards.open() as project:
+        assert materialize(project, ["daily_spend"], partition="2026-01-01..2026-01-03", as_of=NOON).ok
+        rows = sum(each.rows for each in project.warehouse().publications(TABLE))
+    cards.write(DAILY_SPEND.replace("function: count", "where: amount > 1, function: count"))
+    with cards.open() as project:
+        planned = plan(project, ["daily_spend"], partition="2026-01-01..2026-01-03", as_of=NOON)
+        (spend,) = (asset for asset in planned.assets if asset.asset.startswith("warehouse"))
+        assert (spend.partitions, spend.reasons, spend.rows) == (3, ("definition changed",), rows)
+
+
+def test_gaps_are_found_and_filled(cards: Workplace) -> None:
+    cards.write(DAILY_SPEND)
+    with cards.open() as project:
+        for day in ("2026-01-01", "2026-01-03"):
+            assert materialize(project, ["daily_spend"], partition=day, as_of=utc(2026, 1, 4, 12)).ok
+        planned = plan(project, ["daily_spend"], partition="all", as_of=utc(2026, 1, 4, 12))
+        assert [asset.span for asset in planned.assets if asset.span] == [("2026-01-02", "2026-01-02")]
+        report = materialize(project, ["daily_spend"], partition="all", as_of=utc(2026, 1, 4, 12))
+        assert report.of("published")[0].partitions == ("2026-01-02",)
+        assert plan(project, ["daily_spend"], partition="all", as_of=utc(2026, 1, 4, 12)).assets == ()
+
+
+def test_a_backfill_of_fifty_partitions_goes_on_where_it_was_killed(cards: Workplace, tmp_path: Path) -> None:
+    cards.write(DAILY_SPEND)
+    pay_daily(cards)
+    marker = tmp_path / "reached"
+    command = [sys.executable, "-c", BACKFILL, str(cards.root), str(marker), NOON.isoformat()]
+    with subprocess.Popen(command, env=inherited(), stderr=subprocess.PIPE) as process:
+        deadline = time.monotonic() + 120
+        while not marker.exists():
+            assert process.poll() is None, process.stderr and process.stderr.read().decode()
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        process.send_signal(signal.SIGKILL)
+    with cards.open() as project:
+        half = {each.partition for each in project.warehouse().publications(TABLE)}
+        assert len(half) == 20
+        report = materialize(project, ["daily_spend"], partition="all", as_of=NOON)
+        assert report.ok
+        (spend,) = (asset for asset in report.of("published") if asset.asset.startswith("warehouse"))
+        assert half.isdisjoint(spend.partitions)
+        assert len(half) + len(spend.partitions) == DAYS
+    resumed = live(cards)
+    with cards.open() as project:
+        assert materialize(project, ["daily_spend"], partition="all", as_of=NOON, force=True).ok
+    assert live(cards) == resumed
