@@ -205,7 +205,7 @@ def why_stale(  # noqa: PLR0913 - two look-ups besides the question
     try:
         tokens = written_versions(project, compiled)
     except GovernanceError:
-        return False  # what it reads is on its way from one key to the next; whoever builds it is told so
+        return "its inputs are on their way from one token key to the next"  # whoever builds it is told so
     wanted = recorded(compiled, request(view, partition, moment), found, tokens)
     relevant = {
         name: value for name, value in found_live.properties.items() if name in wanted or name.startswith(INPUT_PREFIX)
@@ -225,7 +225,9 @@ def _difference(live: Mapping[str, str], wanted: Mapping[str, str]) -> str:
     )
     if inputs:
         return f"new rows in {', '.join(inputs)}"
-    return "another moment"
+    if live.get(AS_OF) != wanted.get(AS_OF):
+        return "another moment"
+    return "another version of a token key"
 
 
 def publication(project: Project, view: str, partition: Partition | None = None) -> Publication | None:
