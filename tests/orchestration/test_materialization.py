@@ -98,7 +98,7 @@ def test_rows_are_current_until_definition_or_input_changes(cards: Workplace) ->
         publish(project, audit(project, stage(project, WHOLE, run_id="run")))
         assert not why_stale(project, "last_payment", as_of=NOON)
         cards.pay([Payment(3, utc(2026, 1, 3))], file="2.csv")
-        assert why_stale(project, "last_payment", as_of=NOON) == "new rows in sources.payments"
+        assert why_stale(project, "last_payment", as_of=NOON) == "new rows in sources.transactions"
     cards.write(LAST_PAYMENT.replace("amount, note", "amount * 2 AS amount, note"))
     with cards.open() as project:
         assert why_stale(project, "last_payment", as_of=NOON) == "definition changed"
