@@ -12,7 +12,14 @@ logical                 Arrow                          DuckDB                 Po
 ``date``                ``date32``                     ``DATE``               ``date``
 ``timestamp``           ``timestamp[us]``, always UTC  ``TIMESTAMP``          ``timestamp``
 ``array<scalar>``       ``list<scalar>``               ``scalar[]``           ``scalar[]``
+``array<type>``         ``list<type>``                 ``type[]``             –
+``struct<a: type>``     ``struct<a: type>``            ``STRUCT("a" type)``   –
+``map<type, type>``     ``map<type, type>``            ``MAP(type, type)``    –
+``json``                ``string``, the text           ``JSON``               –
 ======================  =============================  =====================  ====================
+
+Stores and published tables hold scalars and arrays of scalars (:attr:`DataType.is_stored`); the other nested types are
+there inside queries and in what an ad-hoc query gives, on DuckDB alone.
 
 A ``timestamp`` is an instant in UTC to the microsecond. Engines hold it without a zone, so that no session
 setting can shift it; the SDK hands it out as ``timestamp[us, tz=UTC]``.
@@ -32,11 +39,16 @@ Engine = Literal["duckdb", "postgres"]
 
 ENGINES: Final[tuple[Engine, ...]] = ("duckdb", "postgres")
 
-Kind = Literal["boolean", "int", "bigint", "double", "decimal", "string", "date", "timestamp", "array"]
+Kind = Literal[
+    "boolean", "int", "bigint", "double", "decimal", "string", "date", "timestamp", "array", "struct", "map", "json"
+]
 
 _SCALARS: Final[tuple[Kind, ...]] = ("boolean", "int", "bigint", "double", "string", "date", "timestamp")
+_OPAQUE: Final[tuple[Kind, ...]] = ("json",)
 _DECIMAL = re.compile(r"decimal\((\d{1,2}),\s*(\d{1,2})\)")
-_ARRAY = re.compile(r"array<(.+)>")
+_NESTED = re.compile(r"(array|struct|map)\s*<(.*)>", re.IGNORECASE | re.DOTALL)
+_FIELD = re.compile(r'\s*(?:"((?:[^"]|"")+)"|([A-Za-z_][A-Za-z0-9_]*))\s*:(.+)', re.DOTALL)
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _SQL: Final[dict[Engine, dict[str, str]]] = {
     "duckdb": {
         "boolean": "BOOLEAN",
@@ -69,16 +81,22 @@ class DataType:
     precision: int = 0
     scale: int = 0
     element: DataType | None = None
+    """Of an array, and of a map's values."""
+    fields: tuple[tuple[str, DataType], ...] = ()
+    """Of a struct: names and types, in order."""
+    key: DataType | None = None
+    """Of a map."""
 
     @classmethod
     def parse(cls, text: str) -> DataType:
-        """The type that ``text`` names, e.g. ``bigint``, ``decimal(18,2)``, ``array<string>``.
+        """The type that ``text`` names, e.g. ``bigint``, ``decimal(18,2)``, ``array<string>``,
+        ``struct<a: int, "b c": map<string, date>>``.
 
         Raises:
             ValueError: no such type; the message lists those there are.
         """
         normal = text.strip().lower()
-        for kind in _SCALARS:
+        for kind in (*_SCALARS, *_OPAQUE):
             if normal == kind:
                 return cls(kind)
         if match := _DECIMAL.fullmatch(normal):
@@ -86,19 +104,35 @@ class DataType:
             if not 1 <= precision <= 38 or scale > precision:
                 raise ValueError(f"'{text}': a decimal has 1 to 38 digits and no more decimals than digits")
             return cls("decimal", precision, scale)
-        if match := _ARRAY.fullmatch(normal):
-            element = cls.parse(match[1])
-            if element.kind == "array":
-                raise ValueError(f"'{text}': an array holds scalars, not arrays")
-            return cls("array", element=element)
+        if match := _NESTED.fullmatch(text.strip()):
+            return _nested(match[1].lower(), _split(match[2]), text)
         raise ValueError(f"unknown type '{text}'; known are {', '.join(_SCALARS)}, decimal(p,s) and array<...>")
 
     def __str__(self) -> str:
-        if self.kind == "decimal":
-            return f"decimal({self.precision},{self.scale})"
-        if self.kind == "array":
-            return f"array<{self.element}>"
+        match self.kind:
+            case "decimal":
+                return f"decimal({self.precision},{self.scale})"
+            case "array":
+                return f"array<{self.element}>"
+            case "map":
+                return f"map<{self.key}, {self.element}>"
+            case "struct":
+                return f"struct<{', '.join(f'{_name(name)}: {type_}' for name, type_ in self.fields)}>"
         return self.kind
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether there are values inside: arrays, structs, maps, JSON."""
+        return self.kind in ("array", "struct", "map", "json")
+
+    @property
+    def is_stored(self) -> bool:
+        """Whether sources, stores and published tables can hold it: scalars and arrays of scalars."""
+        return not self.is_nested or (self.element is not None and self.key is None and not self.element.is_nested)
+
+    def field(self, name: str) -> tuple[str, DataType] | None:
+        """A struct's field, by name without regard to case."""
+        return next((field for field in self.fields if field[0].lower() == name.lower()), None)
 
     @property
     def is_integer(self) -> bool:
@@ -118,12 +152,28 @@ class DataType:
         return self.kind in ("date", "timestamp")
 
     def sql(self, engine: Engine) -> str:
-        """The type's name in ``engine``'s DDL and casts."""
-        if self.kind == "array":
-            assert self.element is not None
-            return f"{self.element.sql(engine)}[]"
-        name = _SQL[engine][self.kind]
-        return f"{name}({self.precision}, {self.scale})" if self.kind == "decimal" else name
+        """The type's name in ``engine``'s DDL and casts.
+
+        Raises:
+            ValueError: the engine has no such type.
+        """
+        if self.is_nested and not (engine == "duckdb" or self.is_stored):
+            raise ValueError(f"{engine} has no form of {self}")
+        match self.kind:
+            case "decimal":
+                return f"{_SQL[engine]['decimal']}({self.precision}, {self.scale})"
+            case "array":
+                assert self.element is not None
+                return f"{self.element.sql(engine)}[]"
+            case "map":
+                assert self.key is not None
+                assert self.element is not None
+                return f"MAP({self.key.sql(engine)}, {self.element.sql(engine)})"
+            case "struct":
+                return f"STRUCT({', '.join(f'{_quoted(name)} {type_.sql(engine)}' for name, type_ in self.fields)})"
+            case "json":
+                return "JSON"
+        return _SQL[engine][self.kind]
 
     def arrow(self) -> pa.DataType:
         """The Arrow type. Timestamps have no zone here; they are UTC by rule."""
@@ -134,6 +184,12 @@ class DataType:
         if self.kind == "array":
             assert self.element is not None
             return pa.list_(self.element.arrow())
+        if self.kind == "map":
+            assert self.key is not None
+            assert self.element is not None
+            return pa.map_(self.key.arrow(), self.element.arrow())
+        if self.kind == "struct":
+            return pa.struct([pa.field(name, type_.arrow()) for name, type_ in self.fields])
         plain: dict[str, pa.DataType] = {
             "boolean": pa.bool_(),
             "int": pa.int32(),
@@ -142,6 +198,7 @@ class DataType:
             "string": pa.string(),
             "date": pa.date32(),
             "timestamp": pa.timestamp("us"),
+            "json": pa.string(),
         }
         return plain[self.kind]
 
@@ -153,6 +210,7 @@ DOUBLE: Final = DataType("double")
 STRING: Final = DataType("string")
 DATE: Final = DataType("date")
 TIMESTAMP: Final = DataType("timestamp")
+JSON: Final = DataType("json")
 
 
 def decimal(precision: int, scale: int) -> DataType:
@@ -163,6 +221,52 @@ def decimal(precision: int, scale: int) -> DataType:
 def array(element: DataType) -> DataType:
     """``array<element>``."""
     return DataType("array", element=element)
+
+
+def struct(*fields: tuple[str, DataType]) -> DataType:
+    """``struct<name: type, ...>``."""
+    return DataType("struct", fields=fields)
+
+
+def map_of(key: DataType, element: DataType) -> DataType:
+    """``map<key, element>``."""
+    return DataType("map", element=element, key=key)
+
+
+def _nested(kind: str, parts: list[str], text: str) -> DataType:
+    if kind == "array" and len(parts) == 1:
+        return array(DataType.parse(parts[0]))
+    if kind == "map" and len(parts) == 2:
+        return map_of(DataType.parse(parts[0]), DataType.parse(parts[1]))
+    fields = [_FIELD.fullmatch(part) for part in parts]
+    if kind == "struct" and all(fields):
+        named = [((field[1] or "").replace('""', '"') or field[2], field[3]) for field in fields if field]
+        if len({name.lower() for name, _ in named}) < len(named):
+            raise ValueError(f"'{text}': two fields have one name")
+        return struct(*((name, DataType.parse(type_)) for name, type_ in named))
+    raise ValueError(f"'{text}': write array<type>, map<type, type> or struct<name: type, ...>")
+
+
+def _split(text: str) -> list[str]:
+    """The parts between commas that stand in no brackets and no quotes."""
+    parts, depth, quoted = [""], 0, False
+    for char in text:
+        quoted ^= char == '"'
+        if not quoted:
+            depth += (char in "<(") - (char in ">)")
+        if char == "," and not depth and not quoted:
+            parts.append("")
+        else:
+            parts[-1] += char
+    return parts
+
+
+def _name(field: str) -> str:
+    return field if _PLAIN_NAME.fullmatch(field) else _quoted(field)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 @dataclass(frozen=True, slots=True)

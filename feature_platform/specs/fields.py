@@ -45,7 +45,10 @@ def _parse_type(value: Any) -> Any:
     if not isinstance(value, str):
         return value
     try:
-        return DataType.parse(value)
+        parsed = DataType.parse(value)
+        if not parsed.is_stored:
+            raise ValueError(f"'{value}': tables hold scalars and arrays of scalars")
+        return parsed
     except ValueError as error:
         names = ("boolean", "int", "bigint", "double", "string", "date", "timestamp", "decimal(18,2)", "array<string>")
         hint = _TYPES_ELSEWHERE.get(value.lower().partition("(")[0])

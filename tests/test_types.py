@@ -1,0 +1,54 @@
+"""The logical types: their names, and what they are in each engine."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from feature_platform.types import BIGINT, JSON, STRING, DataType, array, decimal, map_of, struct
+
+SCALARS = st.sampled_from(["boolean", "int", "bigint", "double", "string", "date", "timestamp", "json"]).map(
+    DataType.parse
+)
+NAMES = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=6)
+
+
+def nested(inner: st.SearchStrategy[DataType]) -> st.SearchStrategy[DataType]:
+    fields = st.lists(st.tuples(NAMES, inner), min_size=1, max_size=3, unique_by=lambda field: field[0].lower())
+    return st.one_of(inner.map(array), st.builds(map_of, inner, inner), fields.map(lambda given: struct(*given)))
+
+
+@given(st.recursive(st.one_of(SCALARS, st.builds(decimal, st.integers(9, 38), st.integers(0, 9))), nested))
+def test_a_type_is_read_back_from_its_name(type_: DataType) -> None:
+    assert DataType.parse(str(type_)) == type_
+
+
+def test_a_nested_type_has_its_name_in_duckdb_and_its_arrow_type() -> None:
+    type_ = DataType.parse('struct<a: bigint, "b c": map<string, array<decimal(18,2)>>, j: json>')
+    assert type_.sql("duckdb") == 'STRUCT("a" BIGINT, "b c" MAP(VARCHAR, DECIMAL(18, 2)[]), "j" JSON)'
+    assert type_.arrow() == pa.struct(
+        [
+            ("a", pa.int64()),
+            ("b c", pa.map_(pa.string(), pa.list_(pa.decimal128(18, 2)))),
+            ("j", pa.string()),
+        ]
+    )
+
+
+@pytest.mark.parametrize("type_", [struct(("a", BIGINT)), map_of(STRING, BIGINT), JSON, array(array(BIGINT))])
+def test_postgres_and_the_stores_have_no_nested_types_but_arrays_of_scalars(type_: DataType) -> None:
+    assert not type_.is_stored
+    with pytest.raises(ValueError, match="postgres has no form of"):
+        type_.sql("postgres")
+    assert array(BIGINT).is_stored
+    assert array(BIGINT).sql("postgres") == "BIGINT[]"
+
+
+@pytest.mark.parametrize(
+    "text", ["struct<>", "struct<a>", "map<int>", "array<int, int>", "struct<a: int, A: int>", "x"]
+)
+def test_what_is_no_type_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"write array<type>|two fields|unknown type"):
+        DataType.parse(text)
