@@ -10,7 +10,7 @@ from sqlglot import exp
 from feature_platform.compiler.codes import ARGUMENTS, GROUPING, LITERAL, NOT_REPRODUCIBLE
 from feature_platform.compiler.functions.catalogue import Call, call_of, written_name
 from feature_platform.compiler.functions.constants import interval_parts, whole_value
-from feature_platform.compiler.functions.model import TIME, Function, NotFittingError, Signature
+from feature_platform.compiler.functions.model import ANY, TIME, Function, NotFittingError, Signature
 from feature_platform.compiler.functions.numbers import digits_of, rounded
 from feature_platform.compiler.inference import (
     UNKNOWN,
@@ -61,8 +61,16 @@ def infer_call(node: exp.Expr, call: Call, state: Inference, *, over: bool = Fal
     for signature in candidates:
         if _fits(signature, given):
             node.meta[SIGNATURE] = signature.key
-            return _apply(given, signature, state)
+            return _settled(node, _apply(given, signature, state), signature)
     return _refuse_types(given, candidates, state)
+
+
+def _settled(node: exp.Expr, type_: Inferred, signature: Signature) -> Inferred:
+    if signature.settled and isinstance(type_, DataType):
+        while isinstance(node.parent, exp.Filter | exp.Window) and node.arg_key == "this":
+            node = node.parent
+        cast_to(node, type_)
+    return type_
 
 
 def taken_apart(node: exp.Expr) -> Call:
@@ -83,6 +91,8 @@ def infer_window(node: exp.Window, state: Inference) -> Inferred:
     if filtered:
         require_boolean(node.this.expression.this, state.of(node.this.expression.this), state)
     called = node.this.this if filtered else node.this
+    if isinstance(called, exp.IgnoreNulls):
+        called = called.this
     call = call_of(called)
     if call is None or call.function.form == "scalar":
         state.report.add(GROUPING, called, f"{written_name(called)} is no window function", "leave out OVER")
@@ -278,7 +288,7 @@ def _wrong_constant(signature: Signature, given: _Given) -> tuple[exp.Expr, str]
 
 def _wanted(signature: Signature) -> str:
     return ", ".join(
-        parameter.name if parameter.constant else "|".join(sorted(parameter.kinds))
+        parameter.name if parameter.constant else "any" if parameter.kinds == ANY else "|".join(sorted(parameter.kinds))
         for parameter in signature.parameters
     )
 

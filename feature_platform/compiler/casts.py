@@ -12,10 +12,25 @@ from typing import Final
 
 from sqlglot import exp
 
+from feature_platform.compiler.calls import SIGNATURE
 from feature_platform.compiler.codes import CAST, LITERAL
 from feature_platform.compiler.inference import UNKNOWN, Inference, cast_to, read_time_literal, type_node
 from feature_platform.compiler.numeric import INTERVAL, NULL, Inferred
-from feature_platform.types import BIGINT, BOOLEAN, DATE, DOUBLE, INT, STRING, TIMESTAMP, DataType, array, decimal
+from feature_platform.types import (
+    BIGINT,
+    BOOLEAN,
+    DATE,
+    DOUBLE,
+    INT,
+    JSON,
+    STRING,
+    TIMESTAMP,
+    DataType,
+    array,
+    decimal,
+    map_of,
+    struct,
+)
 
 _NAMES: Final = {
     "TEXT": STRING,
@@ -27,6 +42,7 @@ _NAMES: Final = {
     "DATE": DATE,
     "TIMESTAMP": TIMESTAMP,
     "TIMESTAMPNTZ": TIMESTAMP,
+    "JSON": JSON,
 }
 _LEAP: Final = "([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)"
 _DAY: Final = (
@@ -52,7 +68,10 @@ def infer_cast(node: exp.Cast, state: Inference) -> Inferred:
     if source in (NULL, target):
         _retarget(node, target)
         return target
-    complaint = _apply(node, source, target)
+    if isinstance(source, DataType) and (source.is_nested or target.is_nested):
+        complaint = _apply_nested(node, source, target)
+    else:
+        complaint = _apply(node, source, target)
     if complaint is not None:
         state.report.add(CAST, node, f"CAST from {source} to {target} is not portable", complaint)
     return target
@@ -64,6 +83,9 @@ def infer_try_cast(node: exp.TryCast, state: Inference) -> Inferred:
     source = state.of(node.this)
     if target is None or source == UNKNOWN:
         return target or UNKNOWN
+    if source == JSON or (source == STRING and target == JSON):
+        node.set("to", type_node(target))  # DuckDB reads JSON, and reads out of it, without ever stopping
+        return target
     tested = _test(node.this, target)
     if source not in (STRING, NULL) or tested is None:
         state.report.add(
@@ -85,8 +107,15 @@ def type_of(node: exp.DataType) -> DataType | None:
         precision, scale = [*numbers, 0][:2] if numbers else (18, 3)
         return decimal(precision, scale) if 1 <= precision <= 38 and scale <= precision else None
     if name == "ARRAY" and len(node.expressions) == 1:
-        element = type_of(node.expressions[0])
-        return array(element) if element is not None and element.kind != "array" else None
+        element = None if node.args.get("values") else type_of(node.expressions[0])
+        return array(element) if element is not None else None
+    if name == "MAP" and len(node.expressions) == 2:
+        key, value = (type_of(part) for part in node.expressions)
+        return map_of(key, value) if key is not None and value is not None else None
+    if name == "STRUCT":
+        fields = [(field.name, type_of(field.args["kind"])) for field in node.expressions if field.args.get("kind")]
+        known = [(field, type_) for field, type_ in fields if type_ is not None]
+        return struct(*known) if known and len(known) == len(node.expressions) else None
     return _NAMES.get(name)
 
 
@@ -160,6 +189,35 @@ def _apply(node: exp.Cast, source: Inferred, target: DataType) -> str | None:
     return "there is no such conversion; use CASE"
 
 
+def _apply_nested(node: exp.Cast, source: DataType, target: DataType) -> str | None:
+    """Of lists, structs, maps and JSON; DuckDB's alone."""
+    _retarget(node, target)
+    if target == STRING:
+        return None
+    if source == JSON:
+        return f"write TRY_CAST(... AS {target}): what does not fit becomes NULL instead of stopping the run"
+    if target == JSON:
+        if source == STRING:
+            return "write TRY_CAST(... AS json): what is no JSON becomes NULL instead of stopping the run"
+        made = exp.Anonymous(this="to_json", expressions=[node.this])
+        made.meta[SIGNATURE] = ""
+        node.replace(made)
+        return None
+    if _widens(source, target):
+        return None
+    return "convert the parts: list_transform(list, x -> CAST(x AS ...)), or {'a': CAST(s.a AS ...)}"
+
+
+def _widens(source: DataType, target: DataType) -> bool:
+    """Whether a cast between nested types converts numbers and dates alone, and keeps every field."""
+    if source.kind == target.kind and source.is_nested:
+        pairs = [(source.element, target.element), (source.key, target.key)]
+        pairs += [(type_, (target.field(name) or (name, None))[1]) for name, type_ in source.fields]
+        fitting = all(one == two or (one and two and _widens(one, two)) for one, two in pairs)
+        return fitting and len(source.fields) == len(target.fields)
+    return source == target or (source.is_numeric and target.is_numeric) or (source == DATE and target == TIMESTAMP)
+
+
 def _pattern(target: DataType) -> str:
     match target.kind:
         case "int" | "bigint":
@@ -179,7 +237,7 @@ def _pattern(target: DataType) -> str:
 
 def _test(value: exp.Expr, target: DataType) -> exp.Expr | None:
     """``CASE WHEN value has the form of the type THEN CAST(value AS type) END``; None if the type has none."""
-    if target.kind in ("string", "array"):
+    if target.kind == "string" or target.is_nested:
         return None
     if isinstance(value, exp.Literal):  # PostgreSQL casts what has no type yet before it looks at the condition
         typed = exp.Cast(this=value.copy(), to=type_node(STRING))

@@ -26,6 +26,7 @@ from feature_platform.compiler.functions.catalogue import (
 )
 from feature_platform.compiler.functions.refused import refusal_of
 from feature_platform.compiler.report import Report
+from feature_platform.compiler.spellings import is_spelling
 from feature_platform.errors import did_you_mean
 from feature_platform.governance.transforms import TRANSFORMS
 
@@ -69,7 +70,7 @@ ALLOWED: Final[dict[type[exp.Expr], frozenset[str]]] = {
     exp.Distinct: frozenset({"expressions"}),
     exp.Star: frozenset({"except_", "replace"}),
     exp.Alias: frozenset({"this", "alias"}),
-    exp.Column: frozenset({"this", "table"}),
+    exp.Column: frozenset({"this", "table", "db", "catalog"}),
     exp.Identifier: frozenset({"this", "quoted"}),
     exp.Literal: frozenset({"this", "is_string"}),
     exp.Boolean: frozenset({"this"}),
@@ -88,7 +89,7 @@ ALLOWED: Final[dict[type[exp.Expr], frozenset[str]]] = {
     exp.NullSafeNEQ: _BINARY,
     exp.Is: _BINARY,
     exp.Between: frozenset({"this", "low", "high"}),
-    exp.In: frozenset({"this", "expressions", "query"}),
+    exp.In: frozenset({"this", "expressions", "query", "field"}),
     exp.Like: _BINARY | {"negate"},
     exp.Escape: _BINARY,
     exp.Exists: frozenset({"this"}),
@@ -109,39 +110,50 @@ ALLOWED: Final[dict[type[exp.Expr], frozenset[str]]] = {
     exp.Window: frozenset({"this", "partition_by", "order", "spec", "over"}),
     exp.WindowSpec: frozenset({"kind", "start", "start_side", "end", "end_side"}),
     exp.Filter: _BINARY,
+    exp.IgnoreNulls: frozenset({"this"}),
+    exp.RespectNulls: frozenset({"this"}),
+    exp.WithinGroup: _BINARY,
+    exp.ILike: _BINARY | {"negate"},
+    exp.SimilarTo: _BINARY,
+    exp.Glob: _BINARY,
+    exp.Any: frozenset({"this"}),
+    exp.All: frozenset({"this"}),
+    exp.Try: frozenset({"this"}),
+    exp.AtTimeZone: frozenset({"this", "zone"}),
+    exp.PositionalColumn: frozenset({"this"}),
+    exp.Tuple: frozenset({"expressions"}),
+    exp.Struct: frozenset({"expressions"}),
+    exp.PropertyEQ: _BINARY,
+    exp.StructExtract: _BINARY,
+    exp.Dot: _BINARY,
+    exp.Bracket: frozenset({"this", "expressions", "offset"}),
+    exp.Slice: _BINARY | {"step"},
+    exp.ToMap: frozenset({"this"}),
+    exp.Map: frozenset({"keys", "values"}),
+    exp.Lambda: frozenset({"this", "expressions"}),
+    exp.Transform: _BINARY,
+    exp.ArrayFilter: _BINARY,
+    exp.Comprehension: _BINARY | {"position", "iterator", "condition"},
+    exp.JSONObject: frozenset({"expressions"}),
+    exp.JSONKeyValue: _BINARY,
+    exp.ArrayContainedBy: _BINARY,
+    exp.ArrayPrepend: _BINARY,
+    exp.ArraySort: frozenset({"this", "asc", "nulls_first"}),
+    exp.ColumnDef: frozenset({"this", "kind"}),
 }
 """Node classes with the parts that they may have."""
 
 _MENDS: Final[dict[type[exp.Expr], tuple[str, str]]] = {
-    exp.ILike: ("ILIKE", "write lower(text) LIKE 'pattern'"),
     exp.RegexpILike: ("a regular expression without regard to case", "write regexp_matches(lower(text), 'pattern')"),
-    exp.SimilarTo: ("SIMILAR TO", "use regexp_full_match(text, 'pattern')"),
-    exp.Glob: ("GLOB", "use LIKE or regexp_matches"),
-    exp.AtTimeZone: ("AT TIME ZONE", "leave it out: every timestamp is UTC"),
     exp.Collate: ("COLLATE", "leave it out: texts compare by code point everywhere"),
     exp.Pivot: ("PIVOT and UNPIVOT", "write one CASE per column"),
     exp.TableSample: ("TABLESAMPLE", "leave it out: a sample is another one each time"),
     exp.Lateral: ("LATERAL", "join a subquery, or use a window function"),
     exp.Unnest: ("UNNEST", "model the elements as rows of a source"),
     exp.Values: ("VALUES as a table", "use CASE, or declare a source"),
-    exp.Any: ("= ANY", "use IN (SELECT ...)"),
-    exp.All: ("a comparison with ALL", "compare with max or min of the subquery"),
-    exp.Tuple: ("a row value", "compare the columns one by one"),
     exp.Columns: ("COLUMNS(...)", "name the columns"),
-    exp.PositionalColumn: ("a column by position", "name the column"),
-    exp.Struct: ("a struct", "name the columns one by one"),
-    exp.Lambda: ("a lambda", "use the functions of the catalogue"),
-    exp.Comprehension: ("a list comprehension", "use the functions of the catalogue"),
-    exp.JSONExtract: ("access into JSON", "declare the fields as columns of the source"),
-    exp.JSONExtractScalar: ("access into JSON", "declare the fields as columns of the source"),
-    exp.Dot: ("a field of a struct, or a function of a schema", "declare the field as a column of the source"),
-    exp.Bracket: ("access into an array by position", "use list_contains or array_length"),
     exp.Placeholder: ("a parameter", "write the value; the platform adds the parameters of a run itself"),
     exp.Parameter: ("a parameter", "write the value; the platform adds the parameters of a run itself"),
-    exp.IgnoreNulls: ("IGNORE NULLS", "filter the NULLs out in a subquery first"),
-    exp.RespectNulls: ("RESPECT NULLS", "leave it out; it is the default"),
-    exp.WithinGroup: ("WITHIN GROUP", "use quantile_cont(x, share)"),
-    exp.BitwiseAnd: ("bitwise arithmetic", "use numbers and comparisons"),
     exp.ByteString: ("an escape string", "write a plain text in single quotes"),
     exp.RawString: ("a text in dollar signs", "write a plain text in single quotes"),
     exp.HexString: ("a hexadecimal literal", "write a plain text or number"),
@@ -157,6 +169,7 @@ _PART_MENDS: Final[dict[tuple[type[exp.Expr], str], tuple[str, str]]] = {
     (exp.Join, "match_condition"): ("ASOF joins", "write JOIN ... ON with the condition spelled out"),
     (exp.With, "recursive"): ("WITH RECURSIVE", "leave out RECURSIVE: queries here do not recurse"),
     (exp.CTE, "materialized"): ("MATERIALIZED", "leave it out: the engine decides"),
+    (exp.Between, "symmetric"): ("BETWEEN SYMMETRIC", "write x BETWEEN least(a, b) AND greatest(a, b)"),
     (exp.Table, "db"): ("a table with a schema", "name the source or view alone"),
     (exp.Table, "catalog"): ("a table with a schema", "name the source or view alone"),
     (exp.Table, "joins"): ("a join in parentheses", "write the joins one after the other"),
@@ -178,9 +191,7 @@ _PART_MENDS: Final[dict[tuple[type[exp.Expr], str], tuple[str, str]]] = {
     (exp.Group, "cube"): ("CUBE", "use UNION ALL of several GROUP BY"),
     (exp.Union, "by_name"): ("UNION BY NAME", "name the columns in the same order"),
     (exp.Star, "rename"): ("RENAME in a star", "name the columns with AS"),
-    (exp.Between, "symmetric"): ("BETWEEN SYMMETRIC", "order the bounds with least and greatest"),
     (exp.In, "unnest"): ("IN UNNEST", "use list_contains(list, x)"),
-    (exp.In, "field"): ("IN with a column", "use list_contains(list, x)"),
 }
 
 
@@ -219,12 +230,9 @@ def _check_call(node: exp.Expr, report: Report) -> bool:
         forms = " or ".join(f"{name}({signature.text})" for signature in function.signatures[:3]) if function else name
         report.add(ARGUMENTS, node, f"{name} is not called in a form that the dialect has", f"write {forms}")
         return False
-    if isinstance(node, exp.IgnoreNulls) and isinstance(node.this, exp.AnyValue):
-        node = node.this  # any_value skips NULLs, which the parser spells out
-        kind = type(node)
     name = written_name(node)
     shown = report.places.word(node) or name
-    if isinstance(node, exp.Anonymous) and (name in TRANSFORMS or call_of(node) is not None):
+    if isinstance(node, exp.Anonymous) and (name in TRANSFORMS or call_of(node) is not None or is_spelling(node)):
         return True
     refused = refusal_of(node, name)
     if refused is not None:
@@ -237,7 +245,7 @@ def _check_call(node: exp.Expr, report: Report) -> bool:
             UNKNOWN_FUNCTION,
             node,
             f"there is no function '{shown}' in the catalogue.{did_you_mean(shown, (*known_names(), *TRANSFORMS))}",
-            "use a function of docs/reference/functions.md",
+            "use a function of docs/reference/functions.md; macros of a database are not visible here",
         )
     else:
         report.add(CONSTRUCT, node, f"not part of the dialect: {kind.__name__}", "say it in another way")
@@ -269,10 +277,48 @@ def _check_traps(node: exp.Expr, report: Report) -> bool:
             what, mend = _PART_MENDS[(exp.Join, "method")]
             report.add(CONSTRUCT, node, f"not part of the dialect: {what}", mend)
             return False
+        case exp.Struct() | exp.ToMap() | exp.Map() if not _is_spelled_out(node):
+            report.add(
+                CONSTRUCT,
+                node,
+                "not part of the dialect: a struct or map without names",
+                "write {'name': value, ...}, MAP {'key': value, ...} or map([keys], [values])",
+            )
+            return False
+        case exp.Dot() if not isinstance(node.expression, exp.Identifier | exp.Anonymous):
+            report.add(CONSTRUCT, node, "not part of the dialect: this call with a dot", "write f(x) instead of x.f()")
+            return False
+        case exp.IgnoreNulls() if not isinstance(node.parent, exp.Window):
+            return _check_ignored(node, report)
         case exp.Star() if not _is_projected(node):
             report.add(CONSTRUCT, node, "not part of the dialect: a star inside an expression", "name the columns")
             return False
     return True
+
+
+def _is_spelled_out(node: exp.Expr) -> bool:
+    """Whether a struct has a name, and a map a key, for every value; neither is empty."""
+    if isinstance(node, exp.Map):
+        return node.args.get("keys") is not None and node.args.get("values") is not None
+    if isinstance(node, exp.ToMap):
+        return isinstance(node.this, exp.Struct | exp.Bracket)
+    holder = node.parent
+    while isinstance(holder, exp.Bracket):  # MAP {...}['k'], as the parser reads it
+        holder = holder.parent
+    keyed = isinstance(holder, exp.ToMap)
+    return bool(node.expressions) and all(
+        isinstance(field, exp.PropertyEQ) and (keyed or isinstance(field.this, exp.Identifier | exp.Literal))
+        for field in node.expressions
+    )
+
+
+def _check_ignored(node: exp.IgnoreNulls, report: Report) -> bool:
+    if isinstance(node.this, exp.AnyValue):
+        return _check_call(node.this, report)  # any_value skips NULLs, which the parser spells out
+    report.add(
+        CONSTRUCT, node, "not part of the dialect: IGNORE NULLS without OVER", "use FILTER (WHERE x IS NOT NULL)"
+    )
+    return False
 
 
 def _check_table_function(node: exp.Table, report: Report) -> bool:

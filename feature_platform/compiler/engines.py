@@ -20,6 +20,7 @@ from sqlglot import exp
 from feature_platform.compiler.calls import SIGNATURE
 from feature_platform.compiler.codes import NO_FORM
 from feature_platform.compiler.functions.catalogue import call_of
+from feature_platform.compiler.inference import DUCKDB_ALONE
 from feature_platform.compiler.parse import Places
 from feature_platform.compiler.report import Report
 from feature_platform.errors import Problem
@@ -35,10 +36,20 @@ class Limit:
     engines: frozenset[Engine] = frozenset({"duckdb"})
 
 
+_FLAT: Final = "take the parts out that are needed: tables hold scalars and arrays of scalars"
+
 LIMITED: Final[Mapping[tuple[type[exp.Expr], str, str], Limit]] = {
     (exp.Join, "method", "POSITIONAL"): Limit(
         "a POSITIONAL JOIN", "number the rows of both sides with row_number() and join on the numbers"
     ),
+    (exp.ILike, "", ""): Limit("ILIKE", "write lower(text) LIKE 'pattern'"),
+    (exp.Glob, "", ""): Limit("GLOB", "use LIKE or regexp_matches"),
+    (exp.IgnoreNulls, "", ""): Limit("IGNORE NULLS", "filter the NULLs out in a subquery first"),
+    (exp.Try, "", ""): Limit("TRY", "functions give NULL already where they have no value; use TRY_CAST for texts"),
+    (exp.StructExtract, "", ""): Limit("a field of a struct", "declare the field as a column of the source"),
+    (exp.Transform, "", ""): Limit("list_transform", "model the elements as rows of a source"),
+    (exp.ArrayFilter, "", ""): Limit("list_filter", "model the elements as rows of a source"),
+    (exp.Reduce, "", ""): Limit("list_reduce", "model the elements as rows of a source"),
 }
 """By node class, part and the part's text; with ``""`` for both the node itself, with ``""`` for the text any that is
 set."""
@@ -62,6 +73,9 @@ def _limits(node: exp.Expr) -> Iterator[Limit]:
         limit = LIMITED.get((type(node), part, text)) or LIMITED.get((type(node), part, ""))
         if limit is not None and (value or not part):
             yield limit
+    alone = node.meta_get(DUCKDB_ALONE)
+    if alone is not None:
+        yield Limit(alone, _FLAT)
     key = node.meta_get(SIGNATURE)
     call = call_of(node) if key is not None else None
     if call is not None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Final
 
 from feature_platform.governance.labels import CLEAN, Label, Labels
@@ -11,6 +12,8 @@ from feature_platform.registry.graph import ColumnRef
 
 Refs = frozenset[ColumnRef]
 NO_REFS: Final[Refs] = frozenset()
+Parts = Mapping[str, "Flow"]
+NO_PARTS: Final[Parts] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,9 @@ class Flow:
     indirect: Refs = NO_REFS
     labels: Labels = CLEAN
     transforms: frozenset[str] = frozenset()
+    parts: Parts = field(default_factory=lambda: NO_PARTS, hash=False)
+    """Of a nested value, what flows into its parts, by their steps (:mod:`.paths`), where that is known; the rest of
+    the flow is that of all parts together."""
 
     @property
     def token(self) -> bool:
@@ -45,6 +51,7 @@ def settled(flow: Flow, path: Flow) -> Flow:
         flow.indirect | path.direct | path.indirect,
         flow.labels | derived(path.labels),
         flow.transforms,
+        _each(flow, lambda part: settled(part, path)),
     )
 
 
@@ -60,6 +67,7 @@ def union(flows: Iterable[Flow]) -> Flow:
         frozenset().union(*(flow.indirect for flow in several)),
         frozenset().union(*(flow.labels for flow in several)),
         frozenset().union(*(flow.transforms for flow in several)),
+        _common([flow.parts for flow in several]),
     )
 
 
@@ -70,7 +78,13 @@ def deciding(flow: Flow) -> Flow:
 
 def decided(value: Flow, by: Flow) -> Flow:
     """A value that was picked by something else: its labels, and that something was decided by others."""
-    return Flow(value.direct, value.indirect | by.indirect, value.labels | derived(by.labels), value.transforms)
+    return Flow(
+        value.direct,
+        value.indirect | by.indirect,
+        value.labels | derived(by.labels),
+        value.transforms,
+        _each(value, lambda part: decided(part, by)),
+    )
 
 
 def kept(value: Flow, conditions: Flow) -> Flow:
@@ -80,6 +94,7 @@ def kept(value: Flow, conditions: Flow) -> Flow:
         value.indirect | conditions.direct | conditions.indirect,
         value.labels | without_tokens(conditions.labels),
         value.transforms | conditions.transforms,
+        _each(value, lambda part: kept(part, conditions)),
     )
 
 
@@ -95,3 +110,15 @@ def derived(labels: Labels, *, tokens: bool = False) -> Labels:
 def without_tokens(labels: Labels) -> Labels:
     """Of a comparison: two tokens are equal or not, which names nobody; everything else stays."""
     return frozenset(Label("derived", label.classification) if label.kind == "token" else label for label in labels)
+
+
+def _each(flow: Flow, change: Callable[[Flow], Flow]) -> Parts:
+    return {step: change(part) for step, part in flow.parts.items()} if flow.parts else NO_PARTS
+
+
+def _common(several: list[Parts]) -> Parts:
+    """The parts of values of one shape; of several shapes nothing is known."""
+    first = several[0]
+    if not first or any(parts.keys() != first.keys() for parts in several):
+        return NO_PARTS
+    return {step: union(parts[step] for parts in several) for step in first}

@@ -5,6 +5,7 @@ Small passes, a module each, tree in and tree out:
 
 1. :mod:`parse`: exactly one query;
 2. :mod:`constructs`: only listed constructs and functions; :mod:`round_trip`: what is written out reads back the same;
+   :mod:`spellings`: many spellings, few nodes;
 3. :mod:`resolve`: names to declared tables and columns, stars to columns; :mod:`unqualify`: no QUALIFY;
 4. :mod:`scan`: every table becomes a guarded subquery;
 5. :mod:`lineage`: labels, DIRECT and INDIRECT columns, refusal of misused tokens; :mod:`combinations`: forms of one
@@ -35,6 +36,7 @@ from feature_platform.compiler.report import Report
 from feature_platform.compiler.resolve import resolve
 from feature_platform.compiler.round_trip import check_round_trip
 from feature_platform.compiler.scan import guard_scans
+from feature_platform.compiler.spellings import normalize_spellings
 from feature_platform.compiler.unqualify import unqualify
 from feature_platform.errors import GuardError, Location, Problem
 from feature_platform.governance.access import Access
@@ -120,6 +122,8 @@ def _guarded(parsed: Parsed, catalog: Catalog, access: Access, *, written: bool)
     if written:
         check_round_trip(parsed.tree, report)
         report.raise_if_any()
+    normalize_spellings(parsed.tree, report)
+    report.raise_if_any()
     state = resolve(parsed.tree, catalog, report)
     report.raise_if_any()
     tree = unqualify(parsed.tree, state)

@@ -17,6 +17,15 @@ from feature_platform.compiler.casts import infer_cast, infer_try_cast
 from feature_platform.compiler.codes import ARGUMENTS, LITERAL, SET_OPERATION, UNTYPED
 from feature_platform.compiler.functions.catalogue import call_of
 from feature_platform.compiler.inference import UNKNOWN, Inference, cast_to
+from feature_platform.compiler.lambdas import LAMBDA_CALLS
+from feature_platform.compiler.nested_types import (
+    ACCESS,
+    infer_access,
+    infer_field,
+    infer_lambda_call,
+    infer_map,
+    infer_struct,
+)
 from feature_platform.compiler.numeric import INTERVAL, NULL, Inferred, NoTypeError, number_literal, supertype
 from feature_platform.compiler.operators import (
     infer_arithmetic,
@@ -29,6 +38,7 @@ from feature_platform.compiler.operators import (
     infer_logic,
     infer_membership,
     infer_negation,
+    infer_quantified,
     infer_test,
     require_boolean,
 )
@@ -146,6 +156,8 @@ def _visit(node: exp.Expr, state: Inference) -> Inferred:
         return _scalar_subquery(node, state)
     call = call_of(node)
     assert call is not None, f"no typing rule for {type(node).__name__}"
+    if call.function.name == ACCESS:
+        return infer_access(node, state)
     return infer_call(node, call, state)
 
 
@@ -221,4 +233,14 @@ _RULES: Final[dict[type[exp.Expr], Rule]] = {
     exp.TryCast: infer_try_cast,
     exp.Window: infer_window,
     exp.Filter: infer_filter,
+    exp.ILike: infer_like,
+    exp.Glob: infer_like,
+    exp.Any: infer_quantified,
+    exp.All: infer_quantified,
+    exp.Try: _inside,
+    exp.Struct: infer_struct,
+    exp.StructExtract: infer_field,
+    exp.ToMap: infer_map,
+    exp.Map: infer_map,
+    **dict.fromkeys(LAMBDA_CALLS, infer_lambda_call),
 }

@@ -19,6 +19,9 @@ from feature_platform.types import DATE, TIMESTAMP, DataType
 UNKNOWN: Final = Special("unknown")
 """Of an expression that was refused already: fits everything, so that one mistake gives one message."""
 
+DUCKDB_ALONE: Final = "fp_duckdb_alone"
+"""Key in a node's ``meta``, with words for it: a value of a type that DuckDB alone has, or a use of one."""
+
 
 @dataclass
 class Inference:
@@ -32,7 +35,10 @@ class Inference:
 
     def of(self, node: exp.Expr) -> Inferred:
         """The type of an expression; rewrites what is below it."""
-        return self.visit(node, self)
+        type_ = self.visit(node, self)
+        if isinstance(type_, DataType) and not type_.is_stored:
+            node.meta[DUCKDB_ALONE] = "an array of arrays" if type_.kind == "array" else f"a {type_.kind}"
+        return type_
 
     def query(self, node: exp.Expr) -> Mapping[str, Inferred]:
         """The types of a query's columns, in order."""

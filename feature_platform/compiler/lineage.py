@@ -24,6 +24,7 @@ from sqlglot import exp
 
 from feature_platform.compiler.codes import SET_OPERATION
 from feature_platform.compiler.flows import (
+    NO_PARTS,
     NO_REFS,
     NOTHING,
     Flow,
@@ -37,11 +38,15 @@ from feature_platform.compiler.flows import (
     without_tokens,
 )
 from feature_platform.compiler.functions.catalogue import Call, call_of
+from feature_platform.compiler.lambdas import LAMBDA_CALLS, NO_TABLE
+from feature_platform.compiler.nested_flows import call_flow, field_flow, lambda_flow, map_flow, struct_flow
 from feature_platform.compiler.ordering import is_output_reference
+from feature_platform.compiler.paths import element, list_of, shape, whole
 from feature_platform.compiler.report import Report
-from feature_platform.compiler.scans import Scan
+from feature_platform.compiler.scans import Scan, ScanColumn
 from feature_platform.compiler.scopes import bare, ctes, from_items
 from feature_platform.compiler.token_use import check_comparison, check_mixture, refuse_token, tokens_of
+from feature_platform.compiler.unnesting import unnested
 from feature_platform.governance.labels import Label
 
 
@@ -52,17 +57,27 @@ class _Pass:
     report: Report
     relations: dict[str, Mapping[str, Flow]] = field(default_factory=dict)
     ctes: dict[str, QueryFlows] = field(default_factory=dict)
+    parameters: dict[str, Flow] = field(default_factory=dict)
+    """Of the lambdas around, by name."""
+
+    def __post_init__(self) -> None:
+        self.relations[NO_TABLE] = self.parameters
+
+    def walk(self, node: exp.Expr) -> Flow:
+        return _flow(node, self)
 
 
 def trace(tree: exp.Expr, scans: Mapping[str, Scan], report: Report) -> QueryFlows:
     """The flows of every output column of a guarded tree. Misuse of tokens is noted."""
     state = _Pass(report)
     for alias, scan in scans.items():
-        state.relations[alias] = {
-            name: Flow(column.sources, NO_REFS, column.labels, column.transforms)
-            for name, column in scan.columns.items()
-        }
+        state.relations[alias] = {name: _scanned(column) for name, column in scan.columns.items()}
     return _query(tree, state)
+
+
+def _scanned(column: ScanColumn) -> Flow:
+    flow = Flow(column.sources, NO_REFS, column.labels, column.transforms)
+    return list_of(flow, flow) if column.type.kind == "array" else flow
 
 
 def _query(query: exp.Expr, state: _Pass) -> QueryFlows:
@@ -106,6 +121,7 @@ def _select(select: exp.Select, state: _Pass) -> QueryFlows:
     group = select.args.get("group")
     path.extend(deciding(_flow(key, state)) for key in (group.expressions if group is not None else ()))
     columns = {projection.alias: _flow(projection.this, state) for projection in select.expressions}
+    path.extend(deciding(shape(_flow(node.this, state))) for node in unnested(select))
     path.extend(_order(select, columns, state))
     if select.args.get("distinct") is not None:
         path.extend(deciding(flow) for flow in columns.values())
@@ -140,7 +156,7 @@ def _flow(node: exp.Expr, state: _Pass) -> Flow:
     call = call_of(node)
     if call is not None:
         return _call(call, state)
-    flow = _parts(node, state)
+    flow = whole(_parts(node, state))
     refuse_token(flow, node, "calculated with, cast or matched", state.report)
     return flow
 
@@ -187,18 +203,39 @@ def _filter(node: exp.Filter, state: _Pass) -> Flow:
     return decided(_flow(node.this, state), deciding(_flow(node.expression.this, state)))
 
 
+def _cast(node: exp.Cast, state: _Pass) -> Flow:
+    """What a nested value becomes keeps its parts as long as it is nested; of text no part is known."""
+    flow = _flow(node.this, state)
+    nested = node.to.args.get("nested") or node.to.this == exp.DType.JSON
+    if not (nested and flow.parts):
+        refuse_token(flow, node, "calculated with, cast or matched", state.report)
+    return flow if nested else whole(flow)
+
+
+def _quantified(node: exp.Expr, state: _Pass) -> Flow:
+    """Of ``ANY (...)`` and ``ALL (...)``: what the other side is compared with."""
+    inner = node.this
+    while isinstance(inner, exp.Paren):
+        inner = inner.this
+    if isinstance(inner, exp.Query):
+        return _scalar_subquery(inner, state)
+    return element(_flow(inner, state))
+
+
 def _call(call: Call, state: _Pass) -> Flow:
-    function, flows = call.function, []
+    function = call.function
     if function.name == "nullif":
         return _equality(None, list(call.arguments), state)
-    for index, argument in enumerate(call.arguments):
-        flow = _flow(argument, state)
-        if index not in function.tokens:
-            refuse_token(flow, argument, f"an argument of {function.name}", state.report)
-        flows.append(flow)
+    flows = [_flow(argument, state) for argument in call.arguments]
     inside = [_flow(ordered.this, state) for ordered in call.order]
     for flow, ordered in zip(inside, call.order, strict=True):
         refuse_token(flow, ordered.this, "ordered", state.report)
+    nested = call_flow(call, flows, state.report)
+    if nested is not None:
+        return decided(nested, deciding(union(inside)))
+    for index, (flow, argument) in enumerate(zip(flows, call.arguments, strict=True)):
+        if index not in function.tokens:
+            refuse_token(flow, argument, f"an argument of {function.name}", state.report)
     if function.name == "coalesce":
         check_mixture(call.arguments, flows, state.report)
     flow = union(flows)
@@ -211,7 +248,14 @@ def _call(call: Call, state: _Pass) -> Flow:
         )
     elif function.labels == "derived":
         labels = derived(labels, tokens=True)
-    return decided(Flow(flow.direct, flow.indirect, labels, flow.transforms), deciding(union(inside)))
+    parts = flow.parts if function.name in _HANDING_ON else NO_PARTS
+    return decided(Flow(flow.direct, flow.indirect, labels, flow.transforms, parts), deciding(union(inside)))
+
+
+_HANDING_ON: Final = frozenset(
+    {"coalesce", "arg_max", "arg_min", "lag", "lead", "first_value", "last_value", "nth_value"}
+)
+"""Functions whose result is one of their arguments as it is, with all of its parts."""
 
 
 def _equality(node: exp.Expr | None, sides: list[exp.Expr], state: _Pass) -> Flow:
@@ -224,8 +268,10 @@ def _equality(node: exp.Expr | None, sides: list[exp.Expr], state: _Pass) -> Flo
 
 
 def _membership(node: exp.In, state: _Pass) -> Flow:
-    tested = _flow(node.this, state)
     query = node.args.get("query")
+    if isinstance(node.this, exp.Tuple) and query is not None:
+        return _row_membership(node.this.expressions, query, state)
+    tested = _flow(node.this, state)
     if query is not None:
         found = _query(query, state)
         members = [settled(flow, found.path) for flow in found.columns.values()][:1]
@@ -236,6 +282,16 @@ def _membership(node: exp.In, state: _Pass) -> Flow:
     for side, member in zip(sides[1:], members, strict=False):
         check_comparison(node, [node.this, side], [tested, member], state.report)
     flow = union([tested, *members])
+    return Flow(flow.direct, flow.indirect, without_tokens(flow.labels), flow.transforms)
+
+
+def _row_membership(row: list[exp.Expr], query: exp.Expr, state: _Pass) -> Flow:
+    found = _query(query, state)
+    members = [settled(flow, found.path) for flow in found.columns.values()]
+    tested = [_flow(value, state) for value in row]
+    for value, one, other in zip(row, tested, members, strict=False):
+        check_comparison(value, [value, query], [one, other], state.report)
+    flow = union([*tested, *members])
     return Flow(flow.direct, flow.indirect, without_tokens(flow.labels), flow.transforms)
 
 
@@ -305,4 +361,17 @@ _RULES: Final[dict[type[exp.Expr], Rule]] = {
     exp.If: _if,
     exp.Window: _window,
     exp.Filter: _filter,
+    exp.Cast: _cast,
+    exp.TryCast: _cast,
+    exp.Any: _quantified,
+    exp.All: _quantified,
+    exp.IgnoreNulls: _inside,
+    exp.Try: _inside,
+    exp.Struct: lambda node, state: struct_flow(node, state.walk),
+    exp.ToMap: lambda node, state: map_flow(node, state.walk, state.report),
+    exp.Map: lambda node, state: map_flow(node, state.walk, state.report),
+    exp.StructExtract: lambda node, state: field_flow(node, state.walk),
+    **{
+        kind: lambda node, state: lambda_flow(node, state.walk, state.parameters, state.report) for kind in LAMBDA_CALLS
+    },
 }

@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from feature_platform.types import BIGINT, DATE, DOUBLE, INT, TIMESTAMP, DataType, array, decimal
+from feature_platform.types import BIGINT, DATE, DOUBLE, INT, TIMESTAMP, DataType, decimal
 
 MOST_DIGITS: Final = 38
 
@@ -143,11 +143,32 @@ def _meet(left: Inferred, right: Inferred) -> Inferred:
             return _meet_numbers(left, right)
         if left.is_temporal and right.is_temporal:
             return TIMESTAMP if TIMESTAMP in (left, right) else DATE
-        if left.element and right.element:
-            element = _meet(left.element, right.element)
-            assert isinstance(element, DataType)
-            return array(element)
+        if left.kind == right.kind and left.is_nested:
+            return _meet_nested(left, right)
     raise NoTypeError(f"{left} and {right} have no common type")
+
+
+def _meet_nested(left: DataType, right: DataType) -> DataType:
+    """Lists and maps by what they hold, structs field by field, by name."""
+
+    def met(one: DataType | None, two: DataType | None) -> DataType | None:
+        if one is None or two is None:
+            return None
+        common = _meet(one, two)
+        assert isinstance(common, DataType)
+        return common
+
+    if {name.lower() for name, _ in left.fields} != {name.lower() for name, _ in right.fields}:
+        raise NoTypeError(f"{left} and {right} have other fields")
+    fields = []
+    for name, type_ in left.fields:
+        other = right.field(name)
+        common = met(type_, other[1] if other else None)
+        assert common is not None
+        fields.append((name, common))
+    return DataType(
+        left.kind, element=met(left.element, right.element), fields=tuple(fields), key=met(left.key, right.key)
+    )
 
 
 def _meet_numbers(left: DataType, right: DataType) -> DataType:

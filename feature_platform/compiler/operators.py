@@ -8,6 +8,7 @@ from feature_platform.compiler.codes import ARGUMENTS, LITERAL, OPERAND_TYPES
 from feature_platform.compiler.functions.constants import interval
 from feature_platform.compiler.functions.model import NotFittingError
 from feature_platform.compiler.inference import (
+    DUCKDB_ALONE,
     UNKNOWN,
     Inference,
     cast_to,
@@ -91,9 +92,11 @@ def infer_between(node: exp.Between, state: Inference) -> Inferred:
 
 
 def infer_membership(node: exp.In, state: Inference) -> Inferred:
-    """Of ``x IN (...)``, with values or a query of one column."""
-    tested = state.of(node.this)
+    """Of ``x IN (...)``, with values or a query of one column; of ``(x, y) IN (SELECT ...)``."""
     query = node.args.get("query")
+    if isinstance(node.this, exp.Tuple) and query is not None:
+        return _row_membership(node, node.this.expressions, query, state)
+    tested = state.of(node.this)
     if query is not None:
         columns = list(state.query(query).values())
         if len(columns) != 1:
@@ -105,6 +108,37 @@ def infer_membership(node: exp.In, state: Inference) -> Inferred:
     for member in types[1:]:
         _check_comparable(node, [types[0], member], state, equality=True)
     return BOOLEAN
+
+
+def _row_membership(node: exp.In, row: list[exp.Expr], query: exp.Expr, state: Inference) -> Inferred:
+    tested = [state.of(value) for value in row]
+    columns = list(state.query(query).values())
+    if len(columns) != len(row):
+        what = f"the query after IN has {len(columns)} columns for {len(row)} values"
+        state.report.add(ARGUMENTS, query, what, "select one column for each value")
+    for one, other in zip(tested, columns, strict=False):
+        _check_comparable(node, [one, other], state, equality=True)
+    return BOOLEAN
+
+
+def infer_quantified(node: exp.Expr, state: Inference) -> Inferred:
+    """Of ``ANY (...)`` and ``ALL (...)``: the type that the other side is compared with."""
+    inner = node.this
+    while isinstance(inner, exp.Paren):
+        inner = inner.this
+    if isinstance(inner, exp.Query):
+        columns = list(state.query(inner).values())
+        if len(columns) != 1:
+            state.report.add(ARGUMENTS, node, f"the query has {len(columns)} columns", "select one column")
+        return columns[0]
+    type_ = state.of(inner)
+    if isinstance(type_, DataType) and type_.kind == "array":
+        assert type_.element is not None
+        node.meta[DUCKDB_ALONE] = "ANY and ALL over a list"  # which differ where the list is NULL
+        return type_.element
+    if type_ != UNKNOWN:
+        state.report.add(ARGUMENTS, node, f"ANY and ALL take a list or a query, not {type_}", "write IN (...)")
+    return UNKNOWN
 
 
 def infer_test(node: exp.Is, state: Inference) -> Inferred:
@@ -191,7 +225,9 @@ def _check_comparable(node: exp.Expr, types: list[Inferred], state: Inference, *
         return
     if INTERVAL in types or not comparable(types[0], types[1]):
         _refuse(node, types[0], types[1], "compare values of one type; use TRY_CAST for texts", state)
-    elif not equality and any(isinstance(type_, DataType) and type_.kind in ("boolean", "array") for type_ in types):
+    elif not equality and any(
+        isinstance(type_, DataType) and (type_.kind == "boolean" or type_.is_nested) for type_ in types
+    ):
         _refuse(node, types[0], types[1], "order numbers, texts or times", state)
 
 

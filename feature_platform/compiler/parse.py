@@ -17,12 +17,24 @@ from typing import Final
 
 import sqlglot
 from sqlglot import exp
+from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import ParseError, SqlglotError
 
 from feature_platform.compiler.codes import NOT_ONE_SELECT, SYNTAX
 from feature_platform.errors import Code, GuardError, Location, Problem
 
-DIALECT: Final = "duckdb"
+
+class AuthorsSql(DuckDB):
+    """DuckDB's SQL with paths into JSON left as they are written.
+
+    sqlglot takes ``j -> 'a.b'`` for the path ``$.a.b``; to DuckDB it is the one key ``a.b``.
+    """
+
+    def to_json_path(self, path: exp.Expr | None) -> exp.Expr | None:
+        return path
+
+
+DIALECT: Final = AuthorsSql
 LONGEST: Final = 200_000
 """Characters. Far more than anybody writes; a bound for the parser's time and recursion."""
 _DEEPEST: Final = 150

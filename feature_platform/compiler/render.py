@@ -123,7 +123,10 @@ def _over(node: exp.Expr, engine: Engine) -> exp.Expr:
 def _core(holder: exp.Expr) -> exp.Expr:
     """The aggregate or window function of a template; with its FILTER if it has one."""
     for node in holder.walk():
-        if isinstance(node, exp.Filter | exp.WithinGroup | exp.AggFunc) or type(node) in _WINDOW_FUNCTIONS:
+        if (
+            isinstance(node, exp.Filter | exp.WithinGroup | exp.AggFunc | exp.Anonymous)
+            or type(node) in _WINDOW_FUNCTIONS
+        ):
             return node
     raise AssertionError(f"no aggregate in {holder.sql()}")
 

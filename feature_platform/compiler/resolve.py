@@ -28,6 +28,7 @@ from feature_platform.compiler.joins import resolve_join
 from feature_platform.compiler.names import Relation, Resolution, Scope
 from feature_platform.compiler.ordering import check_limits, rename_output_references, resolve_order
 from feature_platform.compiler.report import Report
+from feature_platform.compiler.rows import is_access, resolve_beyond_columns, resolve_position
 from feature_platform.compiler.scopes import bare, ctes, first_select, from_items, output_names
 from feature_platform.compiler.stars import expand_projections
 from feature_platform.errors import did_you_mean
@@ -171,6 +172,9 @@ def resolve_expression(node: exp.Expr, scope: Scope, visible: CTEs, state: Resol
         if not node.meta_get("resolved"):
             _resolve_column(node, scope, state)
         return
+    if isinstance(node, exp.PositionalColumn):
+        resolve_position(node, scope, state)
+        return
     if isinstance(node, exp.Query):
         resolve_query(node, visible, scope, state)
         return
@@ -182,11 +186,11 @@ def _resolve_column(column: exp.Column, scope: Scope, state: Resolution) -> None
     name, qualifier = column.name.lower(), column.table.lower()
     level: Scope | None = scope
     while level is not None:
-        if qualifier:
+        if qualifier and not is_access(column):
             found = _find_qualified(column, qualifier, level)
         else:
-            found = _find_bare(column, name, level, state, own=level is scope)
-        if found:
+            found = not qualifier and _find_bare(column, name, level, state, own=level is scope)
+        if found or resolve_beyond_columns(column, level):
             return
         if qualifier and level.relation(qualifier) is not None:
             break

@@ -17,6 +17,7 @@ from feature_platform.compiler.codes import ROUND_TRIP
 from feature_platform.compiler.functions.catalogue import call_of
 from feature_platform.compiler.parse import DIALECT
 from feature_platform.compiler.report import Report
+from feature_platform.compiler.spellings import spell_within_groups
 
 _SPELLED_OUT: Final = {(exp.WindowSpec, "end"), (exp.WindowSpec, "end_side")}
 """Parts that the renderer adds where the author left them out: ``ROWS 3 PRECEDING`` ends at the current row."""
@@ -24,6 +25,8 @@ _SPELLED_OUT: Final = {(exp.WindowSpec, "end"), (exp.WindowSpec, "end_side")}
 
 def check_round_trip(tree: exp.Expr, report: Report) -> None:
     """Notes a tree that reads differently once it is written out."""
+    if tree.find(exp.WithinGroup) is not None:
+        tree = spell_within_groups(tree.copy())
     again = _again(tree, quoted=False)
     if again != tree and not _same(tree, again) and not _same(tree, _again(tree, quoted=True)):
         report.add(
@@ -44,7 +47,7 @@ def _same(one: Any, two: Any) -> bool:
         return len(one) == len(two) and all(map(_same, one, two))
     if not (isinstance(one, exp.Expr) and isinstance(two, exp.Expr)):
         return bool(one == two) or (not one and not two)
-    one, two = _as_case(one), _as_case(two)
+    one, two = _as_case(one.unnest()), _as_case(two.unnest())
     first, second = call_of(one), call_of(two)
     if first is not None and second is not None:
         return (

@@ -105,10 +105,14 @@ def _named(projection: exp.Expr, position: int) -> exp.Expr:
         inner = inner.this
     if isinstance(inner, exp.Column):
         name = inner.name
+    elif isinstance(inner, exp.StructExtract) and inner.expression.name:
+        name = inner.expression.name
     else:
         called = inner.this if isinstance(inner, exp.Window | exp.Filter) else inner
         call = call_of(called)
         name = call.function.name if call is not None and call.function.name.isidentifier() else f"column_{position}"
         if isinstance(called, exp.Anonymous):
             name = str(called.this).lower()
+    if isinstance(projection, exp.Subquery):  # it would take the alias for itself
+        return exp.Alias(this=projection, alias=exp.Identifier(this=name, quoted=True))
     return exp.alias_(projection, name, quoted=True, copy=False)

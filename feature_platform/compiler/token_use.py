@@ -15,6 +15,10 @@ def check_comparison(node: exp.Expr, sides: list[exp.Expr], flows: list[Flow], r
     """Notes a comparison of two sides that no tokens of this class can be equal in."""
     if not any(flow.token for flow in flows):
         return
+    if len(flows) == 2 and flows[0].parts and flows[0].parts.keys() == flows[1].parts.keys():
+        for step in flows[0].parts:  # nested values are equal part by part
+            check_comparison(node, sides, [flow.parts[step] for flow in flows], report)
+        return
     plain = next((side for side, flow in zip(sides, flows, strict=True) if not flow.token), None)
     if plain is not None:
         constant = not any(isinstance(part, exp.Column) for part in plain.walk())

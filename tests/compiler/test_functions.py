@@ -29,11 +29,13 @@ from tests.compiler.function_examples import (
     WINDOWS,
     rows,
 )
+from tests.compiler.nested_examples import FUNCTIONS, GROUPS
 from tests.compiler.sql_catalogs import catalog, guarded
 from tests.compiler.sql_engines import SqlEngines, differences, same, type_name
 
 OVER = catalog(EDGES)
-EXAMPLES = {**SCALARS, **AGGREGATES, **WINDOWS}
+EXAMPLES = [*SCALARS.items(), *AGGREGATES.items(), *WINDOWS.items(), *FUNCTIONS.items(), *GROUPS.items()]
+GROUPED = {**AGGREGATES, **GROUPS}
 
 
 @pytest.fixture(scope="module")
@@ -153,8 +155,9 @@ def test_try_cast_reads_the_same_texts_on_both_engines(expression: str, sql_engi
 
 def test_every_function_and_signature_has_an_example() -> None:
     seen: set[tuple[str, str]] = set()
-    for name, expressions in EXAMPLES.items():
-        tree = (by_group if name in AGGREGATES else by_row)(expressions).tree
+    for name, expressions in EXAMPLES:
+        whole = [f"coalesce({each}, [1])" if each == "[]" else each for each in expressions]
+        tree = (by_group if name in GROUPED else by_row)(whole).tree
         for node in tree.walk():
             call = call_of(node)
             if call is not None and (key := node.meta_get(SIGNATURE)) is not None:

@@ -13,7 +13,6 @@ from feature_platform.compiler.functions.model import (
     EXACT,
     NUMBER,
     ORDERED,
-    SCALAR,
     TEXT,
     TRUTH,
     WHOLE,
@@ -22,7 +21,7 @@ from feature_platform.compiler.functions.model import (
     node,
     sig,
 )
-from feature_platform.compiler.numeric import MOST_DIGITS, Inferred, NoTypeError
+from feature_platform.compiler.numeric import MOST_DIGITS, Inferred
 from feature_platform.types import BIGINT, BOOLEAN, DOUBLE, STRING, DataType, array, decimal
 
 _EMPTY: Final = "when there is no input that is not"
@@ -42,8 +41,7 @@ def _sum(types: Sequence[Inferred]) -> Inferred:
 
 def _array(types: Sequence[Inferred]) -> Inferred:
     only = types[0]
-    if not isinstance(only, DataType) or only.kind == "array":
-        raise NoTypeError("an array holds scalars")
+    assert isinstance(only, DataType)
     return array(only)
 
 
@@ -212,7 +210,7 @@ FUNCTIONS: Final = (
         "arg_max",
         (
             sig(
-                Parameter("x", SCALAR),
+                Parameter("x", ANY),
                 Parameter("by", ORDERED),
                 to=_same,
                 duckdb="(ARRAY_AGG(x ORDER BY by DESC, x DESC) FILTER (WHERE NOT x IS NULL AND NOT by IS NULL))[1]",
@@ -231,7 +229,7 @@ FUNCTIONS: Final = (
         "arg_min",
         (
             sig(
-                Parameter("x", SCALAR),
+                Parameter("x", ANY),
                 Parameter("by", ORDERED),
                 to=_same,
                 duckdb="(ARRAY_AGG(x ORDER BY by, x) FILTER (WHERE NOT x IS NULL AND NOT by IS NULL))[1]",
@@ -266,7 +264,7 @@ FUNCTIONS: Final = (
     ),
     Function(
         "array_agg",
-        (sig(Parameter("x", SCALAR), to=_array, both="ARRAY_AGG(x)", shown="`array` of the input"),),
+        (sig(Parameter("x", ANY), to=_array, both="ARRAY_AGG(x)", shown="`array` of the input"),),
         "All inputs, NULLs too, in the order of an ORDER BY inside the parentheses, ties by the input itself.",
         "when there is no row",
         (node(exp.ArrayAgg, "this", ignored=("nulls_excluded",)),),

@@ -204,3 +204,32 @@ def whole_value(argument: exp.Expr) -> int | None:
     if isinstance(argument, exp.Literal) and not argument.is_string and argument.name.isdigit():
         return sign * int(argument.name)
     return None
+
+
+_JSON_STEP: Final = re.compile(r'\.(?:([A-Za-z_][A-Za-z0-9_]*)|"([^"\\]*)")|\[(#-)?(\d{1,9})\]')
+
+
+def json_path(argument: exp.Expr) -> exp.Expr:
+    """A path into JSON without wildcards: a key, ``$.key[0]."other key"``, ``/key/0`` or a position."""
+    if whole_value(argument) is not None:
+        return argument
+    if isinstance(argument, exp.Literal) and argument.is_string and argument.name:
+        written = argument.name
+        if not written.startswith("$") or not _JSON_STEP.sub("", written.removeprefix("$")):
+            return argument
+    raise NotFittingError("a constant path such as 'key', '$.key[0].other' or a position")
+
+
+def json_steps(path: exp.Expr) -> list[str | int]:
+    """The keys and positions of a path that :func:`json_path` takes; nothing of another one."""
+    position = whole_value(path)
+    if position is not None:
+        return [position]
+    written = path.name
+    if written.startswith("/"):
+        steps = (step.replace("~1", "/").replace("~0", "~") for step in written[1:].split("/"))
+        return [int(step) if step.isdigit() else step for step in steps]
+    if not written.startswith("$"):
+        return [written]
+    found = _JSON_STEP.finditer(written)
+    return [int(step[4]) if step[4] is not None else step[1] or step[2] or "" for step in found]

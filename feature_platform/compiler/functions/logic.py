@@ -7,8 +7,8 @@ from typing import Final
 
 from sqlglot import exp
 
-from feature_platform.compiler.functions.model import ANY, ARRAY, ORDERED, SCALAR, Function, Parameter, node, sig
-from feature_platform.compiler.numeric import Inferred, NoTypeError, comparable, supertype
+from feature_platform.compiler.functions.model import ANY, ARRAY, ORDERED, Function, Parameter, node, sig
+from feature_platform.compiler.numeric import NULL, Inferred, NoTypeError, comparable, supertype
 from feature_platform.types import BIGINT, BOOLEAN, DataType, array
 
 _BOTH: Final = "NOT list_ IS NULL AND NOT x IS NULL"
@@ -20,8 +20,8 @@ def _first(types: Sequence[Inferred]) -> Inferred:
 
 def _array_of(types: Sequence[Inferred]) -> Inferred:
     element = supertype(list(types))
-    if not isinstance(element, DataType) or element.kind == "array":
-        raise NoTypeError("an array literal holds scalars of one type")
+    if not isinstance(element, DataType):
+        raise NoTypeError("a list of NULLs has no type")
     return array(element)
 
 
@@ -46,8 +46,8 @@ FUNCTIONS: Final = (
         "nullif",
         (
             sig(
-                Parameter("x", SCALAR),
-                Parameter("y", SCALAR),
+                Parameter("x", ANY),
+                Parameter("y", ANY),
                 to=_first,
                 both="NULLIF(x, y)",
                 unify=True,
@@ -87,8 +87,9 @@ FUNCTIONS: Final = (
     Function(
         "list_value",
         (
+            sig(to=NULL, duckdb="LIST_VALUE()", key="empty"),
             sig(
-                Parameter("x", SCALAR, many=True),
+                Parameter("x", ANY, many=True),
                 to=_array_of,
                 duckdb="LIST_VALUE(x)",
                 postgres="ARRAY[x]",
@@ -105,7 +106,7 @@ FUNCTIONS: Final = (
         (
             sig(
                 Parameter("list_", ARRAY),
-                Parameter("x", SCALAR),
+                Parameter("x", ANY),
                 to=_contains,
                 shown="`boolean`",
                 duckdb=f"CASE WHEN {_BOTH} THEN COALESCE(LIST_CONTAINS(list_, x), FALSE) END",

@@ -4,7 +4,7 @@ says it."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from sqlglot import exp
@@ -25,7 +25,9 @@ TRUTH: Final[frozenset[Kind]] = frozenset({"boolean"})
 ORDERED: Final[frozenset[Kind]] = NUMBER | TEXT | TIME
 SCALAR: Final[frozenset[Kind]] = ORDERED | TRUTH
 ARRAY: Final[frozenset[Kind]] = frozenset({"array"})
-ANY: Final[frozenset[Kind]] = SCALAR | ARRAY
+MAP: Final[frozenset[Kind]] = frozenset({"map"})
+JSON_KINDS: Final[frozenset[Kind]] = frozenset({"json"})
+ANY: Final[frozenset[Kind]] = SCALAR | ARRAY | MAP | JSON_KINDS | {"struct"}
 
 
 class NotFittingError(Exception):
@@ -52,7 +54,7 @@ class Parameter:
     """Stands for one or more arguments; only as the last one."""
 
 
-Result = DataType | Callable[[Sequence[Inferred]], Inferred]
+Result = Inferred | Callable[[Sequence[Inferred]], Inferred]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,8 @@ class Signature:
     """All arguments are brought to one type."""
     shown: str = ""
     """The type of the result in words, where it depends on the arguments; default: as the input."""
+    settled: bool = False
+    """A cast brings the result to its type: the engine's own is another that the platform does not have."""
 
     def accepts_count(self, count: int) -> bool:
         least = sum(not parameter.optional for parameter in self.parameters)
@@ -144,6 +148,11 @@ def sig(
     given: dict[Engine, str] = {engine: engines.get(engine, both) for engine in ENGINES}
     templates = {engine: template for engine, template in given.items() if template}
     return Signature(parameters, to, templates, key, unify, shown)
+
+
+def settled(signature: Signature) -> Signature:
+    """The signature with a cast to its type around it; see :attr:`Signature.settled`."""
+    return replace(signature, settled=True)
 
 
 def node(kind: type[exp.Expr], *keys: str, fixed: Mapping[str, str] | None = None, ignored: Sequence[str] = ()) -> Form:

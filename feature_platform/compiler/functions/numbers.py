@@ -15,6 +15,8 @@ from feature_platform.types import BIGINT, DOUBLE, INT, DataType, decimal
 _NULL_IN: Final = "when an argument is"
 _DOMAIN: Final = "when an argument is, or lies outside the function's domain"
 
+_A: Final = Parameter("a", WHOLE, cast=BIGINT)
+_B: Final = Parameter("b", WHOLE, cast=BIGINT)
 _X: Final = Parameter("x", NUMBER, cast=DOUBLE)
 _Y: Final = Parameter("y", NUMBER, cast=DOUBLE)
 
@@ -54,6 +56,16 @@ def _remainder(types: Sequence[Inferred]) -> Inferred:
 
 def _real(name: str, kind: type[exp.Expr], sql: str, doc: str, nulls: str = _NULL_IN) -> Function:
     return Function(name, (sig(_X, to=DOUBLE, both=sql),), doc, nulls, (node(kind, "this"),), tolerance=True)
+
+
+def _bits(name: str, kind: type[exp.Expr], duckdb: str, postgres: str, doc: str) -> Function:
+    return Function(
+        name,
+        (sig(_A, _B, to=BIGINT, duckdb=duckdb, postgres=postgres),),
+        doc,
+        _NULL_IN,
+        (node(kind, "this", "expression"),),
+    )
 
 
 FUNCTIONS: Final = (
@@ -215,6 +227,31 @@ FUNCTIONS: Final = (
     ),
     _real("radians", exp.Radians, "RADIANS(x)", "Degrees as radians."),
     _real("degrees", exp.Degrees, "DEGREES(x)", "Radians as degrees."),
+    _bits("&", exp.BitwiseAnd, "a & b", "a & b", "The bits that both have."),
+    _bits("|", exp.BitwiseOr, "a | b", "a | b", "The bits that one of them has."),
+    _bits("xor", exp.BitwiseXor, "XOR(a, b)", "a # b", "The bits that only one of them has."),
+    Function("~", (sig(_A, to=BIGINT, both="~(a)"),), "The other bits.", _NULL_IN, (node(exp.BitwiseNot, "this"),)),
+    Function(
+        "<<",
+        (
+            sig(
+                _A,
+                Parameter("places", constant=whole(0, 62)),
+                to=BIGINT,
+                both="CASE WHEN a >= 0 AND a <= (9223372036854775807 >> places) THEN a << places END",
+            ),
+        ),
+        "The bits of a number that is not negative, moved to the left by a constant.",
+        "when the number is or is negative, and where 63 bits end",
+        (node(exp.BitwiseLeftShift, "this", "expression", ignored=("requires_int128",)),),
+    ),
+    Function(
+        ">>",
+        (sig(_A, Parameter("places", constant=whole(0, 62)), to=BIGINT, both="a >> places"),),
+        "The bits moved to the right by a constant; the sign stays.",
+        _NULL_IN,
+        (node(exp.BitwiseRightShift, "this", "expression", ignored=("requires_int128",)),),
+    ),
     Function("pi", (sig(to=DOUBLE, both="PI()"),), "The number pi.", "never", (node(exp.Pi),)),
 )
 

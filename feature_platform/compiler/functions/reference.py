@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from feature_platform.compiler.functions import aggregates, logic, numbers, texts, times, windows
+from feature_platform.compiler.functions import aggregates, lists, logic, maps, numbers, texts, times, windows
 from feature_platform.compiler.functions.model import (
     ANY,
+    ARRAY,
     EXACT,
     NUMBER,
     ORDERED,
@@ -36,10 +37,13 @@ _FAMILIES: Final[Sequence[tuple[str, Sequence[Function]]]] = (
     ("Dates and times", times.FUNCTIONS),
     ("Aggregates", aggregates.FUNCTIONS),
     ("Window functions", windows.FUNCTIONS),
+    ("Lists", lists.FUNCTIONS),
+    ("Maps and JSON", maps.FUNCTIONS),
 )
 _GROUPS: Final[dict[frozenset[Kind], str]] = {
     ANY: "any type",
-    SCALAR: "any type but arrays",
+    SCALAR: "any type but nested ones",
+    ARRAY: "list",
     ORDERED: "numbers, texts, times",
     NUMBER: "numbers",
     EXACT: "integers, decimals",
@@ -61,7 +65,8 @@ Generated from `feature_platform/compiler/functions` by `make docs`; do not edit
 
 The functions of the SQL dialect that feature views and ad-hoc queries are written in. The list is closed: what is not
 here does not compile. Every function is tested to give the same value, of the same type, on DuckDB and on PostgreSQL,
-edges included; where the table says *to the last digits*, results are doubles whose last digits depend on the engine's
+edges included, unless it says *DuckDB alone*: then ad-hoc queries may use it where DuckDB computes, and feature views
+may not. Where the table says *to the last digits*, results are doubles whose last digits depend on the engine's
 library or order of summation. Functions that read classified columns are [governed transforms](transforms.md).
 
 ## Types of operators
@@ -105,6 +110,8 @@ def _row(function: Function) -> str:
     notes = [function.doc]
     if function.aliases:
         notes.append(f"Also `{'`, `'.join(alias.replace('|', chr(92) + '|') for alias in function.aliases)}`.")
+    if not any("postgres" in signature.templates for signature in function.signatures):
+        notes.append("DuckDB alone.")
     if function.tolerance:
         notes.append("Doubles: to the last digits.")
     types = " <br> ".join(dict.fromkeys(_result(signature) for signature in function.signatures))
@@ -112,8 +119,10 @@ def _row(function: Function) -> str:
 
 
 def _call(function: Function, signature: Signature) -> str:
-    if function.name == "||":
-        return "`text \\|\\| other`"
+    if not function.name.isidentifier():
+        name = function.name.replace("|", "\\|")
+        parts = [_argument(parameter) for parameter in signature.parameters]
+        return f"`{name}{parts[0]}`" if len(parts) == 1 else f"`{parts[0]} {name} {parts[1]}`"
     if function.name == "count" and not signature.parameters:
         return "`count(*)`"
     shown = ", ".join(_argument(parameter) for parameter in signature.parameters)

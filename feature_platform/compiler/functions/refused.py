@@ -86,6 +86,12 @@ REFUSED: Final[dict[str, Refusal]] = {
         "each engine approximates in its own way",
         "use count(DISTINCT x) or quantile_cont(x, share)",
     ),
+    **_all(
+        "json_group_array json_group_object json_group_structure",
+        UNKNOWN_FUNCTION,
+        "the engine chooses the order",
+        "use to_json(array_agg(x ORDER BY ...)), or to_json(map_from_entries(array_agg({'k': k, 'v': v} ORDER BY k)))",
+    ),
     **_all("hash", UNKNOWN_FUNCTION, "its values differ between engines and versions", "use md5(text) or sha256(text)"),
     **_all(
         "reverse initcap soundex levenshtein jaccard jaro_winkler_similarity",
@@ -115,7 +121,7 @@ REFUSED: Final[dict[str, Refusal]] = {
         "write time + INTERVAL 3 DAYS, or date_diff('day', start, end)",
     ),
     **_all(
-        "unnest explode generate_series generateseries range",
+        "generate_series generateseries range",
         UNKNOWN_FUNCTION,
         "it makes several rows of one",
         "model the elements as rows of a source",
@@ -132,12 +138,6 @@ REFUSED: Final[dict[str, Refusal]] = {
         UNKNOWN_FUNCTION,
         "it is not offered",
         "use quantile_cont(x, share)",
-    ),
-    **_all(
-        "to_json json_extract row struct_pack struct_extract map",
-        UNKNOWN_FUNCTION,
-        "structures have no common form in the stores",
-        "name the columns one by one",
     ),
 }
 """By lower-case name, and by the lower-case class name of the parser where that differs."""

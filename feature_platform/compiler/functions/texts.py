@@ -3,13 +3,15 @@ disagree on the rest."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from sqlglot import exp
 
 from feature_platform.compiler.functions import constants
 from feature_platform.compiler.functions.constants import whole
-from feature_platform.compiler.functions.model import TEXT, WHOLE, Function, Parameter, node, sig
+from feature_platform.compiler.functions.model import ARRAY, TEXT, WHOLE, Function, Parameter, node, sig
+from feature_platform.compiler.numeric import Inferred
 from feature_platform.types import BIGINT, BOOLEAN, STRING
 
 _NULL_IN: Final = "when an argument is"
@@ -24,6 +26,10 @@ _FOLD: Final = "Letters `A` to `Z` only: what becomes of others depends on the e
 # DuckDB counts a negative start from the end; PostgreSQL, like the standard, from before the text.
 _START: Final = "CASE WHEN start < 0 THEN LENGTH(text) + start + 1 ELSE start END"
 _LENGTH: Final = "CASE WHEN length < 0 THEN 0 ELSE length END"
+
+
+def _joined(types: Sequence[Inferred]) -> Inferred:
+    return types[0]
 
 
 def _trim(name: str, position: str | None, duckdb: str, postgres: str, where: str) -> Function:
@@ -69,8 +75,11 @@ def _pad(name: str, left: bool) -> Function:
 FUNCTIONS: Final = (
     Function(
         "length",
-        (sig(_TEXT, to=BIGINT, both="LENGTH(text)"),),
-        "Number of code points.",
+        (
+            sig(_TEXT, to=BIGINT, both="LENGTH(text)"),
+            sig(Parameter("list_", ARRAY), to=BIGINT, duckdb="LEN(list_)", postgres="CARDINALITY(list_)", key="list"),
+        ),
+        "Number of code points of a text, of elements of a list.",
         _NULL_IN,
         (node(exp.Length, "this"),),
         aliases=("len", "char_length"),
@@ -163,8 +172,20 @@ FUNCTIONS: Final = (
     ),
     Function(
         "||",
-        (sig(_TEXT, Parameter("other", TEXT), to=STRING, both="text || other"),),
-        "Two texts put together.",
+        (
+            sig(_TEXT, Parameter("other", TEXT), to=STRING, both="text || other"),
+            sig(
+                Parameter("list_", ARRAY),
+                Parameter("behind", ARRAY),
+                to=_joined,
+                duckdb="list_ || behind",
+                postgres="CASE WHEN NOT list_ IS NULL AND NOT behind IS NULL THEN list_ || behind END",
+                key="list",
+                unify=True,
+                shown="that of both together",
+            ),
+        ),
+        "Two texts, or two lists, put together.",
         _NULL_IN,
         (node(exp.DPipe, "this", "expression", ignored=("safe",)),),
     ),
