@@ -56,7 +56,9 @@ def infer_call(node: exp.Expr, call: Call, state: Inference, *, over: bool = Fal
         state.of(ordered.this)
     if not is_known(*types):
         return UNKNOWN
-    arguments = taken_apart(node).arguments  # typing may have put casts around them
+    typed = taken_apart(node)
+    arguments = typed.arguments  # typing may have put casts around them
+    _break_ties(typed)
     given = _Given(node, function, arguments, tuple(types))
     for signature in candidates:
         if _fits(signature, given):
@@ -132,16 +134,16 @@ def _check_aggregate(node: exp.Expr, call: Call, state: Inference, *, over: bool
         state.report.add(
             ARGUMENTS, node, f"{function.name} has no ORDER BY", "leave it out; the result does not depend on it"
         )
-    elif (
-        call.order
-        and call.arguments
-        and call.arguments[0].find(exp.Column) is not None
-        and all(ordered.this != call.arguments[0] for ordered in call.order)
-    ):
-        # Rows that tie would come in the engine's order.
-        order = call.order[0].parent
+
+
+def _break_ties(call: Call) -> None:
+    """Rows that tie in an ORDER BY inside the parentheses would come in the engine's order: the value decides."""
+    if not call.order or not call.arguments:
+        return
+    value, order = call.arguments[0], call.order[0].parent
+    if value.find(exp.Column) is not None and all(ordered.this != value for ordered in call.order):
         assert isinstance(order, exp.Order)
-        order.append("expressions", exp.Ordered(this=call.arguments[0].copy(), nulls_first=False))
+        order.append("expressions", exp.Ordered(this=value.copy(), nulls_first=False))
 
 
 def _argument_type(index: int, argument: exp.Expr, candidates: list[Signature], state: Inference) -> Inferred:

@@ -219,6 +219,7 @@ QUERIES = [
     "SELECT count(DISTINCT (a, ok)) AS n FROM shapes",
     "SELECT list_transform(array_agg(a ORDER BY a), lambda x: x * 2) AS z FROM shapes",
     "SELECT ok, array_agg(a ORDER BY a)[1] AS z FROM shapes GROUP BY ALL",
+    "SELECT ok, array_agg((MAP {'k': b})['k'] ORDER BY a) AS z FROM shapes GROUP BY ok",
     "SELECT a FROM shapes WHERE (a, ok) IN (SELECT x.a, x.ok FROM shapes AS x)",
     "SELECT a FROM shapes WHERE EXISTS (SELECT 1 FROM shapes AS x WHERE x.a IN shapes.l)",
     "SELECT #2 AS b FROM shapes ORDER BY #1 LIMIT 2",
