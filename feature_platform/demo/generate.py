@@ -32,10 +32,12 @@ if TYPE_CHECKING:
 
 SEED: Final = 20260630
 SMALLEST: Final = 1_000
-_GENERATOR: Final = 1
+_GENERATOR: Final = 2
 """Raise it when the same seed gives other rows."""
 _MEMBERS_PER_PIECE: Final = 100_000
 _MANIFEST: Final = "demo.json"
+CANARY_FILE: Final = "canaries.parquet"
+"""In the folder of each table: the rows of synthetic people whose values must be found nowhere else."""
 
 Progress = Callable[[str, int, int], None]
 """Called with a table's name, rows done and rows expected."""
@@ -51,7 +53,7 @@ class DemoData:
     end: datetime
     """Exclusive end of the calendar, UTC: the "now" of the data."""
     tables: Mapping[str, int]
-    """Rows per table."""
+    """Rows per table, those of canaries not counted."""
 
     def pattern(self, table: str) -> str:
         """The wild card that matches the files of ``table``."""
@@ -86,7 +88,9 @@ def generate(
 
 def _write_all(folder: Path, transactions: int, seed: int, progress: Progress) -> dict[str, int]:
     # numpy and Arrow load here, so that importing the module costs nothing.
+    from feature_platform.canaries.listing import FILE_NAME, write_canaries
     from feature_platform.demo import parties
+    from feature_platform.demo.canaries import canaries, canary_rows
     from feature_platform.demo.population import Population
     from feature_platform.demo.randomness import Draw
 
@@ -109,6 +113,9 @@ def _write_all(folder: Path, transactions: int, seed: int, progress: Progress) -
             rows[table.name] += _write(file, iter([make(population, start, end)]))
             progress(table.name, end, count)
     rows |= _write_events(folder, population, progress)
+    for table in TABLES:
+        _write(folder / table.name / CANARY_FILE, iter([canary_rows(table)]))
+    write_canaries(folder / FILE_NAME, canaries())
     return rows
 
 

@@ -72,7 +72,10 @@ def run(root: Path, transactions: int) -> int:
 
         with FeatureStore(project, purpose=PURPOSE) as store:
             _show(store)
-    console.print("\n[bold]6. Look around[/]  make ui   [dim]Dagster's web UI: assets, lineage, checks[/]")
+    console.print("\n[bold]6. Look around[/]  make ui          [dim]Dagster's web UI: assets, lineage, checks[/]")
+    console.print(
+        "                fp canary scan   [dim]is a value of a synthetic customer anywhere but in its source?[/]"
+    )
     console.print(f"\n[dim]{monotonic() - began:.0f} s, {_peak_megabytes():,.0f} MB at most[/]")
     return 0
 

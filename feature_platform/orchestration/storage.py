@@ -19,9 +19,8 @@ from dagster._core.storage.base_storage import DagsterStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 
-from feature_platform.project.project import STATE_VARIABLE
+from feature_platform.project.project import DAGSTER_POSTGRES_VARIABLE, STATE_VARIABLE
 
-POSTGRES_VARIABLE: Final = "FP_DAGSTER_POSTGRES_URL"
 HOME_VARIABLE: Final = "DAGSTER_HOME"
 
 
@@ -35,7 +34,7 @@ class StorageByEnv(DagsterStorage, ConfigurableClass):
     @classmethod
     def from_config_value(cls, inst_data: ConfigurableClassData | None, config_value: Mapping[str, Any]) -> Any:  # noqa: ARG003 - Dagster's signature
         """A ``DagsterStorage``, though not this one."""
-        url = os.environ.get(POSTGRES_VARIABLE)
+        url = os.environ.get(DAGSTER_POSTGRES_VARIABLE)
         if not url:
             folder = _folder().resolve()
             _commit_without_waiting(folder)

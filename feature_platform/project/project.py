@@ -20,7 +20,14 @@ from feature_platform.compiler.plan import CompiledProject, CompiledQuery
 from feature_platform.errors import StoreError, UsageError, did_you_mean
 from feature_platform.project.audit import ProjectAudit
 from feature_platform.project.codes import NOT_PUBLISHED, UNKNOWN_PROFILE, UNKNOWN_STORE
-from feature_platform.project.stores import StoreContext, is_embedded, open_online_store, open_warehouse, table_stream
+from feature_platform.project.stores import (
+    StoreContext,
+    is_embedded,
+    open_online_store,
+    open_warehouse,
+    server_url,
+    table_stream,
+)
 from feature_platform.registry.graph import Registry, TableRef
 from feature_platform.specs.models import Profile, StoreSpec
 from feature_platform.stores.protocols import (
@@ -43,6 +50,10 @@ if TYPE_CHECKING:
 
 STATE_VARIABLE: Final = "FP_HOME"
 """Environment variable with the state folder: warehouse, embedded servers, token key, caches, Dagster's history."""
+
+
+DAGSTER_POSTGRES_VARIABLE: Final = "FP_DAGSTER_POSTGRES_URL"
+"""Environment variable with the database of Dagster's history. Without it: SQLite in the state folder."""
 
 
 class Project:
@@ -189,6 +200,14 @@ class Project:
                 self._online_stores[name] = opened
                 self.audit.store_opened(name)
             return self._online_stores[name]
+
+    def server_url(self, name: str) -> str | None:
+        """The address of the server behind a store, credentials included: never show it. None for files.
+
+        Raises:
+            StoreError: no such store, or its server has no address or does not start.
+        """
+        return server_url(self._store_spec(name), self._context)
 
     def bindings(self, reads: Iterable[TableRef], store: str) -> Mapping[TableName, Binding]:
         """What stands behind each table when ``store`` runs a query over ``reads``.

@@ -96,6 +96,21 @@ def open_online_store(name: str, spec: StoreSpec, context: StoreContext) -> Onli
             raise _wrong_kind(name, "runs SQL, but serves no single rows", "name a store of type redis or postgres")
 
 
+def server_url(spec: StoreSpec, context: StoreContext) -> str | None:
+    """The address of a store's server, credentials included; None for a store that is files. Starts an embedded one.
+
+    Raises:
+        StoreError: the environment variable with the address is not set, or the embedded server does not start.
+    """
+    match spec:
+        case PostgresStore():
+            return postgres_url(spec, context.state, context.servers)
+        case RedisStore():
+            return _redis_url(spec, context)
+        case DuckDBDeltaStore():
+            return None
+
+
 def table_stream(warehouse: Warehouse, table: TableName, schema: TableSchema, binding: Binding) -> StreamSource:
     """Opens all rows of a table of ``warehouse``, for another store to read."""
     from sqlglot import exp

@@ -19,6 +19,7 @@ FAMILIES: Final = {
     "STORE": "Stores",
     "GATE": "Checks before publication",
     "AUDIT": "Audit ledger",
+    "CANARY": "Canaries",
     "PROJ": "Projects and profiles",
     "RUN": "Runs",
     "SDK": "SDK",
