@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from feature_platform.governance.detection import Finding, Hits, judge
+from feature_platform.governance.detection.classify import judge_forms
 from feature_platform.governance.detection.patterns import PATTERNS
-from feature_platform.governance.detection.people import judge_texts
 from feature_platform.monitoring.pii_statements import ScannedColumn, class_hits, noticed, texts
 from feature_platform.monitoring.staged_table import ReadableTable
 from feature_platform.types import BIGINT, DataType
@@ -96,4 +96,4 @@ def _people(table: ReadableTable, columns: Sequence[ScannedColumn]) -> dict[str,
     by_place: dict[int, list[str]] = {}
     for row in table.rows(texts(table, columns)):
         by_place.setdefault(row["place"], []).append(row["value"])
-    return {columns[place].name: judge_texts(values) for place, values in by_place.items()}
+    return {columns[place].name: tuple(judge_forms(values, 0.0)) for place, values in by_place.items()}

@@ -2,21 +2,48 @@
 
 from __future__ import annotations
 
+import base64
+import json
 import re
 import subprocess
 import sys
+import time
+from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from feature_platform.errors import GovernanceError
 from feature_platform.governance.detection import classify, looks_personal, presidio, shape
 from feature_platform.governance.detection.judge import Hits, judge
+from feature_platform.governance.detection.national_ids import SCHEMES as IDENTIFIERS
+from feature_platform.governance.detection.national_ids import Scheme, compact
 from feature_platform.governance.detection.patterns import LONG_NUMBER, PARTS, PATTERNS, SUSPICIOUS
+from feature_platform.governance.detection.readings import readings
 from feature_platform.governance.detection.validators import valid_part
 from tests.governance.samples import HARD_NEGATIVES, card, digits, iban
+
+NAMES = {
+    "email": "customeremail correo_electronico adresse_mail posta_elettronica mail_klienta contact_email email_2",
+    "payment_card": "creditCardNumber numero_tarjeta num_carte numeroCartao nr_karty kaartnummer cc_num",
+    "birth_date": "birthDate date_naissance fechaNacimiento data_di_nascita data_nascimento data_urodzenia",
+    "person_name": "customerlastname nombre_completo cognome imie nazwisko achternaam priezvisko fname ФИО 姓名",
+    "phone": "telefonni_cislo numer_telefonu telefoonnummer numero_de_telephone telemovel cellulare msisdn home-phone",
+    "ip_address": "ipAddr remote_addr ip_adresa user_ip",
+    "national_id": "ssn pesel dni codice_fiscale steuer_id bsn cpf nhs_number cislo_op national_id_number",
+    "address": "strasse ulice indirizzo endereco direccion straat homeAddress address_line_1 billingaddress bydliste",
+    "postcode": "zip plz code_postal codigo_postal kod_pocztowy home_postcode",
+    "iban": "customer_iban account_number cislo_uctu numer_konta rekeningnummer",
+    "device_id": "deviceId imei idfa mac_address advertising_id",
+    "free_text": "notes poznamka bemerkung commentaire customer_comment uwagi opmerkingen",
+}
+
+
+@pytest.mark.parametrize(("classification", "names"), NAMES.items())
+def test_names_of_many_languages_and_spellings_are_recognised(classification: str, names: str) -> None:
+    assert {name: looks_personal(name) for name in names.split()} == dict.fromkeys(names.split(), classification)
 
 
 def classes(values: list[Any], name: str = "c") -> set[str]:
@@ -61,6 +88,9 @@ FACTS = """
     email_verified email_domain has_email card_number_hash card_last4 phone_country phone_count days_since_email
     merchant_postcode branch_address store_phone product_name merchant_name name amount customer_id event_time is_active
     company description panel shipping_method zipfile_size stripped_amount note_count birth_year customer_age ipo_date
+    card_type email_opt_in name_of_product phone_model ip_rating birth_rate address_verified address_id phone_id gate
+    liczba_dni emailtemplate mailserver server_ip email_sha256 nationality telemetry pancake japan_sales telegram_sent
+    passport_country mobile_os cell_tower note_type street_view_url product_comment device_model message_id
 """
 
 
@@ -109,6 +139,7 @@ def test_generated_addresses_are_noticed_by_the_coarse_pattern_and_the_class(ema
 def test_every_match_of_a_part_has_one_of_the_characters_that_are_looked_for_first(
     characters: str, pattern: str
 ) -> None:
+    @settings(max_examples=20)
     @given(st.from_regex(pattern))
     def check(text: str) -> None:
         assert set(characters) & set(text)
@@ -174,6 +205,116 @@ def test_the_name_alone_is_a_finding_with_less_confidence() -> None:
     assert (finding.classification, finding.evidence, finding.rows) == ("email", "name", 0)
 
 
+# National identifiers, by examples that their issuers or the literature give
+
+OFFICIAL = {
+    "UK NHS": "943 476 5919",
+    "PL PESEL": "44051401359",
+    "ES DNI": "12345678Z",
+    "IT codice fiscale": "RSSMRA85T10A562S",
+    "FR NIR": "1 84 12 76 451 089 46",
+    "DE Steuer-ID": "86095742719",
+    "BR CPF": "529.982.247-25",
+    "NL BSN": "111222333",
+    "SE personnummer": "811228-9874",
+    "NO fødselsnummer": "01010750160",
+    "FI HETU": "131052-308T",
+    "BE rijksregister": "85.07.30-033.28",
+    "CH AHV": "756.9217.0769.85",
+    "TR TCKN": "10000000146",
+    "CN resident id": "11010519491231002X",
+    "IN Aadhaar": "2341 2341 2346",
+    "RO CNP": "1800101221144",
+    "HR OIB": "69435151530",
+    "BG EGN": "7523169263",
+    "PT NIF": "123456789",
+    "CA SIN": "130 692 544",
+    "IE PPS": "1234567FA",
+    "CZ, SK birth number": "710319/2745",
+}
+
+
+@pytest.mark.parametrize(("name", "text"), OFFICIAL.items())
+def test_an_official_example_is_valid_and_with_another_digit_it_is_not(name: str, text: str) -> None:
+    (scheme,) = (each for each in IDENTIFIERS if each.name == name)
+    assert scheme.form.fullmatch(text)
+    assert scheme.valid(compact(text))
+    place = max(index for index, character in enumerate(text[:-1]) if character.isdecimal())
+    others = [text[:place] + digit + text[place + 1 :] for digit in "0123456789" if digit != text[place]]
+    assert sum(scheme.valid(compact(other)) for other in others) <= 1
+
+
+@pytest.mark.parametrize("scheme", [each for each in IDENTIFIERS if each.chance < 0.5], ids=lambda scheme: scheme.name)
+def test_random_texts_of_a_form_are_valid_no_more_often_than_the_scheme_says(scheme: Scheme) -> None:
+    forms = {"IN PAN", "MX CURP", "passport, machine readable"}
+    texts = [text for length in range(8, 19) for text in (digits(length) for _ in range(600))]
+    right = [text for text in texts if scheme.form.fullmatch(text)]
+    if right and scheme.name not in forms:
+        valid = sum(scheme.valid(compact(text)) for text in right)
+        assert valid <= scheme.chance * len(right) * 1.5 + 8
+
+
+# Readings
+
+ADDRESS = "jan.novak@example.com"
+ENCODED = [
+    base64.b64encode(ADDRESS.encode()).decode(),
+    base64.urlsafe_b64encode(f"{ADDRESS}?>".encode()).decode().rstrip("="),
+    base64.b64encode(base64.b64encode(ADDRESS.encode())).decode(),
+    ADDRESS.encode().hex(),
+    "0x" + ADDRESS.encode().hex().upper(),
+    ADDRESS.replace("@", "%40"),
+    ADDRESS.replace("@", "%2540"),
+    ADDRESS.replace("@", "&#64;"),
+    ADDRESS.replace("@", "\\u0040"),
+    ADDRESS.replace("@", "\uff20"),
+    "\u200b".join(ADDRESS),
+    json.dumps({"a": [{"b": ADDRESS}]}),
+    json.dumps(json.dumps({"a": ADDRESS})),
+    f"token={base64.b64encode(ADDRESS.encode()).decode()}&x=1",
+]
+
+
+@pytest.mark.parametrize("text", ENCODED)
+def test_an_encoded_address_is_found(text: str) -> None:
+    assert "email" in classes([f"ticket {n}" for n in range(200)] + [text])
+
+
+@pytest.mark.parametrize(
+    "value", [["x", ADDRESS], {"a": {"b": (ADDRESS,)}}, ADDRESS.encode(), bytearray(ADDRESS.encode()), {ADDRESS}]
+)
+def test_an_address_in_a_nested_value_is_found(value: Any) -> None:
+    assert classes([value]) == {"email"}
+
+
+@given(st.recursive(st.none() | st.booleans() | st.floats() | st.integers() | st.text() | st.binary() | st.datetimes(),
+                    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8))  # fmt: skip
+def test_no_value_makes_it_raise(value: Any) -> None:
+    classify("c", [value, value])
+
+
+@given(st.text(max_size=60))
+def test_the_first_reading_is_the_text_itself_and_there_are_few(text: str) -> None:
+    found = readings(text)
+    assert found[0] == text
+    assert len(set(found)) == len(found) <= 12
+
+
+LONG = 20_000
+_BITS = ["a", "1 ", "@", "a@", "1-", "A1", "1.", "(", "[", '"', "a ", "12 Main ", "%40", "&#64;", "aaaa", "4", ":"]
+HOSTILE = [bit * LONG for bit in (*_BITS, "\u200b")]
+HOSTILE += [
+    f"{start} {bit * 200}"[:199] for start in ("via", "12", "Jan", "+1") for bit in ("a", "a ", "1 ", "1-", "a.", "a'")
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=lambda text: repr(text[:8]))
+def test_a_hostile_text_costs_no_more_than_its_length(text: str) -> None:
+    begin = time.process_time()
+    classify("address", [text, text + "!"])
+    assert time.process_time() - begin < 2
+
+
 # Values that only look personal
 
 
@@ -182,7 +323,12 @@ def test_what_only_looks_personal_is_left_alone(kind: str) -> None:
     assert classes(HARD_NEGATIVES[kind]()) == set()
 
 
-@pytest.mark.parametrize("value", [1.5, True, b"x", ["a"], float("nan"), "", " ", "\0"])
+class Secret:
+    def __str__(self) -> str:
+        raise ValueError(ADDRESS)
+
+
+@pytest.mark.parametrize("value", [1.5, True, b"x", ["a"], float("nan"), "", " ", "\0", Decimal("NaN"), Secret()])
 def test_odd_values_are_no_trouble(value: Any) -> None:
     assert classify("c", [value, None]) == []
 

@@ -6,7 +6,8 @@ IBAN's shape passes its checksum. So:
 =============  =======================================================================================
 e-mail, MAC    one valid value is enough
 IBAN           one valid value, if at least one in twenty judged hits is valid (chance gives one in 97)
-phone, SSN, …  at least one, and half of the judged hits
+phone, IP      at least one, and half of the judged hits
+national ids   by their scheme, see :mod:`national_ids`
 card           Luhn over *all* distinct hits, against what chance would give; see :func:`_cards`
 =============  =======================================================================================
 """
@@ -14,11 +15,13 @@ card           Luhn over *all* distinct hits, against what chance would give; se
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Final
 
 from feature_platform.governance.detection.finding import Evidence, Finding, shape
+from feature_platform.governance.detection.national_ids import judge_ids
+from feature_platform.governance.detection.readings import readings
 from feature_platform.governance.detection.validators import valid_part
 
 _LUHN_CHANCE: Final = 0.1
@@ -32,11 +35,10 @@ _SHARES: Final[Mapping[str, float]] = {
     "iban": 0.05,
     "phone": 0.5,
     "ip_address": 0.5,
-    "national_id": 0.5,
-    "birth_number": 0.5,
 }
 """Part of the judged hits that has to be valid; always at least one."""
-_CHECKSUMS: Final = frozenset({"iban", "birth_number"})
+_CHECKSUMS: Final = frozenset({"iban"})
+_IDENTIFIERS: Final = frozenset({"national_id", "birth_number"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +57,16 @@ class Hits:
     """Of cards: rows of the column that hold thirteen digits in a row, card or not."""
 
 
-def judge(classification: str, hits: Hits) -> Finding | None:
-    """The finding that the hits amount to, or None."""
+def judge(classification: str, hits: Hits, named: str | None = None) -> Finding | None:
+    """The finding that the hits amount to, or None. ``named`` is the class that the column's name speaks of."""
     if not hits.sample:
         return None
     if classification == "payment_card":
         return _cards(hits)
+    if classification in _IDENTIFIERS:
+        read = [readings(text)[-1] for text in hits.sample]
+        found = (each for each in judge_ids(read, named) if each.classification == classification)
+        return next((replace(each, rows=hits.rows) for each in found), None)
     valid = [part for text in hits.sample if (part := valid_part(classification, text))]
     share = len(valid) / len(hits.sample)
     if not valid or share < _SHARES[classification]:

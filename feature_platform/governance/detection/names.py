@@ -1,8 +1,9 @@
 """What the name of a column says. A lexicon in several languages, made for precision: it stops a strict compile.
 
-A name is cut into words (``clientEmail2`` → client, email). A class is recognised by a run of words; a word that turns
-the column into a fact *about* the value (``email_verified``, ``phone_count``, ``card_number_hash``) takes it back,
-and so does a word that makes it a firm's or a machine's (``merchant_postcode``).
+A name is cut into words (``clientEmail2`` → client, email; ``customeremail`` → customer, email, where every part is a
+known word). A class is recognised by a run of words, the longest run wins. What stands beside it may take it back: a
+word that turns the column into a fact *about* the value (``email_verified``, ``phone_model``, ``card_number_hash``), or
+one that makes it a firm's or a machine's (``merchant_postcode``).
 """
 
 from __future__ import annotations
@@ -10,89 +11,22 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
+from feature_platform.governance.detection.lexicon import ABOUT, CONTEXT, LEXICON, NEUTRAL, OF_FIRMS, OTHER_SCRIPTS
 from feature_platform.specs.models import Classification
 
-_LEXICON: Final[Mapping[Classification, str]] = {
-    "payment_card": """
-        pan; card number; card no; card num; card nr; cardnumber; cardno; credit card; creditcard; cc number;
-        ccnumber; ccn; debit card number; kartennummer; numero carte; numero de carte; numero tarjeta; numero carta;
-        cislo karty; numer karty; kortnummer; kaartnummer
-    """,
-    "email": """
-        email; e mail; email address; mail address; emailaddress; mailadresse; correo; correo electronico;
-        courriel; adresse mail; posta elettronica; sahkoposti; epost
-    """,
-    "person_name": """
-        first name; firstname; last name; lastname; middle name; full name; fullname; given name; family name; surname;
-        maiden name; holder name; cardholder; cardholder name; customer name; client name; account holder; user full
-        name; contact name; beneficiary name; payer name; payee name; vorname; nachname; familienname; prenom; nom de
-        famille; nombre completo; apellido; apellidos; nome completo; cognome; sobrenome; jmeno; prijmeni; imie;
-        nazwisko; fornavn; etternavn; efternavn; fornamn; efternamn; voornaam; achternaam
-    """,
-    "birth_date": """
-        birth date; birthdate; date of birth; dateofbirth; dob; birthday; birth day; geburtsdatum; geburtstag;
-        date naissance; date de naissance; fecha nacimiento; fecha de nacimiento; data nascita; data di nascita;
-        data nascimento; datum narozeni; data urodzenia; geboortedatum; fodselsdato; syntymaaika
-    """,
-    "birth_number": "birth number; birthnumber; rodne cislo; rodnecislo",
-    "phone": """
-        phone; phone number; phonenumber; telephone; tel; telefon; telefonnummer; telefono; telefone; telefonu; mobile
-        number; mobile phone; cell phone; cellphone; msisdn; handynummer; mobil; mobilnummer; movil; cellulare;
-        komorka
-    """,
-    "ip_address": "ip; ip address; ipaddress; ipaddr; ip addr; ipv4; ipv6; remote addr; adresse ip; direccion ip",
-    "national_id": """
-        ssn; social security; social security number; national id; national identifier; nationalid; passport;
-        passport number; passport no; nino; national insurance number; pesel; cnp; curp; cpf; aadhaar; aadhar; dni; nif;
-        codice fiscale; personnummer; fodselsnummer; bsn; burgerservicenummer; personalausweis; ausweisnummer; tax id;
-        taxpayer id; steuer id; driver license; drivers license; driving licence; id card number; numero de securite
-        sociale
-    """,
-    "address": """
-        address; street; street address; street name; home address; postal address; mailing address; billing address;
-        shipping address; delivery address; residence address; address line; adresse; anschrift; strasse; hausnummer;
-        house number; rue; direccion; calle; domicilio; indirizzo; endereco; adresa; ulice; ulica; adres; straat; gate
-    """,
-    "postcode": """
-        postcode; post code; postal code; postalcode; zip; zip code; zipcode; plz; postleitzahl; code postal; codigo
-        postal; cap postale; psc; kod pocztowy; postnummer
-    """,
-    "iban": """
-        iban; bank account; bank account number; account number; accountnumber; kontonummer; numero de compte;
-        numero cuenta; numero conto; cislo uctu; numer konta; kontonr
-    """,
-    "device_id": """
-        device id; deviceid; device fingerprint; imei; imsi; idfa; idfv; gaid; advertising id; android id; mac address;
-        macaddress; browser fingerprint; serial number of device; hardware id
-    """,
-    "free_text": """
-        comment; comments; free text; freetext; note; notes; narrative; remark; remarks; memo; message text;
-        message body; complaint text; kommentar; anmerkung; bemerkung; commentaire; comentario; commento;
-        poznamka; uwagi; opmerking
-    """,
-}
-
-_ABOUT_WORDS: Final = """
-    active age avg band bin bucket category change changed changes city cnt count country counts created
-    days distance domain domains exists flag frequency has hash hashed is kind known label lang language
-    len length level mask masked match matched matches max mean min missing model n num opt opted optin os
-    prefix present provider quality rate ratio region reputation risk score seen sent share since status sum tld
-    token tokens total type updated valid validated verified version year years zone
-"""
-_ABOUT: Final = frozenset(_ABOUT_WORDS.split())
-_OF_FIRMS_WORDS: Final = """
-    atm bank branch company corporate dealer department depot district event file host issuer merchant office
-    organisation organization outlet plant pos product server shop site station store supplier terminal vendor
-    warehouse
-"""
-_OF_FIRMS: Final = frozenset(_OF_FIRMS_WORDS.split())
-_PLACES: Final = frozenset({"address", "postcode", "phone", "person_name", "email"})
+_PLACES: Final = frozenset({"address", "postcode", "phone", "person_name", "email", "free_text", "iban", "ip_address"})
 """Classes that firms have too; theirs are not personal."""
 
 _PART: Final = re.compile("(?:last|first)_?[0-9]")
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
+_SHORT: Final = frozenset({"id", "ip", "no", "nr", "of", "de", "in"})
+"""Of words with two letters, those that names written in one word are cut at."""
+_LIGATURES: Final = str.maketrans(
+    {"ß": "ss", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "æ": "ae", "œ": "oe", "ı": "i"}
+)
 
 
 def looks_personal(column_name: str) -> Classification | None:
@@ -103,34 +37,73 @@ def looks_personal(column_name: str) -> Classification | None:
     >>> looks_personal("email_verified") is None
     True
     """
+    if not column_name.isascii() and (other := _in_other_script(column_name)):
+        return other
     words = _words(column_name)
-    if not words or _ABOUT & set(words) or _PART.search(column_name.lower()):
+    if not words or _PART.search(column_name.lower()):
         return None
-    lengths = {phrase: _match(phrase, words) for phrase in _PHRASES}
-    longest = max(lengths, key=lambda phrase: lengths[phrase])
-    if not lengths[longest]:
+    found = max(_runs(words), key=lambda run: run[0], default=None)
+    if found is None:
         return None
-    classification = _PHRASES[longest]
-    if classification in _PLACES and _OF_FIRMS & set(words):
+    _, classification, start, end = found
+    beside = (*words[:start], *words[end:])
+    if any(word in ABOUT and word not in NEUTRAL for word in beside) or _is_fact(beside, words[start:end]):
+        return None
+    if classification in _PLACES and OF_FIRMS & set(beside) and not CONTEXT & set(beside):
         return None
     return classification
 
 
+def _is_fact(beside: tuple[str, ...], phrase: tuple[str, ...]) -> bool:
+    """Words that are neutral beside a whole value, but not in front of another noun: ``name_of_product``."""
+    return "of" in beside and "of" not in phrase and bool(set(beside) - NEUTRAL - CONTEXT)
+
+
+def _runs(words: tuple[str, ...]) -> list[tuple[int, Classification, int, int]]:
+    """(letters, class, start, end) of every run of words that is in the lexicon; most letters tell most."""
+    return [
+        (sum(map(len, run)), _PHRASES[run], start, end)
+        for start in range(len(words))
+        for end in range(start + 1, min(len(words), start + _LONGEST) + 1)
+        if (run := words[start:end]) in _PHRASES
+    ]
+
+
 def _words(name: str) -> tuple[str, ...]:
-    plain = unicodedata.normalize("NFKD", name)
+    plain = unicodedata.normalize("NFKD", name.translate(_LIGATURES))
     ascii_only = "".join(character for character in plain if not unicodedata.combining(character))
-    return tuple(word.lower() for word in _WORD.findall(ascii_only) if not word.isdigit())
+    words = [word.lower() for word in _WORD.findall(ascii_only) if not word.isdigit()]
+    return tuple(part for word in words for part in _cut(word))
 
 
-def _match(phrase: tuple[str, ...], words: tuple[str, ...]) -> int:
-    """Letters of the phrase if its words stand in a row in the name, else 0: the longest phrase tells most."""
-    size = len(phrase)
-    hit = any(words[start : start + size] == phrase for start in range(len(words) - size + 1))
-    return sum(map(len, phrase)) if hit else 0
+@lru_cache(maxsize=10_000)
+def _cut(word: str) -> tuple[str, ...]:
+    """A word as it is, or if nobody knows it, the fewest known words that it consists of."""
+    if word in _KNOWN or not 6 <= len(word) <= 40:
+        return (word,)
+    best: dict[int, tuple[str, ...]] = {0: ()}
+    for end in range(2, len(word) + 1):
+        for start in range(max(0, end - 24), end - 1):
+            part = word[start:end]
+            if start in best and part in _KNOWN and (len(part) > 2 or part in _SHORT):
+                candidate = (*best[start], part)
+                if end not in best or len(candidate) < len(best[end]):
+                    best[end] = candidate
+    return best.get(len(word), (word,))
+
+
+def _in_other_script(name: str) -> Classification | None:
+    lowered = unicodedata.normalize("NFKC", name).lower()
+    return next(
+        (classification for classification, words in OTHER_SCRIPTS.items() if any(w in lowered for w in words.split())),
+        None,
+    )
 
 
 _PHRASES: Final[Mapping[tuple[str, ...], Classification]] = {
     tuple(phrase.split()): classification
-    for classification, phrases in _LEXICON.items()
+    for classification, phrases in LEXICON.items()
     for phrase in phrases.replace("\n", " ").split(";")
 }
+_LONGEST: Final = max(map(len, _PHRASES))
+_KNOWN: Final = frozenset(word for phrase in _PHRASES for word in phrase) | ABOUT | CONTEXT | OF_FIRMS

@@ -10,28 +10,52 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from feature_platform.governance.detection.encoded import BASE64, BASE64_AT, BASE64_DIGITS, HEX_AT, HEX_DIGITS
+from feature_platform.governance.detection.readings import ODD
+
 _START: Final = "(?:^|[^0-9A-Za-z])"
 _END: Final = "(?:$|[^0-9A-Za-z])"
-_AT: Final = "(?:@|%40|\uff20)"
+AT: Final = "(?:@|%(?:25)?40|\uff20|&#(?:64|[xX]40);|&commat;|\\\\u0040)"
 
 LONG_NUMBER: Final = "[0-9]{13}"
 """Coarse pattern for numbers that may be cards."""
 
+_NATIONAL_IDS: Final = (
+    ("-", "[0-9]{3}-[0-9]{2}-[0-9]{4}"),  # US
+    ("", "[A-Za-z]{2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-Da-d]"),  # UK
+    ("", "(?:[0-9]{8}|[XYZxyz][ -]?[0-9]{7})[ -]?[A-Za-z]"),  # Spain
+    ("", "[A-Za-z]{6}[0-9L-V]{2}[A-Ta-t][0-9L-V]{2}[A-Za-z][0-9L-V]{3}[A-Za-z]"),  # Italy
+    (".", "[0-9]{3}[.][0-9]{3}[.][0-9]{3}-[0-9]{2}"),  # Brazil
+    ("-+A", "[0-9]{6}[-+A][0-9]{3}[0-9A-Ya-y]"),  # Nordic countries
+    (".", "756[.][0-9]{4}[.][0-9]{4}[.][0-9]{2}"),  # Switzerland
+    ("", "[A-Z]{4}[0-9]{6}[HMX][A-Z]{5}[0-9A-Z][0-9]"),  # Mexico
+    ("-", "[0-9]{6}-[1-8][0-9]{6}"),  # Korea
+    ("<", "P<[A-Z]{3}[A-Z<]{20}"),  # passports, machine readable
+)
+"""Forms of national identifiers that are special enough to count inside other text."""
+
 PARTS: Final[tuple[tuple[str, str], ...]] = (
-    ("@%\uff20", f"[^@ ]{_AT}[^@ ]"),
+    ("@%\uff20&\\", f"[^@ ]{AT}[^@ ]"),
     ("+", "[+][1-9][0-9 ().-]{6}"),
     (".", "[0-9][.][0-9]{1,3}[.][0-9]{1,3}[.][0-9]"),
     (":", "(?:[0-9A-Fa-f]{0,4}:){3}"),
     ("-", "(?:[0-9A-Fa-f]{2}-){5}"),
-    ("-", "[0-9]{3}-[0-9]{2}-[0-9]{4}"),
     ("/", "[0-9]{6}/[0-9]{3}"),
     ("", "[A-Z]{2}[0-9]{2}[ -]?[0-9A-Z]{4}"),
-    (" -", "[3-6][0-9]{3}[ -][0-9]{4,6}[ -][0-9]{4}"),
+    ("", f"{_START}[a-z]{{2}}[0-9]{{2}}[ -]?[0-9a-z]{{4}}(?:[ -]?[0-9]{{4}}){{2}}"),
+    (" -", f"{_START}[2-6][0-9]{{3}}[ -][0-9]{{4,6}}[ -][0-9]{{4}}"),
+    *((characters, f"{_START}{pattern}{_END}") for characters, pattern in _NATIONAL_IDS),
+    ("", ODD),
+    ("", BASE64),
+    ("", BASE64_AT),
+    ("", BASE64_DIGITS),
+    ("4", HEX_AT),
+    ("3", HEX_DIGITS),
 )
 """(characters of which every match has at least one, pattern). PostgreSQL builds an automaton anew for every value, so
 looking for a character first saves most of its work."""
 
-SUSPICIOUS: Final = "|".join(pattern for _, pattern in PARTS)
+SUSPICIOUS: Final = "|".join(dict.fromkeys(pattern for _, pattern in PARTS))
 """Coarse pattern for everything but long numbers."""
 
 _IIN: Final = (
@@ -47,24 +71,34 @@ _IIN: Final = (
 _GROUPED: Final = tuple(
     pattern.replace("_", separator)
     for separator in (" ", "-")
-    for pattern in ("[3-6][0-9]{3}_[0-9]{4}_[0-9]{4}_[0-9]{1,7}", "3[0-9]{3}_[0-9]{6}_[0-9]{4,5}")
+    for pattern in (
+        "(?:[3-6][0-9]{3}|2[2-7][0-9]{2})_[0-9]{4}_[0-9]{4}_[0-9]{1,7}",
+        "3[0-9]{3}_[0-9]{6}_[0-9]{4,5}",
+    )
 )
 
 CARD: Final = f"(?:^|[^0-9A-Za-z.])({'|'.join((*_IIN, *_GROUPED))}){_END}"
 """A number with an issuer's prefix and length; its first group is the number."""
 
 PATTERNS: Final[Mapping[str, str]] = {
-    "email": f"[^@ \\t\\r\\n]{_AT}[^@ \\t\\r\\n]+[.][^@ .\\t\\r\\n]{{2}}",
+    "email": f"[^@ \\t\\r\\n]{AT}[^@ \\t\\r\\n]+[.][^@ .\\t\\r\\n]{{2}}",
     "payment_card": CARD,
-    "iban": f"{_START}[A-Z]{{2}}[0-9]{{2}}(?:[ -]?[0-9A-Z]{{4}}){{2,7}}",
+    "iban": f"{_START}[A-Za-z]{{2}}[0-9]{{2}}(?:[ -]?[0-9A-Za-z]{{4}}){{2,7}}",
     "phone": f"{_START}[+][1-9][0-9 ().-]{{6,18}}[0-9]",
     "ip_address": (
         "(?:^|[^0-9A-Za-z.])[0-9]{1,3}(?:[.][0-9]{1,3}){3}(?:$|[^0-9A-Za-z.]|[.]$)"
         "|(?:[0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}|(?:[0-9A-Fa-f]{0,4}:){2,6}:[0-9A-Fa-f]{0,4}"
     ),
-    "national_id": "(?:^|[^0-9A-Za-z-])[0-9]{3}-[0-9]{2}-[0-9]{4}(?:$|[^0-9A-Za-z-])",
+    "national_id": f"{_START}(?:{'|'.join(pattern for _, pattern in _NATIONAL_IDS)}){_END}",
     "birth_number": f"{_START}[0-9]{{6}}/[0-9]{{3,4}}{_END}",
     "device_id": f"{_START}(?:[0-9A-Fa-f]{{2}}:){{5}}[0-9A-Fa-f]{{2}}{_END}"
     f"|{_START}(?:[0-9A-Fa-f]{{2}}-){{5}}[0-9A-Fa-f]{{2}}{_END}",
 }
 """By class; run on columns where a coarse pattern matched."""
+
+ENCODED: Final[Mapping[str, str]] = {
+    "encoded_email": f"{BASE64_AT}|{HEX_AT}",
+    "encoded_number": f"{BASE64_DIGITS}|{HEX_DIGITS}",
+    "encoded": f"{ODD}|{BASE64}",
+}
+"""Texts that have to be decoded before anything can be said, the most telling first; run on the same columns."""

@@ -1,4 +1,4 @@
-"""Names and addresses of people in texts, by dictionaries and shapes: never one cell, only the share of a column's
+"""Names of people in texts, by dictionaries and the form of a name: never one cell, only the share of a column's
 distinct values.
 """
 
@@ -9,74 +9,88 @@ import unicodedata
 from collections.abc import Sequence
 from typing import Final
 
+from feature_platform.governance.detection.dictionaries import FIRM_WORDS, FIRST_NAMES, SURNAME_ENDINGS, SURNAMES
 from feature_platform.governance.detection.finding import Finding, shape
 
-_FIRST_NAMES: Final = """
-    adam adela agnes agnieszka ahmed ales alejandro alena alessandro alexander alexandra ali alice alzbeta amelia
-    amina amy ana andrea andreas andrew andrzej angela anja anna anne antonio arthur barbara barbora beata benjamin
-    bernd birgit bohumil brian bruno camille carlos carmen carol caroline catherine charlotte chloe christian
-    christine christopher claire claudia dagmar dana daniel daniela david deborah denisa diana dieter dmitri dominik
-    donald donna dorota edward elena elizabeth ellen emil emily emma eric erik ernst esther eva fatima fernando filip
-    florian francesca francesco francois frank frantisek franz friedrich gabriel gabriela george gerhard giulia
-    giuseppe grzegorz guido gunter hana hanna hannah hans harry heidi heinrich helena helga henry hermann hugo ibrahim
-    igor ingrid irena isabel isabella ivan ivana jacek jack jacob jakub james jan jana jane janusz jarmila jaroslav
-    javier jean jennifer jens jessica jill jiri joan joanna jonas joao johan johann johanna john jorge josef jose
-    joseph juan judith julia julie jurgen kamil karel karen karin karl karolina kateryna kathrin katarzyna katerina
-    kenneth kevin klaus kristina krzysztof ladislav larissa lars laura lea lenka leon liam libor linda lisa lothar
-    louise lubomir lucas lucia lucie luis lukas maciej magdalena malgorzata manfred manuel marcel marcin marek
-    margaret maria marian marie marina mario marketa marta martin martina mary mateusz matthew matthias maximilian
-    mehmet mia michael michaela michal miguel mikulas milan milos miroslav mohamed mohammed monika muhammad nadia
-    nancy natalia nathan nicolas nicole nina noah olga oliver olivia omar oskar otto pablo pamela patricia patrick
-    paul paula pavel pavla pawel pedro peter petr petra philipp pierre piotr radek rafael ralf raphael rebecca renata
-    richard robert roberto rolf roman ruben rudolf ryan sabine samuel sandra sara sarah sebastian sergei silvia simon
-    simona sofia sophia sophie stanislav stefan stefanie stepan stephen steven susan susanne svetlana sven tatiana
-    tereza theresa thomas tim tomas tomasz tony ursula uwe valentina vaclav vera veronika victor viktor vincent vit
-    vladimir vojtech waltraud werner wilhelm william wolfgang xavier yusuf yvonne zdenek zofia zuzana
-"""
-FIRST_NAMES: Final = frozenset(_FIRST_NAMES.split())
-
 _WORD: Final = r"[^\W\d_]+"
-_NAME: Final = re.compile(rf"{_WORD}(?:[-'’]{_WORD})?(?:[ ,]+{_WORD}\.?(?:[-'’]{_WORD})?){{0,3}}")
-_STREET: Final = re.compile(
-    r"\b\d{1,5}[a-z]?,? .*\b(?:street|st|avenue|ave|road|rd|lane|ln|drive|boulevard|blvd|court|square)\b"
-    r"|\b(?:rue|avenue|via|viale|piazza|calle|avenida|rua|ulica|ul|ulice|namesti|plac)\b\.? .*\b\d{1,5}\b"
-    r"|(?:strasse|straße|str\.|gasse|weg|platz|straat|laan|gatan|vej) \d{1,5}",
-    re.IGNORECASE,
-)
-_NAME_SHARE: Final = 0.3
-_ADDRESS_SHARE: Final = 0.2
+_WORDS: Final = re.compile(rf"{_WORD}(?:['’]{_WORD})?")
+_NAME: Final = re.compile(rf"(?:{_WORD}['’.-]?[ ,]{{0,2}}){{1,6}}")
+_LONGEST: Final = 60
+_TITLE_WORDS: Final = """
+    bc don dona dr frau fr herr hr ing jr mgr miss mlle mme mr mrs ms mudr pan pani phd prof sir sr sra
+"""
+_TITLES: Final = frozenset(_TITLE_WORDS.split())
+_PARTICLE_WORDS: Final = "af al av bin da das de del della den der di dos du el ibn la le ten ter van von zu"
+_PARTICLES: Final = frozenset(_PARTICLE_WORDS.split())
+
+_FULL_ALONE: Final = 0.3
+_SINGLE_ALONE: Final = 0.5
+_NAMED: Final = 0.1
+_FEW: Final = 3
+_FEW_SINGLE: Final = 8
 
 
-def judge_texts(texts: Sequence[str]) -> tuple[Finding, ...]:
-    """Findings for ``person_name`` and ``address`` in some distinct values of a column."""
+def judge_names(texts: Sequence[str], named: str | None) -> Finding | None:
+    """The finding ``person_name`` in the distinct texts of a column.
+
+    Two known words make a full name: three in ten texts are enough. Given names or surnames alone are words that firms,
+    places and products have too: half of the texts have to be ones.
+    """
     if not texts:
-        return ()
-    findings = []
-    names = [text for text in texts if _is_name(text)]
-    if len(names) >= 3 and len(names) / len(texts) >= _NAME_SHARE:
-        share = len(names) / len(texts)
-        findings.append(Finding("person_name", 0.8, "dictionary", len(names), share, shape(names[0])))
-    addresses = [text for text in texts if _STREET.search(_plain(text))]
-    if len(addresses) >= 3 and len(addresses) / len(texts) >= _ADDRESS_SHARE:
-        share = len(addresses) / len(texts)
-        findings.append(Finding("address", 0.7, "pattern", len(addresses), share, shape(addresses[0])))
-    return tuple(findings)
+        return None
+    by_name = named == "person_name"
+    sizes = [(text, known_words(text)) for text in texts]
+    full = [text for text, known in sizes if known >= 2]
+    single = [text for text, known in sizes if known >= 1]
+    for found, share_needed, few in ((full, _FULL_ALONE, _FEW), (single, _SINGLE_ALONE, _FEW_SINGLE)):
+        share = len(found) / len(texts)
+        if (by_name and found and share >= _NAMED) or (len(found) >= few and share >= share_needed):
+            return Finding("person_name", 0.97 if by_name else 0.85, "dictionary", len(found), share, shape(found[0]))
+    return None
 
 
-def looks_like_free_text(texts: Sequence[str]) -> bool:
-    """Whether most distinct values are several words: what people wrote, whatever it is about."""
-    wordy = sum(
-        sum(re.fullmatch(rf"{_WORD}[.,!?;:]?", part) is not None for part in text.split()) >= 3 for text in texts
-    )
-    return len(texts) >= 10 and wordy / len(texts) >= 0.5
+def known_words(text: str) -> int:
+    """How many words of what is written like a name are known as names: 0 of everything else, 2 of a whole name.
+
+    >>> known_words("Jan Novák"), known_words("Hugo Boss AG"), known_words("Novotná")
+    (2, 0, 1)
+    """
+    if len(text) > _LONGEST or not _NAME.fullmatch(text.strip()):
+        return 0
+    words = [word for word in words_of(text) if word not in _TITLES]
+    if not words or FIRM_WORDS & set(words):
+        return 0
+    core = [word for word in words if len(word) > 1 and word not in _PARTICLES]
+    if len(core) > 4:
+        return 0
+    given = sum(word in FIRST_NAMES for word in core)
+    family = sum(word not in FIRST_NAMES and _is_surname(word) for word in core)
+    if given and len(words) >= 2 and len(core) <= 4:
+        # A given name and any other capitalised word; of three words, two have to be known.
+        others = len(core) - given - family
+        return 2 if others <= 1 and _capitalised(text) else 1
+    return 2 if family >= 2 else given + family
 
 
-def _is_name(text: str) -> bool:
-    plain = _plain(text)
-    words = re.findall(_WORD, plain.lower())
-    return bool(_NAME.fullmatch(plain)) and bool(FIRST_NAMES & set(words))
+def _is_surname(word: str) -> bool:
+    return word in SURNAMES or (len(word) >= 6 and word.endswith(SURNAME_ENDINGS))
 
 
-def _plain(text: str) -> str:
+def _capitalised(text: str) -> bool:
+    words = [word for word in _WORDS.findall(text) if word.lower() not in _PARTICLES]
+    return all(word[0].isupper() for word in words) or text.islower()
+
+
+def words_of(text: str) -> list[str]:
+    """Words in lower case, without accents."""
+    return [word.replace("’", "'") for word in _WORDS.findall(plain(text).lower())]
+
+
+def plain(text: str) -> str:
+    """Without accents."""
     decomposed = unicodedata.normalize("NFKD", text.strip())
-    return "".join(character for character in decomposed if not unicodedata.combining(character))
+    bare = "".join(character for character in decomposed if not unicodedata.combining(character))
+    return bare.translate(_LIGATURES)
+
+
+_LIGATURES: Final = str.maketrans({"ß": "ss", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L", "đ": "d", "æ": "ae", "œ": "oe"})

@@ -1,26 +1,25 @@
 """Whether a hit of a pattern really is what it looks like. Checksums where there are some, plausibility elsewhere.
 
-Texts are normalised first (full-width characters, percent-encoding), since people paste from anywhere.
+A text counts in any of its :func:`~feature_platform.governance.detection.readings.readings`.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Callable, Mapping
 from functools import cache
 from ipaddress import AddressValueError, IPv4Address, IPv6Address
 from typing import Any, Final
-from urllib.parse import unquote
 
-from feature_platform.governance.detection.patterns import CARD, PATTERNS
+from feature_platform.governance.detection.patterns import CARD
+from feature_platform.governance.detection.readings import readings
 from feature_platform.governance.transforms.cards import luhn
 from feature_platform.governance.transforms.contact import CALLING_CODES
-from feature_platform.governance.transforms.national_ids import CZECH
 
 _MAILBOX: Final = re.compile(r"[^\s@<>\"',;:()\[\]]{1,64}@([^\s@<>\"',;:()\[\]/]+\.[^\W\d_]{2,24})(?![\w-])")
 _ENDINGS: Final = "css csv gif gz html ico jpeg jpg js json log md pdf png py sql svg tar tgz txt webp xml yaml yml zip"
 _FILE_ENDINGS: Final = frozenset(_ENDINGS.split())
+_VERSION: Final = re.compile(r"[v^~=]?[0-9]+\.[0-9]")
 _IBAN: Final = re.compile(r"(?<![0-9A-Z])([A-Z]{2}[0-9]{2}(?:[ -]?[0-9A-Z]){11,30})")
 _IBAN_LENGTHS: Final = """
     AD24 AE23 AL28 AT20 AZ28 BA20 BE16 BG22 BH22 BI27 BR29 BY28 CH21 CR22 CY28 CZ24 DE22 DJ27 DK18 DO28 EE20 EG29 ES24
@@ -33,9 +32,10 @@ IBAN_LENGTHS: Final = {entry[:2]: int(entry[2:]) for entry in _IBAN_LENGTHS.spli
 _PHONE: Final = re.compile(r"(?<![0-9A-Za-z])\+[1-9][0-9 ().-]{6,18}[0-9]")
 _V4: Final = re.compile(r"(?<![0-9A-Za-z.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9A-Za-z]|\.[0-9])")
 _V6: Final = re.compile(r"(?<![0-9A-Za-z:])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![0-9A-Za-z:])")
-_SSN: Final = re.compile(r"(?<![0-9A-Za-z-])([0-9]{3})-([0-9]{2})-([0-9]{4})(?![0-9A-Za-z-])")
-_BIRTH_NUMBER: Final = re.compile(r"(?<![0-9A-Za-z])[0-9]{6}/[0-9]{3,4}(?![0-9A-Za-z])")
-_MAC: Final = re.compile(PATTERNS["device_id"])
+_MAC: Final = re.compile(
+    r"(?<![0-9A-Za-z:.-])[0-9A-Fa-f]{2}(?:(?::[0-9A-Fa-f]{2}){5}|(?:-[0-9A-Fa-f]{2}){5})(?![0-9A-Za-z]|[:-][0-9A-Fa-f]{2})"
+)
+"""Six bytes and no more: a certificate's fingerprint has twenty."""
 _CARD: Final = re.compile(CARD)
 
 
@@ -46,16 +46,18 @@ def valid_part(classification: str, text: str) -> str | None:
     'jan@example.com'
     """
     validator = _VALIDATORS.get(classification)
-    return validator(normalised(text)) if validator else None
-
-
-def normalised(text: str) -> str:
-    """With full-width characters made plain and percent-encoding undone."""
-    return unicodedata.normalize("NFKC", unquote(text) if "%" in text else text)
+    if validator is None:
+        return None
+    return next((part for reading in readings(text) if (part := validator(reading))), None)
 
 
 def _email(text: str) -> str | None:
-    return _first(_MAILBOX, text, lambda match: match[1].rsplit(".", 1)[1].lower() not in _FILE_ENDINGS)
+    return _first(_MAILBOX, text, _is_mailbox)
+
+
+def _is_mailbox(match: re.Match[str]) -> bool:
+    """Not a file for a double resolution (``logo@2x.png``), not a package with its version (``pkg@1.2.0-rc.one``)."""
+    return match[1].rsplit(".", 1)[1].lower() not in _FILE_ENDINGS and not _VERSION.match(match[1])
 
 
 def _card(text: str) -> str | None:
@@ -101,7 +103,7 @@ def _phonenumbers() -> Any:
 
 
 def _ip(text: str) -> str | None:
-    """An address, not a version number: one with a part of three digits, or IPv6."""
+    """An address, not a version number: one with a part of three digits that is no browser's ``120.0.0.0``, or IPv6."""
     return _first(_V4, text, lambda match: _is_v4(match[0])) or _first(_V6, text, lambda match: _is_v6(match[0]))
 
 
@@ -110,28 +112,16 @@ def _is_v4(candidate: str) -> bool:
         parts = IPv4Address(candidate).packed
     except AddressValueError:
         return False
-    return parts[0] > 0 and max(parts) >= 100
+    return parts[0] > 0 and max(parts) >= 100 and parts[1:] != b"\0\0\0"
 
 
 def _is_v6(candidate: str) -> bool:
+    groups = [group for group in candidate.split(":") if group]
     try:
-        return int(IPv6Address(candidate)) > 0xFFFF
+        # `abc::de` is a name in a program, two bytes in every group are a hardware address
+        return int(IPv6Address(candidate)) > 0xFFFF and len(groups) >= 3 and any(len(group) > 2 for group in groups)
     except AddressValueError:
         return False
-
-
-def _ssn(text: str) -> str | None:
-    return _first(_SSN, text, _is_ssn)
-
-
-def _is_ssn(match: re.Match[str]) -> bool:
-    """By the rules of the US Social Security Administration: no area 000, 666, 9xx, no zero group or serial."""
-    area, group, serial = match.groups()
-    return area not in ("000", "666") and area[0] != "9" and group != "00" and serial != "0000"
-
-
-def _birth_number(text: str) -> str | None:
-    return _first(_BIRTH_NUMBER, text, lambda match: CZECH.day_python(match[0]) is not None)
 
 
 def _device(text: str) -> str | None:
@@ -148,7 +138,5 @@ _VALIDATORS: Final[Mapping[str, Callable[[str], str | None]]] = {
     "iban": _iban,
     "phone": _phone,
     "ip_address": _ip,
-    "national_id": _ssn,
-    "birth_number": _birth_number,
     "device_id": _device,
 }
