@@ -113,7 +113,7 @@ class _Scan:
         unsearched: list[tuple[str, Unsearched]] = []
         servers = list(self._servers())
         files = 0
-        for file in below(self._folders, without=[*self._raw_files(), self.listed]):
+        for file in below(self._folders, without=[*self._raw_files(), *self._raw_folders(), self.listed]):
             files += 1
             store, shown = self._shown(file)
             self._note(store, Files(self.needles).search(file, shown), findings, unsearched)
@@ -166,6 +166,12 @@ class _Scan:
             binding = self.project.bindings([TableRef("source", name)], store)[TableName("sources", name)]
             assert isinstance(binding, FilesTable), "a source with a path is files"
             yield from map(Path, glob(binding.path))
+
+    def _raw_folders(self) -> Iterator[Path]:
+        """Folders of embedded servers that hold raw sources themselves; their tables are searched one by one."""
+        for name, spec in self.project.profile.stores.items():
+            if isinstance(spec, PostgresStore) and spec.url_env is None and any(self._raw_tables(name)):
+                yield self._stores[name]
 
     def _servers(self) -> Iterator[tuple[str, Iterable[Found]]]:
         for name, spec in self.project.profile.stores.items():

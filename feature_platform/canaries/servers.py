@@ -131,10 +131,10 @@ class Redis:
             return self._hash(client, key)
         readers: dict[bytes, Callable[[], Any]] = {
             b"string": lambda: [client.get(key) or b""],
-            b"list": lambda: client.lrange(key, 0, -1),
+            b"list": lambda: _list(client, key),
             b"set": lambda: client.sscan_iter(key, count=_KEYS_AT_ONCE),
             b"zset": lambda: (member for member, _ in client.zscan_iter(key, count=_KEYS_AT_ONCE)),
-            b"stream": lambda: (part for _, fields in client.xrange(key) for pair in fields.items() for part in pair),
+            b"stream": lambda: _stream(client, key),
         }
         reader = readers.get(kind)
         # Types of modules have no reader here; their serialized form is searched as it is.
@@ -151,6 +151,19 @@ class Redis:
                     yield from _decoded(decode, value)
 
         return self.needles.find_all(parts())
+
+
+def _list(client: Any, key: bytes) -> Iterator[bytes]:
+    for start in range(0, client.llen(key), _KEYS_AT_ONCE):
+        yield from client.lrange(key, start, start + _KEYS_AT_ONCE - 1)
+
+
+def _stream(client: Any, key: bytes) -> Iterator[bytes]:
+    after = b"-"
+    while entries := client.xrange(key, min=after, count=_KEYS_AT_ONCE):
+        for number, fields in entries:
+            yield from (part for pair in fields.items() for part in pair)
+            after = b"(" + number
 
 
 def _decoded(decode: Callable[[bytes], OnlineRow], value: bytes) -> Iterator[bytes]:

@@ -73,7 +73,10 @@ def rich_tree(node: Node) -> Tree:
         for child in children:
             grow(tree.add(label(child)), child.children)
 
-    root = Tree(label(node))
+    title = label(node)
+    if purposes := dict(node.facts).get("purposes"):
+        title.append(f"  for {', '.join(purposes)}", style="dim")
+    root = Tree(title)
     grow(root, node.children)
     return root
 

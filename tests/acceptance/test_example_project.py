@@ -14,6 +14,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from feature_platform.canaries.listing import FILE_NAME, read_canaries
+from feature_platform.canaries.scan import scan
+from feature_platform.demo.canaries import FIRST_ID
 from feature_platform.demo.generate import DemoData, generate
 from feature_platform.demo.run import SPINE
 from feature_platform.demo.tables import TABLES, TRANSACTIONS
@@ -67,6 +70,19 @@ def test_it_is_as_large_as_a_real_one(project: Project) -> None:
     assert len(compiled.views) >= 12
     assert len(compiled.services) >= 3
     assert {view.form for view in compiled.views.values()} == {"sql", "aggregations", "derived"}
+
+
+def test_canaries_reach_the_stores_as_tokens_and_stand_nowhere_but_in_raw_sources(
+    project: Project, store: FeatureStore
+) -> None:
+    row = store.sql(f"SELECT segment FROM customer_profile WHERE customer_id = {FIRST_ID}").to_arrow()
+    assert row.num_rows == 1, "the synthetic people go where everybody goes"
+    listed = project.data / FILE_NAME
+    report = scan(project, read_canaries(listed, project.registry), listed)
+    assert report.findings == ()
+    assert report.ok
+    assert report.files > 500
+    assert report.servers == 2
 
 
 def test_sources_declare_exactly_what_the_data_hold(project: Project) -> None:

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import date
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -17,12 +18,18 @@ import redis
 from typer.testing import CliRunner, Result
 
 from feature_platform.canaries.listing import FILE_NAME, Canary, read_canaries, write_canaries
+from feature_platform.canaries.needles import Needles
 from feature_platform.canaries.scan import Finding, scan
+from feature_platform.canaries.servers import Postgres, Redis
 from feature_platform.cli.main import app
 from feature_platform.errors import UsageError
 from feature_platform.orchestration.instance import instance
 from feature_platform.orchestration.runs import materialize
 from feature_platform.project.project import Project
+from feature_platform.stores.online_encoding import row_decoder
+from feature_platform.stores.protocols import OnlineTable
+from feature_platform.stores.redis_online import RedisOnlineStore
+from feature_platform.types import BIGINT, DATE, TIMESTAMP, Column, TableSchema
 from tests.orchestration.builders import LAST_PAYMENT, Payment, Workplace, environment, utc, workplace
 
 MAIL = "zebedee.quillfeather.canary@example.org"
@@ -252,3 +259,37 @@ def test_a_list_that_can_not_be_used_is_a_usage_error(place: tuple[Workplace, st
                 read_canaries(listed, project.registry)
             assert entry[2] not in str(raised.value)
     assert "quill" not in repr(Canary("transactions", "email", "email", MAIL))
+
+
+def test_a_table_that_is_a_source_is_left_out_and_no_other(place: tuple[Workplace, str, str]) -> None:
+    needles = Needles.of([Canary("payers", "email", "email", MAIL)])
+    with psycopg.connect(place[1], autocommit=True) as database:
+        database.execute("CREATE TABLE public.payers AS SELECT %s::text AS email", (MAIL,))
+        everything = {str(each[0]) for each in Postgres(needles, place[1]).search() if isinstance(each, tuple)}
+        without = Postgres(needles, place[1], frozenset({("public", "payers")}))
+        rest = list(without.search())
+        database.execute("DROP TABLE public.payers")
+    assert "public.payers" in everything
+    assert rest == []
+
+
+def test_dates_in_packed_rows_of_redis_are_read(place: tuple[Workplace, str, str]) -> None:
+    table = OnlineTable(
+        "holder",
+        "card",
+        ("card",),
+        TableSchema((Column("card", BIGINT), Column("event_time", TIMESTAMP), Column("born", DATE))),
+        "f",
+    )
+    needles = Needles.of([Canary("holders", "birth_date", "birth_date", "1921-03-17")])
+    store = RedisOnlineStore("redis", place[2], key_prefix="dated")
+    rows = pa.table({"card": [1], "event_time": [utc(2026, 1, 1)], "born": [date(1921, 3, 17)]}).cast(
+        table.schema.arrow()
+    )
+    store.publish(store.stage(table, rows.to_reader))
+    search = Redis(needles, place[2], "dated", {"holder": row_decoder(table).decode})
+    found = {str(each[0]) for each in search.search() if isinstance(each, tuple)}
+    server = redis.Redis.from_url(place[2])
+    server.delete(*server.keys("dated:*"))
+    store.close()
+    assert found == {"view holder"}

@@ -141,6 +141,7 @@ def test_lineage_names_what_is_personal_and_the_transform(shop: Path) -> None:
     text = fp("lineage", "customer_profile:age", "--direction", "up").stdout
     assert "customers.birth_date  transformation  date, pii: birth_date" in text
     assert "by age_years" in text
+    assert "for " in text.splitlines()[1], "the purposes of the view"
 
 
 def test_lineage_of_a_personal_column_goes_down_to_what_is_made_of_it(shop: Path) -> None:

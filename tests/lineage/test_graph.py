@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from feature_platform.governance.labels import Label
 from feature_platform.lineage.graph import Edge, Lineage, view_column
 from feature_platform.registry.graph import ColumnRef, TableRef
 
@@ -37,6 +40,17 @@ def test_every_edge_from_a_classified_column_is_masked_and_no_other(lineage: Lin
     for ref in lineage.columns:
         for edge in lineage.edges(ref):
             assert edge.masking == (lineage.classification(edge.origin) is not None)
+
+
+def test_a_value_that_was_handed_out_raw_is_not_said_to_be_masked(lineage: Lineage) -> None:
+    view = lineage.compiled.views["card_profile"]
+    assert view.materialize is not None
+    key, *others = view.materialize.columns
+    raw = replace(key, labels=frozenset({Label("raw", "payment_card")}))
+    changed = replace(view, materialize=replace(view.materialize, columns=(raw, *others)))
+    exposed = Lineage(lineage.registry, replace(lineage.compiled, views={**lineage.compiled.views, view.name: changed}))
+    (edge,) = exposed.edges(view_column("card_profile", "card_number"))
+    assert not edge.masking
 
 
 def test_a_service_carries_what_its_features_carry(lineage: Lineage) -> None:
