@@ -36,7 +36,7 @@ _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, sort_key
 
 
 def _check(value: object) -> None:
-    if isinstance(value, str | bool):
+    if isinstance(value, (str, bool)):
         return
     if isinstance(value, int):
         if abs(value) >= _EXACT:

@@ -38,36 +38,14 @@ class Drained:
     damaged: int = 0
 
 
-def drain(folder: Path, keys: AuditKeys, ledger: Ledger, damage: Damage) -> Drained:
+def drain(folder: Path, keys: AuditKeys, ledger: Ledger, damage: Damage, *, politely: bool = False) -> Drained:
     """Drains every finished segment of ``folder``; nothing when another process is at it.
 
     Raises:
         AuditError: the ledger can't be used; what was not drained stays.
     """
     with _alone(folder) as alone:
-        if not alone:
-            return Drained()
-        remove_abandoned(folder)
-        segments = events = damaged = 0
-        for path in _in_order(finished(folder), ledger):
-            held = hold(path)
-            if held is None:
-                continue
-            try:
-                segment = held.read(keys)
-                if segment.events:
-                    _append(folder, keys, ledger, segment, damage)
-                if segment.damage:
-                    report = damage(f"segment:{segment.name}", {"events_saved": len(segment.events)})
-                    _append(folder, keys, ledger, Segment(f"{segment.name}-damage", (report,)), damage)
-                    damaged += 1
-            except BaseException:
-                held.release()
-                raise
-            held.set_aside() if segment.damage else held.remove()
-            segments += 1
-            events += len(segment.events)
-        return Drained(segments, events, damaged)
+        return _Draining(folder, keys, ledger, damage, politely).all() if alone else Drained()
 
 
 def checkpoint(folder: Path, keys: AuditKeys, ledger: Ledger) -> Checkpoint:
@@ -83,28 +61,65 @@ def checkpoint(folder: Path, keys: AuditKeys, ledger: Ledger) -> Checkpoint:
     return made
 
 
-def _append(folder: Path, keys: AuditKeys, ledger: Ledger, segment: Segment, damage: Damage) -> None:
-    seen = checkpoints.read_head(folder)
-    if seen is not None and _was_rewritten(seen, keys, ledger):
-        checkpoints.keep(folder, seen)
-        report = damage("ledger", {"last_seen": seen.seq, "found": ledger.head().seq})
-        _appended(folder, keys, ledger, Segment(f"{segment.name}-rewritten", (report,)))
-    _appended(folder, keys, ledger, segment)
+@dataclass(frozen=True, slots=True)
+class _Draining:
+    """One drain, by whoever has the folder to himself."""
 
+    folder: Path
+    keys: AuditKeys
+    ledger: Ledger
+    damage: Damage
+    politely: bool
 
-def _appended(folder: Path, keys: AuditKeys, ledger: Ledger, segment: Segment) -> None:
-    done = ledger.append(keys, segment)
-    now = datetime.now(UTC)
-    # `count` is taken where a checkpoint is made on purpose; counting after every segment would read the whole ledger.
-    checkpoints.write_head(folder, Checkpoint.sign(keys, done.after, done.after.seq, now))
-    if _is_due(done):
-        made = Checkpoint.sign(keys, done.after, done.after.seq, now)
-        ledger.add_checkpoint(made)
-        checkpoints.keep(folder, made)
+    def all(self) -> Drained:
+        remove_abandoned(self.folder)
+        drained = Drained()
+        for path in _in_order(finished(self.folder), self.ledger):
+            held = hold(path)
+            if held is None:
+                continue
+            try:
+                segment = held.read(self.keys, politely=self.politely)
+                self._take(segment)
+            except BaseException:
+                held.release()
+                raise
+            held.set_aside() if segment.damage else held.remove()
+            drained = Drained(
+                drained.segments + 1, drained.events + len(segment.events), drained.damaged + bool(segment.damage)
+            )
+        return drained
+
+    def _take(self, segment: Segment) -> None:
+        self._report_rewriting(segment)
+        if segment.events:
+            self._append(segment)
+        if segment.damage:
+            report = self.damage(f"segment:{segment.name}", {"events_saved": len(segment.events)})
+            self._append(Segment(f"{segment.name}-damage", (report,)))
+
+    def _report_rewriting(self, segment: Segment) -> None:
+        """Keeps what this folder saw last as evidence, if the ledger does not have it any more."""
+        seen = checkpoints.read_head(self.folder)
+        if seen is not None and _was_rewritten(seen, self.keys, self.ledger):
+            checkpoints.keep(self.folder, seen)
+            report = self.damage("ledger", {"last_seen": seen.seq, "found": self.ledger.head().seq})
+            self._append(Segment(f"{segment.name}-rewritten", (report,)))
+
+    def _append(self, segment: Segment) -> None:
+        done = self.ledger.append(self.keys, segment, politely=self.politely)
+        now = datetime.now(UTC)
+        # `count` is taken where a checkpoint is made on purpose; counting after every segment would read all records.
+        made = Checkpoint.sign(self.keys, done.after, done.after.seq, now)
+        checkpoints.write_head(self.folder, made)
+        if _is_due(done):
+            self._keep(made)
         if _starts_a_month(done):
-            boundary = Checkpoint.sign(keys, done.before, done.before.seq, now)
-            ledger.add_checkpoint(boundary)
-            checkpoints.keep(folder, boundary)
+            self._keep(Checkpoint.sign(self.keys, done.before, done.before.seq, now))
+
+    def _keep(self, made: Checkpoint) -> None:
+        self.ledger.add_checkpoint(made)
+        checkpoints.keep(self.folder, made)
 
 
 def _was_rewritten(seen: Checkpoint, keys: AuditKeys, ledger: Ledger) -> bool:

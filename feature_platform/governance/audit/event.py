@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
@@ -137,7 +137,7 @@ class Event:
         Raises:
             ValueError: the time has no zone, or a text is not Unicode.
         """
-        return canonical({name: value for name, value in _members(self) if _says_something(value)})
+        return canonical(_plain(self))
 
     def stamp(self) -> Stamp:
         """This event over and over, with another time, request and number of rows: for events that must cost little."""
@@ -181,19 +181,19 @@ def plain_name(text: str) -> str:
     return text if _PLAIN.fullmatch(text) and not _DIGITS.search(text) else _WITHHELD
 
 
-def _members(value: Any) -> list[tuple[str, Any]]:
-    return [(each.name, _plain(getattr(value, each.name))) for each in fields(value)]
-
-
 def _plain(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return moment(value)
-    if isinstance(value, tuple):
+    """JSON's own types; of a dataclass the fields that say something."""
+    kind = type(value)
+    if kind is str or kind is int:
+        return value
+    if kind is tuple:
         return [_plain(item) for item in value]
-    if is_dataclass(value):
-        return {name: item for name, item in _members(value) if _says_something(item)}
+    if kind is datetime:
+        return moment(value)
+    if kind in _NAMES:
+        given = ((name, getattr(value, name)) for name in _NAMES[kind])
+        return {name: _plain(item) for name, item in given if item or item == 0}
     return value
 
 
-def _says_something(value: Any) -> bool:
-    return value is not None and value not in ("", [], {})
+_NAMES: Final = {kind: tuple(each.name for each in fields(kind)) for kind in (Event, Actor, Origin, Column, Refused)}

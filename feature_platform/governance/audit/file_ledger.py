@@ -20,6 +20,7 @@ from feature_platform.governance.audit.chain import GENESIS, Checkpoint, Head, R
 from feature_platform.governance.audit.codes import LEDGER_CHANGED, LEDGER_UNUSABLE
 from feature_platform.governance.audit.keys import AuditKeys
 from feature_platform.governance.audit.ledger import Appended, recording_time
+from feature_platform.governance.audit.pace import paced
 from feature_platform.governance.audit.spool import Segment
 
 _CHECKPOINTS: Final = "checkpoints.jsonl"
@@ -34,12 +35,12 @@ class FileLedger:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def append(self, keys: AuditKeys, segment: Segment) -> Appended:
+    def append(self, keys: AuditKeys, segment: Segment, *, politely: bool = False) -> Appended:
         with self._locked():
             before = self._mended_head()
             done = before.position + 1 if before.segment == segment.name else 0
             at = recording_time(before)
-            records = seal(keys, before, segment.name, list(enumerate(segment.events))[done:], at)
+            records = seal(keys, before, segment.name, paced(list(enumerate(segment.events))[done:], politely), at)
             if records:
                 self._write(at, records)
         last = records[-1] if records else None

@@ -26,8 +26,9 @@ class Ledger(Protocol):
     name: str
     """Which ledger it is, for people: never with a password."""
 
-    def append(self, keys: AuditKeys, segment: Segment) -> Appended:
-        """Chains the events of a segment, those that are not in the ledger yet; all of them or none.
+    def append(self, keys: AuditKeys, segment: Segment, *, politely: bool = False) -> Appended:
+        """Chains the events of a segment, those that are not in the ledger yet; all of them or none. ``politely``: in
+        a thread beside requests, see :mod:`pace`.
 
         Raises:
             AuditError: the ledger can't be reached or refuses.

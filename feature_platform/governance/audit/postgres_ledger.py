@@ -19,6 +19,7 @@ from feature_platform.governance.audit.codes import LEDGER_UNUSABLE
 from feature_platform.governance.audit.event import moment
 from feature_platform.governance.audit.keys import AuditKeys
 from feature_platform.governance.audit.ledger import Appended, recording_time
+from feature_platform.governance.audit.pace import paced
 from feature_platform.governance.audit.spool import Segment
 
 SCHEMA_FILE: Final = Path(__file__).with_name("schema.sql")
@@ -45,7 +46,7 @@ class PostgresLedger:
         self._lock = RLock()
         self._months: set[tuple[int, int]] = set()
 
-    def append(self, keys: AuditKeys, segment: Segment) -> Appended:
+    def append(self, keys: AuditKeys, segment: Segment, *, politely: bool = False) -> Appended:
         with self._session() as connection, connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
             before = _head(connection)
@@ -55,9 +56,9 @@ class PostgresLedger:
                 return Appended(before, before)  # whoever drained it died before the file was removed
             at = recording_time(before)
             self._prepare(connection, at)
-            records = seal(keys, before, segment.name, enumerate(segment.events), at)
+            records = seal(keys, before, segment.name, enumerate(paced(segment.events, politely)), at)
             with connection.cursor().copy(f"COPY fp_audit.ledger ({_COLUMNS}) FROM STDIN") as copy:
-                for record in records:
+                for record in paced(records, politely):
                     copy.write_row(
                         (record.seq, record.recorded_at, record.segment, record.position, record.text, record.hash)
                     )

@@ -21,6 +21,7 @@ from typing import Final
 from feature_platform.errors import AuditError
 from feature_platform.governance.audit.codes import NOT_RECORDED
 from feature_platform.governance.audit.keys import AuditKeys
+from feature_platform.governance.audit.pace import paced
 
 SEGMENT_BYTES: Final = 4 << 20
 """A segment is drained in one transaction, so its size bounds memory and the time that other writers wait."""
@@ -204,7 +205,7 @@ class HeldSegment:
         self.path = path
         self._descriptor = descriptor
 
-    def read(self, keys: AuditKeys) -> Segment:
+    def read(self, keys: AuditKeys, *, politely: bool = False) -> Segment:
         """Every event whose seal holds. A line without an end is what a killed writer had not written yet."""
         data = self.path.read_bytes()
         lines = data.split(b"\n")[:-1]
@@ -215,7 +216,7 @@ class HeldSegment:
             return Segment(self.path.name, (), f"it was sealed with key version {version}, which is not given")
         seal = _first_seal(keys, version, self.path)
         events: list[str] = []
-        for number, line in enumerate(lines[1:]):
+        for number, line in enumerate(paced(lines[1:], politely)):
             mac, _, text = line.partition(b" ")
             seal = keys.mac("spool", version, seal, text)
             if seal.hex()[:_MAC_DIGITS].encode() != mac:

@@ -104,15 +104,16 @@ class AuditTrail:
         if self._spool.has_open_events and self._thread is None:
             self._start()
 
-    def drain(self) -> Drained:
-        """Drains everything that waits, this process's events included.
+    def drain(self, *, politely: bool = False) -> Drained:
+        """Drains everything that waits, this process's events included; ``politely`` where others want the
+        interpreter meanwhile.
 
         Raises:
             AuditError: the ledger can't be used.
         """
         self._spool.finish()
         with self._lock:
-            return drain(self.folder, self.keys, self._opened(), self._damage)
+            return drain(self.folder, self.keys, self._opened(), self._damage, politely=politely)
 
     def is_filling_up(self) -> bool:
         """Whether so much waits that somebody should drain, even if a server has to be started for it."""
@@ -188,13 +189,13 @@ class AuditTrail:
                 self._spool.sync()
             except AuditError:
                 _LOG.exception("the audit spool could not be synchronised")
-            if self._may_drain and not self._try_to_drain():
+            if self._may_drain and not self._try_to_drain(politely=True):
                 wait = _RETRY_SECONDS
 
-    def _try_to_drain(self) -> bool:
+    def _try_to_drain(self, *, politely: bool = False) -> bool:
         """Nothing is lost when it fails: the spool keeps what the ledger has not, until it is full."""
         try:
-            drained = self.drain()
+            drained = self.drain(politely=politely)
         except FeaturePlatformError as error:
             _LOG.warning("the audit spool was not drained: %s", error)
             return False

@@ -10,6 +10,7 @@ from threading import Event as Signal
 import pytest
 
 from feature_platform.errors import AuditError
+from feature_platform.governance.audit.drain import Drained
 from feature_platform.governance.audit.ledger import Ledger
 from feature_platform.governance.audit.postgres_ledger import PostgresLedger
 from feature_platform.governance.audit.trail import DRAIN_SECONDS, AuditTrail, Identity
@@ -65,8 +66,8 @@ def test_a_process_that_has_the_ledger_drains_beside_its_work(tmp_path: Path) ->
     drained = Signal()
 
     class Watched(AuditTrail):
-        def drain(self):  # type: ignore[no-untyped-def]
-            done = super().drain()
+        def drain(self, *, politely: bool = False) -> Drained:
+            done = super().drain(politely=politely)
             drained.set()
             return done
 
