@@ -51,6 +51,7 @@ class PublishedTable:
 
         bindings = self.project.bindings([TableRef("view", self.view)], self.store)
         warehouse = self.project.warehouse(self.store)
+        self.project.audit.table_read(self.project.compiled.views[self.view])
         columns = [exp.column(name, quoted=True) for name in self.project.compiled.views[self.view].schema.names]
         select = exp.select(*columns).from_(exp.table_(self.table.name, db=self.table.schema, quoted=True))
         return warehouse.read(Query(select.sql(dialect=warehouse.engine), warehouse.engine, tables=bindings))

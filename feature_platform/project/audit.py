@@ -114,6 +114,7 @@ class ProjectAudit:
                 events.append(self._with_policies(made.compiled(self.trail, compiled, name)))
         if events:
             self.trail.record_all(events)
+            self.trail.hand_over()  # a process that only serves definitions may live for weeks
             self._memory.update({**outcomes, "policies": self.policy_hash})
 
     @contextmanager
@@ -182,6 +183,11 @@ class ProjectAudit:
             trail.record_text(stamp.text(trail.now(), trail.next_request(), entities), durable=False)
 
         return record
+
+    def table_read(self, view: CompiledView) -> None:
+        """Records that a downstream asset is about to read a published view as a whole."""
+        event = made.of_view(self._event("read", f"view:{view.name}"), view, self._registry.views[view.name].purposes)
+        self.trail.record(event)
 
     def dataset(self, title: str, features: Sequence[str], labels: Mapping[str, str], rows: int, asker: Asker) -> None:
         """Records that a kept training set is about to be opened."""

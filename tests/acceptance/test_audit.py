@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 
 from feature_platform.cli.main import app
 from feature_platform.errors import AuditError, CompileError, GuardError, UsageError
+from feature_platform.orchestration.io_managers import PublishedTable
 from feature_platform.orchestration.runs import materialize
 from feature_platform.project.project import STATE_VARIABLE, Project
 from feature_platform.sdk.client import FeatureStore
@@ -215,6 +216,39 @@ def test_a_changed_policy_is_recorded_with_the_hash_before(shop: Path, trail: Tr
     there, back = (event for event in trail.events() if event["action"] == "policy_change")
     assert there["previous"] == back["policy_hash"]
     assert back["previous"] == there["policy_hash"]
+
+
+def test_raw_values_by_exception_are_recorded_with_their_rule(shop: Path, trail: Trail) -> None:
+    policy = shop / "policies" / "privacy.yaml"
+    text = policy.read_text(encoding="utf-8")
+    raw = "action: raw, roles: [investigator], approver: dpo@example.com, expires: 2099-12-31, ticket: CASE-1}"
+    try:
+        policy.write_text(text.replace("action: token, transforms: [email_domain]}", raw), encoding="utf-8")
+        with opened(shop) as project:
+            store = FeatureStore(project, purpose="fraud_detection", role="investigator")
+            assert PLANTED[0] in store.sql("SELECT email FROM customers").to_arrow()["email"].to_pylist()
+            project.audit.trail.drain()
+    finally:
+        policy.write_text(text, encoding="utf-8")
+    access = trail.only("raw_access")
+    assert access["input_classes"] == ["email"]
+    assert access["role"] == "investigator"
+    assert access["rules"] == ["raw of email by policy 'privacy' (policies/privacy.yaml:6)"]
+    assert access["columns"][0]["labels"] == ["raw(email)"]
+
+
+def test_a_downstream_asset_that_reads_a_published_view_is_recorded(shop: Path, trail: Trail) -> None:
+    with opened(shop) as project:
+        PublishedTable(project, "customer_profile", "warehouse").read().read_all()
+        events = _drained(project, trail)
+    read = next(event for event in events if event["action"] == "read")
+    assert (read["object"], read["decision"]) == ("view:customer_profile", "mask")
+
+
+def test_a_search_of_sources_is_recorded(shop: Path, trail: Trail) -> None:
+    fp("profile", "customers", "--force")
+    scan = trail.only("scan")
+    assert (scan["object"], scan["input_classes"]) == ("source:customers", ["birth_date", "email"])
 
 
 def test_a_project_that_does_not_compile_is_recorded(shop: Path, trail: Trail) -> None:

@@ -46,17 +46,20 @@ class AuditKeys:
     def from_environment(
         cls, env_name: str, state: Path | None = None, *, environ: Mapping[str, str] | None = None
     ) -> AuditKeys:
-        """The keys from the environment variable ``env_name``: ``v2:<key>,v1:<key>``.
+        """The keys from the environment variable ``env_name``: ``v2:<key>,v1:<key>``; or from the file that
+        ``<env_name>_FILE`` names.
 
-        Without the variable, the key of ``<state>/audit.key``, made on first use. Give ``state`` for the embedded
+        Without either, the key of ``<state>/audit.key``, made on first use. Give ``state`` for the embedded
         profile only.
 
         Raises:
             AuditError: FP-AUDIT-001 missing, FP-AUDIT-002 not usable.
         """
-        given = (os.environ if environ is None else environ).get(env_name, "").strip()
-        if given:
+        variables = os.environ if environ is None else environ
+        if given := variables.get(env_name, "").strip():
             return cls(_parse(given, f"environment variable {env_name}"))
+        if file := variables.get(f"{env_name}_FILE", "").strip():
+            return cls(_from_file(Path(file), make=False))
         if state is None:
             raise AuditError(
                 AUDIT_KEY_MISSING.problem(
@@ -84,18 +87,19 @@ class AuditKeys:
         raise TypeError("an audit key does not leave its process")
 
 
-def _from_file(path: Path) -> dict[int, bytes]:
+def _from_file(path: Path, *, make: bool = True) -> dict[int, bytes]:
+    called = f"file '{path.name}'"
     try:
-        if not path.exists():
+        if make and not path.exists():
             _make(path)
         if path.stat().st_mode & 0o077:
-            raise _unusable(f"{KEY_FILE} in the state folder is open to other users", f"chmod 600 {path}")
+            raise _unusable(f"{called} with the audit key is open to other users", f"chmod 600 {path}")
         text = path.read_text(encoding="ascii", errors="replace").strip()
     except OSError as error:
         raise _unusable(
-            f"{KEY_FILE} in the state folder can't be read or made: {error.strerror}", "check the folder's owner"
+            f"{called} with the audit key can't be read or made: {error.strerror}", "check the folder's owner"
         ) from None
-    return _parse(text, f"file {KEY_FILE} in the state folder")
+    return _parse(text, called)
 
 
 def _parse(text: str, source: str) -> dict[int, bytes]:

@@ -98,6 +98,10 @@ class AuditTrail:
             origin=self.who.origin,
         )
 
+    def hand_over(self) -> None:
+        """Lets others drain what this process has recorded so far."""
+        self._spool.finish()
+
     def start_draining(self) -> None:
         """From now on a thread drains, beside the work: the ledger's server is there anyway."""
         self._may_drain = True

@@ -29,6 +29,17 @@ def test_an_embedded_profile_makes_a_key_once_for_its_owner_alone(tmp_path: Path
     assert caught.value.code == "FP-AUDIT-002"
 
 
+def test_a_variable_may_name_a_file_with_the_key_which_is_never_made(tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    variables = {"FP_AUDIT_KEY_FILE": str(file)}
+    with pytest.raises(AuditError):
+        AuditKeys.from_environment("FP_AUDIT_KEY", tmp_path, environ=variables)
+    file.write_text(f"v1:{KEY.hex()}\n")
+    file.chmod(0o600)
+    keys = AuditKeys.from_environment("FP_AUDIT_KEY", environ=variables)
+    assert keys.mac("chain", 1, b"x") == KEYS.mac("chain", 1, b"x")
+
+
 @pytest.mark.parametrize("text", ["short", "ab" * 31, "00" * 32, f"v1:{KEY.hex()},v1:{KEY.hex()}", "v0:" + KEY.hex()])
 def test_a_key_that_can_be_guessed_or_misread_is_refused(text: str) -> None:
     with pytest.raises(AuditError) as caught:
