@@ -8,7 +8,7 @@ comes from the cache.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -37,6 +37,9 @@ from feature_platform.governance.policy_checks import approved_definitions, chec
 from feature_platform.registry.graph import LinkedView, Registry
 from feature_platform.specs.models import Source
 
+Release = Callable[[CompiledView, Mapping[str, CompiledView]], None]
+"""(view, views that were compiled before it) → raises a FeaturePlatformError if the view must not be used."""
+
 _CODE: Final = ("compiler", "governance", "specs", "types.py")
 """What decides how a definition is compiled: part of every key, so that a changed platform never reads what another
 one compiled."""
@@ -48,15 +51,19 @@ def compile_project(
     environment: str | None = None,
     cache: Path | None = None,
     profiles: Profiles = NO_PROFILES,
+    release: Release | None = None,
 ) -> CompiledProject:
     """Compiles every view and service for one of the project's environments, by default that of its default profile.
     ``cache`` is a folder for what was compiled; None compiles everything.
-    ``profiles`` is what detection found in the sources.
+    ``profiles`` is what detection found in the sources. ``release`` looks at each view that is not cached, and raises
+    if it must not be used.
 
     Raises:
         CompileError: all problems of policies, views and services.
     """
-    compiled, failures = compile_what_can(registry, environment=environment, cache=cache, profiles=profiles)
+    compiled, failures = compile_what_can(
+        registry, environment=environment, cache=cache, profiles=profiles, release=release
+    )
     if failures:
         raise CompileError(problem for problems in failures.values() for problem in problems)
     return compiled
@@ -68,6 +75,7 @@ def compile_what_can(
     environment: str | None = None,
     cache: Path | None = None,
     profiles: Profiles = NO_PROFILES,
+    release: Release | None = None,
 ) -> tuple[CompiledProject, Mapping[str, Sequence[Problem]]]:
     """As :func:`compile_project`: the views and services that compile, and what is wrong with others, by ``view NAME``,
     ``service NAME`` and ``policies``.
@@ -79,7 +87,7 @@ def compile_what_can(
     keys = cache_keys(registry, author, profiles) if cache is not None else {}
     cached = disk.load(cache, keys.values()) if cache is not None else {}
     known = {name: cached[key] for name, key in keys.items() if key in cached}
-    views = _compile_views(registry, author, profiles, known, failures)
+    views = _compile_views(registry, author, profiles, known, failures, release)
     services = _compile_services(registry, author, views, failures)
     fresh = {keys[name]: view for name, view in views.items() if name in keys and name not in known}
     if cache is not None and fresh:
@@ -122,12 +130,13 @@ def cache_keys(registry: Registry, author: Access, profiles: Profiles = NO_PROFI
     return keys
 
 
-def _compile_views(
+def _compile_views(  # noqa: PLR0913, PLR0917 - one call, above
     registry: Registry,
     author: Access,
     profiles: Profiles,
     known: Mapping[str, CompiledView],
     failures: dict[str, Sequence[Problem]],
+    release: Release | None,
 ) -> dict[str, CompiledView]:
     """All views that compile; those in ``known`` were compiled before."""
     views: dict[str, CompiledView] = {}
@@ -139,6 +148,8 @@ def _compile_views(
         if compiled is None:
             try:
                 compiled = _compile_view(view, registry, catalog, author, views)
+                if release is not None:
+                    release(compiled, views)
             except FeaturePlatformError as error:
                 failures[f"view {name}"] = error.problems
                 continue

@@ -48,3 +48,10 @@ KEPT_CHANGING: Final = Code(
     "Views were published again and again while a query was being opened, with tokens of another key version each "
     "time.",
 )
+NOT_BOUND: Final = Code(
+    "FP-PROJ-010",
+    "Engine does not take the guarded query",
+    "Before a query is released, a real engine binds it over empty tables with the declared columns. If it refuses the "
+    "text, or understands other columns or types than the compiler did, parser and engine disagree, and then nothing "
+    "that was checked can be relied on.",
+)

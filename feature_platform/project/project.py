@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from feature_platform.compiler.plan import CompiledProject, CompiledQuery
 from feature_platform.errors import StoreError, UsageError, did_you_mean
 from feature_platform.project.audit import ProjectAudit
+from feature_platform.project.binding import Binder
 from feature_platform.project.codes import NOT_PUBLISHED, UNKNOWN_PROFILE, UNKNOWN_STORE
 from feature_platform.project.stores import (
     StoreContext,
@@ -78,6 +79,7 @@ class Project:
         self.profile_name = profile_name
         self.profile: Profile = registry.platform.profiles[profile_name]
         self.audit = audit
+        self.binder = Binder(registry)
         self._policies = compiled.author.policies
         self._warehouses: dict[str, Warehouse] = {}
         self._online_stores: dict[str, OnlineStore] = {}
@@ -105,8 +107,14 @@ class Project:
         environment = registry.platform.environment_of(name)
         profiles = load_profiles(profiles_file(state, name))
         audit = ProjectAudit(registry, name, state)
-        with audit.compiling():
-            compiled = compile_project(registry, environment=environment, cache=state / "cache", profiles=profiles)
+        with audit.compiling(), closing(Binder(registry)) as binder:
+            compiled = compile_project(
+                registry,
+                environment=environment,
+                cache=state / "cache",
+                profiles=profiles,
+                release=binder.check_view,
+            )
         audit.compiled(compiled)
         return cls(folder, state, registry, compiled, name, audit)
 
@@ -264,6 +272,7 @@ class Project:
             self._warehouses.clear()
             self._online_stores.clear()
             self.audit.close()
+            self.binder.close()
             self._opened.close()
 
     def __enter__(self) -> Project:

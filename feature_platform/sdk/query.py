@@ -28,6 +28,8 @@ def run_sql(project: Project, asker: Asker, text: str) -> Result:
     """See :meth:`feature_platform.sdk.client.FeatureStore.sql`."""
     with project.audit.refusals("query", "query", asker, sql=text):
         guarded = guard(text, project.catalog, project.access(asker.purpose, asker.role))
+        if "duckdb" in guarded.engines:
+            project.binder.check(guarded.sql("duckdb"), guarded.columns, guarded.reads, project.compiled.views)
     store = project.compute_store(guarded.reads)
     warehouse = project.warehouse(store)
     sent = guarded.sql(warehouse.engine)

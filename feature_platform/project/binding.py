@@ -1,0 +1,139 @@
+"""The last check before a query is released: a real engine binds it over empty tables.
+
+The compiler says what a query reads and gives; here DuckDB says it, over tables that have the declared columns and no
+row. If it sees something else, or refuses the text, compiler and engine disagree about what was written, and the query
+is not released. Nothing is computed: describing a query only binds it. The engine has no file, no extension, no key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from threading import Lock
+from typing import TYPE_CHECKING, Any, Final
+
+from feature_platform.errors import GuardError, Location, Problem
+from feature_platform.project.codes import NOT_BOUND
+from feature_platform.registry.graph import TableRef
+from feature_platform.types import Column, TableSchema
+
+if TYPE_CHECKING:
+    import duckdb
+
+    from feature_platform.compiler.plan import CompiledView, OutputColumn
+    from feature_platform.registry.graph import Registry
+
+_MOMENT: Final = datetime(2000, 1, 1)  # noqa: DTZ001 - parameters are naive UTC, and no row is ever compared with it
+
+
+class Binder:
+    """An engine with empty tables. Safe for use by several threads; opened when it is first needed."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._lock = Lock()
+        self._connection: duckdb.DuckDBPyConnection | None = None
+        self._tables: dict[TableRef, TableSchema] = {}
+
+    def check_view(self, view: CompiledView, views: Mapping[str, CompiledView]) -> None:
+        """Binds what materializes a view. Derived views are bound where their inputs are.
+
+        Raises:
+            GuardError: the engine refuses it, or sees other columns.
+        """
+        query = view.materialize
+        if query is None or "duckdb" not in query.sql:
+            return
+        where = self._registry.views[view.name].origin.location
+        self.check(query.sql["duckdb"], query.columns, query.reads, views, query.parameters, where)
+
+    def check(  # noqa: PLR0913, PLR0917 - a query's parts
+        self,
+        sql: str,
+        columns: Sequence[OutputColumn],
+        reads: Sequence[TableRef],
+        views: Mapping[str, CompiledView],
+        parameters: Sequence[str] = (),
+        where: Location | None = None,
+    ) -> None:
+        """Binds a guarded query in DuckDB's SQL.
+
+        Raises:
+            GuardError: the engine refuses it, or sees other columns.
+        """
+        import duckdb
+
+        with self._lock:
+            try:
+                connection = self._open()
+                for ref in reads:
+                    self._declare(connection, ref, views)
+                found = _described(connection, sql, dict.fromkeys(parameters, _MOMENT))
+                nothing = ", ".join(f"CAST(NULL AS {column.type.sql('duckdb')})" for column in columns)
+                types = [kind for _, kind in _described(connection, f"SELECT {nothing}", {})]
+            except duckdb.Error as error:
+                # The engine's message may quote the text, with constants of the author's.
+                raise GuardError(_refusal(f"DuckDB refuses it ({type(error).__name__})", where)) from None
+        wanted = [(column.name, kind) for column, kind in zip(columns, types, strict=True)]
+        if found != wanted:
+            different = [f"'{name}' {kind}" for name, kind in found if (name, kind) not in wanted] or [
+                f"{len(found)} columns"
+            ]
+            raise GuardError(_refusal(f"DuckDB sees {', '.join(different)} where the compiler does not", where))
+
+    def close(self) -> None:
+        """Gives the engine's memory back."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+                self._tables.clear()
+
+    def _open(self) -> duckdb.DuckDBPyConnection:
+        if self._connection is None:
+            import duckdb
+
+            from feature_platform.governance.token_engines import set_up_duckdb
+
+            settings: dict[str, Any] = {
+                "threads": 1,
+                "enable_external_access": False,
+                "autoinstall_known_extensions": False,
+                "autoload_known_extensions": False,
+                "python_enable_replacements": False,
+            }
+            connection = duckdb.connect(config=settings)
+            connection.execute("SET TimeZone = 'UTC'")
+            set_up_duckdb(connection, ())  # the function's name and type; no key
+            connection.execute("PRAGMA disable_optimizer")  # nothing will run
+            connection.execute("SET lock_configuration = true")
+            self._connection = connection
+        return self._connection
+
+    def _declare(self, connection: duckdb.DuckDBPyConnection, ref: TableRef, views: Mapping[str, CompiledView]) -> None:
+        from feature_platform.stores.quoting import identifier
+
+        if ref.kind == "view":
+            schema = views[ref.name].schema
+        else:
+            declared = self._registry.sources[ref.name].spec.columns
+            schema = TableSchema(tuple(Column(name, column.type) for name, column in declared.items()))
+        if self._tables.get(ref) == schema:
+            return
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(ref.schema)}")
+        columns = ", ".join(f"{identifier(column.name)} {column.type.sql('duckdb')}" for column in schema.columns)
+        connection.execute(f"CREATE OR REPLACE TABLE {identifier(ref.schema)}.{identifier(ref.name)} ({columns})")
+        self._tables[ref] = schema
+
+
+def _described(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, Any]) -> list[tuple[str, str]]:
+    rows = connection.execute(f"DESCRIBE {sql}", dict(parameters)).fetchall()
+    return [(row[0], row[1]) for row in rows]
+
+
+def _refusal(what: str, where: Location | None) -> Problem:
+    return NOT_BOUND.problem(
+        f"the guarded query is not what the engine understands: {what}",
+        mend="say it in another way, and tell the platform's maintainers: the text should not have got this far",
+        where=where,
+    )
