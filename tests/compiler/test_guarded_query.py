@@ -6,6 +6,7 @@ from datetime import date
 
 import pytest
 
+import feature_platform.compiler
 from feature_platform.compiler.catalog import CatalogColumn, CatalogTable
 from feature_platform.errors import GuardError, Location
 from feature_platform.governance.access import Access
@@ -27,6 +28,12 @@ RAW = PolicyRule.model_validate(
     }
 )
 INVESTIGATIONS = PolicyBook((BookRule("cases", RAW, Location("cases.yaml", 9)),), date(2026, 6, 1))
+
+
+def test_the_package_hands_out_the_function_and_its_result() -> None:
+    # whatever else was imported before: the module has the name of the function
+    query = feature_platform.compiler.guard("SELECT mcc FROM merchants", catalog(), Access(("fraud",)))
+    assert isinstance(query, feature_platform.compiler.GuardedQuery)
 
 
 def test_a_query_says_which_rule_opened_which_column() -> None:
