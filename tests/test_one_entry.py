@@ -20,6 +20,7 @@ PACKAGE = Path(feature_platform.__file__).parent
 
 DRIVERS = ("duckdb", "psycopg", "psycopg_pool", "deltalake", "sqlalchemy")
 DRIVER_FILES = {
+    "canaries/servers.py": "copies out whole tables, to search them for values that must not be there",
     "stores/": "runs what a Query says, and statements of its own",
     "governance/audit/postgres_ledger.py": "the ledger's own statements",
     "governance/token_engines.py": "sets up the token function of a connection",
@@ -51,6 +52,7 @@ QUERIES = {
     ("sdk/query.py", "Query", "sent = guarded.sql(warehouse.engine)"),
     ("sdk/training.py", "Query", "compiled.sql[warehouse.engine]"),
     # the platform's own statements, over published, staged or declared tables: trees without a word of a user's
+    ("canaries/scan.py", "Query", "select.sql(dialect=warehouse.engine)"),
     ("monitoring/staged_table.py", "Query", "statement.sql(self.engine)"),
     ("orchestration/io_managers.py", "Query", "select.sql(dialect=warehouse.engine)"),
     ("orchestration/online.py", "Query", "select.sql(dialect=warehouse.engine)"),
