@@ -168,6 +168,9 @@ def _for_people(subject: Subject, access: Access, explained: tuple[Explanation, 
             yield plain_table(("  rule", "gives", "transforms", ""), rows, whole=1)
         if each.transforms and not subject.of_view:
             yield plain_table(("  write", "gives"), [(f"  {one.call}", one.gives) for one in each.transforms], whole=1)
+        if each.decision.combinations and not subject.of_view:
+            together = "  ".join(f"[{', '.join(sorted(one))}]" for one in each.decision.combinations)
+            yield Text(f"  together: {together}")
         for name, rule in each.taken_away:
             yield Text(f"  {name} is taken away by {rule.name}, which does not list it", style="yellow")
 

@@ -38,6 +38,8 @@ Action = Literal["clear", "raw", "token", "redact", "deny"]
 
 SEVERITY: Final[dict[Action, int]] = {"clear": 0, "raw": 1, "token": 2, "redact": 3, "deny": 4}
 
+_REMEMBERED: Final = 10_000
+
 
 @dataclass(frozen=True, slots=True)
 class BookRule:
@@ -171,6 +173,8 @@ class PolicyBook:
         case = (classification, purpose, role, environment)
         known = self._decided.get(case)
         if known is None:
+            if len(self._decided) >= _REMEMBERED:
+                self._decided.clear()  # roles are whatever callers say
             known = self._decided[case] = self._decide(*case)
         return known
 

@@ -83,6 +83,11 @@ def test_a_column_is_explained_with_every_rule_its_line_and_the_calls_to_write(r
     assert [one["call"] for one in email["transforms"]] == ["email_domain(email)", "token(email)"]
 
 
+def test_what_may_stand_together_is_shown(root: Path) -> None:
+    text = fp("explain", "transactions.card_number", "--purpose", "fraud", "--project", str(root))
+    assert "together: [last4, token]" in text
+
+
 def test_an_expired_rule_is_told_as_the_reason(root: Path) -> None:
     text = fp("explain", "email", "--purpose", "marketing", "--role", "investigator", "--project", str(root))
     assert "and role 'investigator' in embedded: deny" in text
