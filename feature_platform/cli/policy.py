@@ -82,7 +82,7 @@ def diff(
     which features change label, which views and services start or stop compiling.
 
     Exit code 0: nothing changed, or it only got stricter and everything still compiles. 1: something is more open than
-    before, a label changed, or something stopped compiling; somebody has to look at it.
+    before, a label changed, something stopped compiling, or a team's transform was approved; somebody has to look.
     """
     screen = Screen(json)
     with reporting(screen):
@@ -189,6 +189,10 @@ def _changes_for_people(found: PolicyDiff, against: str) -> Iterator[RenderableT
         yield head.append(", ".join(change.columns), style="bold").append(f"  {change.who}", style="default")
         yield Text(f"  - {change.before}", style="red")
         yield Text(f"  + {change.after}", style="green")
+    for name, before, after in found.approvals:
+        yield Text("transform of a team: ", style="bold red" if after else "green").append(name, style="bold")
+        yield Text(f"  - {before or 'not approved'}", style="red")
+        yield Text(f"  + {after or 'not approved'}", style="green")
     if found.labels:
         rows = [(f"  {each.feature}", each.before, each.after) for each in found.labels]
         yield Text("features with other labels", style="bold")

@@ -102,6 +102,8 @@ class PolicyDiff:
     """Views and services that compiled and do not any more, with what is wrong; nothing, where only something that
     they are built on is."""
     started: tuple[tuple[str, tuple[Problem, ...]], ...]
+    approvals: tuple[tuple[str, str, str], ...] = ()
+    """Transforms of teams whose approval changed: name, before, after."""
 
     @classmethod
     def between(cls, before: State, after: State) -> PolicyDiff:
@@ -111,17 +113,21 @@ class PolicyDiff:
             tuple(_labels(before.compiled, after.compiled)),
             tuple((name, tuple(after.failures.get(name, ()))) for name in _lost(before, after)),
             tuple((name, ()) for name in _lost(after, before)),
+            tuple(_approvals(before.registry, after.registry)),
         )
 
     @property
     def empty(self) -> bool:
         """Whether nothing changed."""
-        return not (self.columns or self.labels or self.stopped or self.started)
+        return not (self.columns or self.labels or self.stopped or self.started or self.approvals)
 
     @property
     def needs_review(self) -> bool:
-        """Whether something is more open than before, carries other labels, or stopped compiling."""
-        return bool(self.labels or self.stopped) or any(change.direction == "looser" for change in self.columns)
+        """Whether something is more open than before, carries other labels, stopped compiling, or may read raw values
+        by an approval that is new.
+        """
+        opened = any(change.direction == "looser" for change in self.columns)
+        return bool(self.labels or self.stopped) or opened or any(after for _, _, after in self.approvals)
 
     def as_dict(self) -> dict[str, Any]:
         """For machines."""
@@ -140,6 +146,7 @@ class PolicyDiff:
             "labels": [{"feature": each.feature, "before": each.before, "after": each.after} for each in self.labels],
             "stopped": [{"name": name, "problems": [str(problem) for problem in why]} for name, why in self.stopped],
             "started": [name for name, _ in self.started],
+            "approvals": [{"transform": name, "before": old, "after": new} for name, old, new in self.approvals],
         }
 
 
@@ -216,8 +223,26 @@ def _labels(before: CompiledProject, after: CompiledProject) -> Iterator[LabelCh
                 yield LabelChange(f"{name}:{feature.name}", old, new)
 
 
+def _approvals(before: Registry, after: Registry) -> Iterator[tuple[str, str, str]]:
+    one, two = _approved(before), _approved(after)
+    for name in sorted(one.keys() | two.keys()):
+        if one.get(name) != two.get(name):
+            yield name, one.get(name, ""), two.get(name, "")
+
+
+def _approved(registry: Registry) -> dict[str, str]:
+    found = {}
+    for policy in registry.policies.values():
+        for each in policy.transforms:
+            exactly = f", definition {each.definition}" if each.definition else ""
+            found[each.name] = f"version {each.version}{exactly}, by {each.approver}"
+    return found
+
+
 def _lost(one: State, other: State) -> Iterator[str]:
-    """What compiles in one state, and not in another although it is there."""
+    """What compiles in one state, and not in another although it is there; ``policies`` if they are unsound there."""
+    if "policies" in other.failures and "policies" not in one.failures:
+        yield "policies"
     kinds: tuple[tuple[str, Mapping[str, Any], Mapping[str, Any], Mapping[str, Any]], ...] = (
         ("view", one.compiled.views, other.compiled.views, other.registry.views),
         ("service", one.compiled.services, other.compiled.services, other.registry.services),

@@ -153,6 +153,15 @@ def test_what_gets_looser_needs_review(root: Path) -> None:
     assert {each["purpose"] for each in column["for"]} == {"marketing"}
 
 
+def test_an_approval_of_a_transform_needs_review(root: Path) -> None:
+    approval = "kind: policy\nname: own\nowner: privacy@example.com\ntransforms: "
+    (root / "own.yaml").write_text(f"{approval}[{{name: tier, version: 1, approver: dpo@example.com}}]\n")
+    found = answer("diff", "--project", str(root), code=1)
+    assert [each["name"] for each in found["stopped"]] == ["policies"], "it is not installed"
+    assert found["approvals"] == [{"transform": "tier", "before": "", "after": "version 1, by dpo@example.com"}]
+    assert "+ version 1, by dpo@example.com" in fp("diff", "--project", str(root), code=1)
+
+
 def test_what_stops_compiling_is_named_with_the_reason(root: Path) -> None:
     change(root, "transforms: [email_domain], purposes: [fraud]", "purposes: [fraud]")
     found = answer("diff", "--project", str(root), code=1)
