@@ -1,5 +1,8 @@
 """CAST and TRY_CAST: which conversions mean the same on every engine, and how the others are said so that they do.
 
+Nested values are converted on DuckDB alone. Out of JSON, and from text to JSON, ``CAST`` is what ``TRY_CAST`` is: what
+does not fit is NULL.
+
 ``CAST`` from text is refused except of constants, which are read while compiling: what is not a number would stop a
 run, with the value in the message, and engines differ in what they take for a number. ``TRY_CAST`` from text gives
 NULL for everything but the plain forms: digits with sign and decimal point, ISO 8601 dates and times, true and false.
@@ -14,7 +17,7 @@ from sqlglot import exp
 
 from feature_platform.compiler.calls import SIGNATURE
 from feature_platform.compiler.codes import CAST, LITERAL
-from feature_platform.compiler.inference import UNKNOWN, Inference, cast_to, read_time_literal, type_node
+from feature_platform.compiler.inference import DUCKDB_ALONE, UNKNOWN, Inference, cast_to, read_time_literal, type_node
 from feature_platform.compiler.numeric import INTERVAL, NULL, Inferred
 from feature_platform.types import (
     BIGINT,
@@ -63,6 +66,8 @@ def infer_cast(node: exp.Cast, state: Inference) -> Inferred:
     if target is None or source == UNKNOWN:
         return target or UNKNOWN
     value = node.this
+    if JSON in (source, target) and source in (STRING, JSON) and target != source:
+        return _read(node, target)
     if isinstance(value, exp.Literal) and value.is_string:
         return _cast_literal(node, value, target, state)
     if source in (NULL, target):
@@ -84,8 +89,7 @@ def infer_try_cast(node: exp.TryCast, state: Inference) -> Inferred:
     if target is None or source == UNKNOWN:
         return target or UNKNOWN
     if source == JSON or (source == STRING and target == JSON):
-        node.set("to", type_node(target))  # DuckDB reads JSON, and reads out of it, without ever stopping
-        return target
+        return _read(node, target)
     tested = _test(node.this, target)
     if source not in (STRING, NULL) or tested is None:
         state.report.add(
@@ -96,6 +100,14 @@ def infer_try_cast(node: exp.TryCast, state: Inference) -> Inferred:
         )
         return target
     node.replace(tested)
+    return target
+
+
+def _read(node: exp.Cast, target: DataType) -> Inferred:
+    """Out of JSON, or JSON out of text, on DuckDB without ever stopping."""
+    read = exp.TryCast(this=node.this, to=type_node(target))
+    read.meta[DUCKDB_ALONE] = "JSON"
+    node.replace(read)
     return target
 
 
@@ -194,11 +206,7 @@ def _apply_nested(node: exp.Cast, source: DataType, target: DataType) -> str | N
     _retarget(node, target)
     if target == STRING:
         return None
-    if source == JSON:
-        return f"write TRY_CAST(... AS {target}): what does not fit becomes NULL instead of stopping the run"
     if target == JSON:
-        if source == STRING:
-            return "write TRY_CAST(... AS json): what is no JSON becomes NULL instead of stopping the run"
         made = exp.Anonymous(this="to_json", expressions=[node.this])
         made.meta[SIGNATURE] = ""
         node.replace(made)

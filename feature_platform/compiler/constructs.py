@@ -136,6 +136,7 @@ ALLOWED: Final[dict[type[exp.Expr], frozenset[str]]] = {
     exp.Comprehension: _BINARY | {"position", "iterator", "condition"},
     exp.JSONObject: frozenset({"expressions"}),
     exp.JSONKeyValue: _BINARY,
+    exp.ParseJSON: frozenset({"this", "is_literal"}),
     exp.ArrayContainedBy: _BINARY,
     exp.ArrayPrepend: _BINARY,
     exp.ArraySort: frozenset({"this", "asc", "nulls_first"}),
@@ -283,6 +284,11 @@ def _check_traps(node: exp.Expr, report: Report) -> bool:
                 node,
                 "not part of the dialect: a struct or map without names",
                 "write {'name': value, ...}, MAP {'key': value, ...} or map([keys], [values])",
+            )
+            return False
+        case exp.ParseJSON() if not (node.args.get("is_literal") and isinstance(node.this, exp.Literal)):
+            report.add(
+                CONSTRUCT, node, "not part of the dialect: json(...) as a call", "write CAST(text AS json), or to_json"
             )
             return False
         case exp.Dot() if not isinstance(node.expression, exp.Identifier | exp.Anonymous):

@@ -21,6 +21,7 @@ from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import ParseError, SqlglotError
 
 from feature_platform.compiler.codes import NOT_ONE_SELECT, SYNTAX
+from feature_platform.compiler.typed_literals import reorder_casts
 from feature_platform.errors import Code, GuardError, Location, Problem
 
 
@@ -169,6 +170,7 @@ def _parse(text: str, places: Places) -> exp.Expr:
         second = places.of(statements[1]) if len(statements) > 1 else places.at(0)
         raise _refusal(NOT_ONE_SELECT, f"{found} where one SELECT is expected", "write exactly one SELECT", second)
     _check_depth(statements[0], places)
+    reorder_casts(statements[0], text)
     return statements[0]
 
 

@@ -46,8 +46,12 @@ _UTC: Final = frozenset({"utc", "etc/utc"})
 
 def normalize_spellings(tree: exp.Query, report: Report) -> exp.Query:
     """Rewrites ``tree`` in place; gives the root."""
-    _spell_brackets(tree)
-    for node in reversed(list(tree.walk())):
+    nodes = list(tree.walk())
+    kinds = {type(node) for node in nodes}
+    if exp.Bracket in kinds:
+        _spell_brackets(tree)
+        nodes = list(tree.walk())
+    for node in reversed(nodes):
         rule = _RULES.get(type(node))
         if rule is None:
             continue
@@ -57,7 +61,8 @@ def normalize_spellings(tree: exp.Query, report: Report) -> exp.Query:
             if start is not None and new.meta_get("start") is None:
                 new.meta["start"] = start
             node.replace(new)
-    check_unnest(tree, report)
+    if exp.Explode in kinds:
+        check_unnest(tree, report)
     return tree
 
 
@@ -337,6 +342,7 @@ _RULES: Final[dict[type[exp.Expr], Rule]] = {
     exp.WithinGroup: _within,
     exp.RespectNulls: _respected,
     exp.Try: _try,
+    exp.ParseJSON: lambda node, _report: exp.TryCast(this=node.this, to=exp.DataType.build("JSON")),
     exp.JSONObject: _json_object,
     exp.ArrayContainedBy: _contained,
     exp.ArrayPrepend: _prepended,

@@ -373,10 +373,39 @@ def test_sql_gives_tokens_and_aware_times(store: FeatureStore) -> None:
     assert rows["card_number"][0].as_py() == store.project.tokens.token("payment_card", CARD)
 
 
+def test_sql_gives_structs_maps_and_lists_and_json_as_text(store: FeatureStore) -> None:
+    result = store.sql(
+        "SELECT {'card': card_number, 'amount': amount} AS s, MAP {'k': amount} AS m, [{'at': paid_at}] AS l, "
+        "to_json({'amount': amount}) AS j FROM payments ORDER BY payment_id"
+    )
+    rows = result.to_arrow()
+    assert rows.schema == pa.schema(
+        [
+            ("s", pa.struct([("card", pa.string()), ("amount", pa.decimal128(18, 2))])),
+            ("m", pa.map_(pa.string(), pa.decimal128(18, 2))),
+            ("l", pa.list_(pa.struct([("at", pa.timestamp("us"))]))),
+            ("j", pa.string()),
+        ]
+    )
+    token = store.project.tokens.token("payment_card", CARD)
+    assert rows["s"][0].as_py() == {"card": token, "amount": Decimal("10.00")}
+    assert rows["j"][0].as_py() == '{"amount":10.0}'
+    assert [str(column) for column in result.columns][1:] == [
+        "m: map<string, decimal(18,2)> (clean)",
+        "l: array<struct<at: timestamp>> (clean)",
+        "j: json (clean)",
+    ]
+    assert len(result.to_pandas()) == 3
+    assert result.to_polars().height == 3
+
+
 @pytest.mark.parametrize(
     "query",
     [
         "SELECT birth_date FROM holders",
+        "SELECT holders FROM holders",
+        "SELECT to_json(holders) FROM holders",
+        "SELECT list_transform([1], lambda x: birth_date) FROM holders",
         "SELECT * FROM read_parquet('*.parquet')",
         "SELECT 1; DROP TABLE payments",
         "COPY payments TO 'x'",

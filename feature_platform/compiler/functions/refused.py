@@ -53,7 +53,13 @@ REFUSED: Final[dict[str, Refusal]] = {
         "currentversion currentschema "
         "sessionuser pg_read_file pg_ls_dir lo_import dblink query query_table json_execute_serialized_sql "
         "duckdb_settings "
-        "duckdb_tables duckdb_logs duckdb_variables pragma_storage_info",
+        "duckdb_tables duckdb_logs duckdb_variables duckdb_secrets duckdb_columns duckdb_functions "
+        "duckdb_prepared_statements duckdb_external_file_cache duckdb_temporary_files duckdb_table_sample "
+        "pragma_storage_info storage_info pragma_table_info table_info pragma_show show show_tables show_databases "
+        "database_list which_secret write_log stats current_query current_query_id current_transaction_id "
+        "current_connection_id json_serialize_sql json_deserialize_sql json_serialize_plan user_agent "
+        "pragma_user_agent truncate_duckdb_logs parse_duckdb_log_message checkpoint force_checkpoint enable_logging "
+        "python_map_function",
         NOT_REPRODUCIBLE,
         "it reads the session, the server or its files",
         _SESSION,
@@ -62,7 +68,9 @@ REFUSED: Final[dict[str, Refusal]] = {
         "read_csv read_csv_auto read_parquet parquet_scan read_json read_json_auto read_text read_blob glob "
         "sniff_csv parquet_metadata "
         "parquet_bloom_probe readcsv readparquet delta_scan iceberg_scan sqlite_scan postgres_scan mysql_scan "
-        "seq_scan summary",
+        "seq_scan summary parquet_schema parquet_file_metadata parquet_full_metadata parquet_kv_metadata "
+        "read_json_objects read_ndjson read_duckdb read_xlsx st_read arrow_scan pandas_scan python_arrow_scan "
+        "copy_database import_database test_all_types json_each json_tree",
         UNKNOWN_FUNCTION,
         "it reads files or tables that nobody declared",
         _FILES,
