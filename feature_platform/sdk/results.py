@@ -91,13 +91,21 @@ TrainingSet = Result
 
 
 def in_utc(schema: pa.Schema, keep: Sequence[str] = ()) -> pa.Schema:
-    """``schema`` with every zoneless timestamp as ``timestamp[us, tz=UTC]``, but for the columns in ``keep``."""
+    """``schema`` with every zoneless timestamp as ``timestamp[us, tz=UTC]``, nested ones too, but for the columns in
+    ``keep``."""
     import pyarrow as pa
 
     def aware(field: pa.Field) -> pa.Field:
-        if field.name in keep or not pa.types.is_timestamp(field.type) or field.type.tz is not None:
-            return field
-        return field.with_type(pa.timestamp("us", tz="UTC"))
+        return field if field.name in keep else field.with_type(in_zone(field.type))
+
+    def in_zone(kind: pa.DataType) -> pa.DataType:
+        if pa.types.is_timestamp(kind) and kind.tz is None:
+            return pa.timestamp("us", tz="UTC")
+        if pa.types.is_struct(kind):
+            return pa.struct([part.with_type(in_zone(part.type)) for part in kind])
+        if pa.types.is_map(kind):
+            return pa.map_(in_zone(kind.key_type), in_zone(kind.item_type))
+        return pa.list_(in_zone(kind.value_type)) if pa.types.is_list(kind) else kind
 
     return pa.schema([aware(field) for field in schema])
 

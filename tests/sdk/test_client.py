@@ -383,13 +383,13 @@ def test_sql_gives_structs_maps_and_lists_and_json_as_text(store: FeatureStore) 
         [
             ("s", pa.struct([("card", pa.string()), ("amount", pa.decimal128(18, 2))])),
             ("m", pa.map_(pa.string(), pa.decimal128(18, 2))),
-            ("l", pa.list_(pa.struct([("at", pa.timestamp("us"))]))),
+            ("l", pa.list_(pa.struct([("at", pa.timestamp("us", tz="UTC"))]))),
             ("j", pa.string()),
         ]
     )
     token = store.project.tokens.token("payment_card", CARD)
     assert rows["s"][0].as_py() == {"card": token, "amount": Decimal("10.00")}
-    assert rows["j"][0].as_py() == '{"amount":10.0}'
+    assert rows["j"][0].as_py() == '{"amount":10.00}'
     assert [str(column) for column in result.columns][1:] == [
         "m: map<string, decimal(18,2)> (clean)",
         "l: array<struct<at: timestamp>> (clean)",
