@@ -64,10 +64,11 @@ def read_canaries(file: Path, registry: Registry) -> tuple[Canary, ...]:
 
 
 def write_canaries(file: Path, canaries: Sequence[tuple[str, str, str]]) -> None:
-    """Writes (source, column, value) of each."""
+    """Writes (source, column, value) of each, for the owner of the file alone."""
     entries = [{"source": source, "column": column, "value": value} for source, column, value in canaries]
-    file.write_text(json.dumps({"canaries": entries}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    file.touch(mode=0o600)
     file.chmod(0o600)
+    file.write_text(json.dumps({"canaries": entries}, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _canary(file: Path, number: int, entry: Any, registry: Registry) -> Canary:

@@ -17,6 +17,7 @@ import pytest
 import redis
 from typer.testing import CliRunner, Result
 
+from feature_platform.canaries.files import Unsearched
 from feature_platform.canaries.listing import FILE_NAME, Canary, read_canaries, write_canaries
 from feature_platform.canaries.needles import Needles
 from feature_platform.canaries.scan import Finding, scan
@@ -271,6 +272,43 @@ def test_a_table_that_is_a_source_is_left_out_and_no_other(place: tuple[Workplac
         database.execute("DROP TABLE public.payers")
     assert "public.payers" in everything
     assert rest == []
+
+
+def test_rows_that_may_not_be_read_are_said_to_be_unsearched(place: tuple[Workplace, str, str]) -> None:
+    needles = Needles.of([Canary("payers", "email", "email", MAIL)])
+    with psycopg.connect(place[1], autocommit=True) as database:
+        database.execute("CREATE ROLE onlooker LOGIN")
+        database.execute("CREATE TABLE public.closed AS SELECT 1 AS x")
+        database.execute("CREATE TABLE public.filtered AS SELECT %s::text AS note", (MAIL,))
+        database.execute("ALTER TABLE public.filtered ENABLE ROW LEVEL SECURITY")
+        database.execute("GRANT SELECT ON public.filtered TO onlooker")
+        url = urlsplit(place[1])
+        theirs = urlunsplit(url._replace(netloc=url.netloc.replace("postgres@", "onlooker@")))
+        found = [each for each in Postgres(needles, theirs).search() if isinstance(each, Unsearched)]
+        database.execute("DROP TABLE public.closed, public.filtered")
+        database.execute("DROP ROLE onlooker")
+    assert {"public.closed", "public.filtered"} <= {str(each.place) for each in found}
+    assert {each.why for each in found} == {"SQLSTATE 42501"}
+
+
+def test_large_objects_are_searched(place: tuple[Workplace, str, str], found: Found) -> None:
+    with psycopg.connect(place[1], autocommit=True) as database:
+        (number,) = database.execute("SELECT lo_from_bytea(0, %s)", (MAIL.encode(),)).fetchone() or (0,)
+        places = found()
+        database.execute("SELECT lo_unlink(%s)", (number,))
+    assert ("postgres", "large objects") in places
+
+
+def test_a_publication_that_the_gate_stopped_leaves_nothing_behind(
+    place: tuple[Workplace, str, str], found: Found
+) -> None:
+    made = place[0]
+    made.pay([Payment(8, utc(2026, 1, 3, 12), note=f"call {MAIL}")], file="3.csv")
+    with made.open() as project:
+        report = materialize(project, as_of=NOON)
+    (made.state / "data" / "transactions" / "3.csv").unlink()
+    assert [asset.view for asset in report.of("failed")] == ["last_payment"]
+    assert found() == set()
 
 
 def test_dates_in_packed_rows_of_redis_are_read(place: tuple[Workplace, str, str]) -> None:

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from openlineage.client.serde import Serde
 
-from feature_platform.lineage.events import Events, run_id
+from feature_platform.lineage.events import Attempt, Events, Parent, Task, Written, run_id
 from feature_platform.project.checkout import Checkout
 from feature_platform.project.project import Project
 from tests.lineage.openlineage_model import read
 
 NOON = datetime(2026, 7, 1, 12, tzinfo=UTC)
+RUN = "018f2c3e-0000-4000-8000-000000000000"
 PAGE = "https://git.example.com/risk/features/blob/abc"
 
 
@@ -107,6 +108,21 @@ def test_a_definition_is_linked_at_its_commit(events: list[dict[str, Any]]) -> N
     assert job["facets"]["sourceCodeLocation"]["url"].startswith(f"{PAGE}/payments/card_profile.yaml#L")
 
 
+def test_what_a_run_tells_is_of_the_official_model_in_every_state(example: Project) -> None:
+    made = Events.of(example, Checkout(example.root).link)
+    attempt = Attempt(Task("card_spend", "redis"), Parent(RUN, "nightly"), NOON)
+    told = [
+        made.started(attempt, (datetime(2026, 6, 30), datetime(2026, 7, 1))),  # noqa: DTZ001 - partitions are naive UTC
+        made.completed(attempt, Written(7, "3", {"features.card_spend": "2"})),
+        made.failed(attempt, "FP-STORE-001"),
+        made.aborted(attempt),
+    ]
+    plain = [json.loads(Serde.to_json(event)) for event in told]
+    assert [json.loads(Serde.to_json(read(event))) for event in plain] == plain
+    assert [event["eventType"] for event in plain] == ["START", "COMPLETE", "FAIL", "ABORT"]
+    assert len({event["run"]["runId"] for event in plain}) == 1
+    assert "version" not in plain[0]["inputs"][0]["facets"], "what one event adds is not in the next"
+
+
 def test_a_task_has_one_run_however_often_it_is_tried() -> None:
-    run = "018f2c3e-0000-4000-8000-000000000000"
-    assert run_id(run, "a.b") == run_id(run, "a.b") != run_id(run, "a.b.redis")
+    assert run_id(RUN, "a.b") == run_id(RUN, "a.b") != run_id(RUN, "a.b.redis")

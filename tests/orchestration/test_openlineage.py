@@ -14,7 +14,9 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from typer.testing import CliRunner
 
+from feature_platform.cli.main import app
 from feature_platform.errors import StoreError
 from feature_platform.lineage import sending
 from feature_platform.lineage.sending import configured, sender
@@ -172,6 +174,23 @@ def test_a_catalogue_that_hangs_is_not_waited_for(
         assert materialize(project, as_of=NOON).ok
     assert receiver.events == []
     assert "still on their way" in caplog.text
+
+
+def test_a_whole_project_is_sent_from_the_command_line(
+    cards: Workplace, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cards.write(LAST_PAYMENT)
+    for name in [name for name in os.environ if name.startswith("OPENLINEAGE__")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("OPENLINEAGE_URL", receiver.url)
+    command = ["lineage", "--openlineage", "--send", "-p", str(cards.root)]
+    assert CliRunner().invoke(app, command).exit_code == 0
+    kinds = [event["schemaURL"].rpartition("/")[2] for event in receiver.events]
+    assert kinds == ["DatasetEvent"] * 3 + ["JobEvent"] * 2
+    receiver.answer = 403
+    refused = CliRunner().invoke(app, command)
+    assert (refused.exit_code, "FP-CLI-021" in refused.stderr) == (1, True)
+    assert receiver.url not in refused.output
 
 
 def test_events_go_to_a_file(cards: Workplace, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
