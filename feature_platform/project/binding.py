@@ -103,10 +103,10 @@ class Binder:
                 "python_enable_replacements": False,
             }
             connection = duckdb.connect(config=settings)
-            connection.execute("SET TimeZone = 'UTC'")
+            connection.execute("SET TimeZone = 'UTC'").fetchall()
             set_up_duckdb(connection, ())  # the function's name and type; no key
-            connection.execute("PRAGMA disable_optimizer")  # nothing will run
-            connection.execute("SET lock_configuration = true")
+            connection.execute("PRAGMA disable_optimizer").fetchall()  # nothing will run
+            connection.execute("SET lock_configuration = true").fetchall()
             self._connection = connection
         return self._connection
 
@@ -120,9 +120,11 @@ class Binder:
             schema = TableSchema(tuple(Column(name, column.type) for name, column in declared.items()))
         if self._tables.get(ref) == schema:
             return
-        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(ref.schema)}")
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(ref.schema)}").fetchall()
         columns = ", ".join(f"{identifier(column.name)} {column.type.sql('duckdb')}" for column in schema.columns)
-        connection.execute(f"CREATE OR REPLACE TABLE {identifier(ref.schema)}.{identifier(ref.name)} ({columns})")
+        connection.execute(
+            f"CREATE OR REPLACE TABLE {identifier(ref.schema)}.{identifier(ref.name)} ({columns})"
+        ).fetchall()
         self._tables[ref] = schema
 
 

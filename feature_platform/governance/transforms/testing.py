@@ -87,7 +87,7 @@ def _differences(  # noqa: PLR0913, PLR0917 - one call, above
     text = f"SELECT {call} FROM (SELECT {parameters}) AS given"  # noqa: S608 - rendered from a tree
     for number, (row, wanted) in enumerate(zip(rows, expected, strict=True)):
         try:
-            found = connection.execute(text, list(row)).fetchone()[0]
+            found = connection.execute(text, list(row)).fetchall()[0][0]
         except Exception as error:  # noqa: BLE001 - that it raises is what is told
             problems.append(f"{engine} raises {type(error).__name__} for row {number}")
             continue
