@@ -109,6 +109,7 @@ def project(cards: Workplace, postgres_url: str, monkeypatch: pytest.MonkeyPatch
         with server.cursor().copy("COPY leaks.addresses FROM STDIN") as rows:
             rows.write_row((ADDRESS, "2026-01-02", "CZ"))
         server.execute("ALTER DATABASE orchestration SET log_statement = 'all'")
+        server.execute("ALTER DATABASE orchestration SET log_error_verbosity = 'verbose'")  # parameters, too
         server.execute("ALTER DATABASE orchestration SET log_min_duration_statement = 0")
     cards.write(VIEWS)
     cards.pay([Payment(1, utc(2026, 1, 1, 9), email=ADDRESS), Payment(2, utc(2026, 1, 2, 9), email="other@gmail.com")])
