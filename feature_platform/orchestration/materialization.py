@@ -23,6 +23,7 @@ from feature_platform.orchestration.newest_event import newest_event
 from feature_platform.orchestration.partitions import utc_now
 from feature_platform.project.key_versions import (
     as_properties,
+    kept_versions,
     opened_with_versions,
     shown_versions,
     written_versions,
@@ -123,7 +124,10 @@ def stage(project: Project, request: Request, *, run_id: str) -> Staged:
     target = table_of(request.view)
     warehouse.sweep(target)
 
-    def write(key_versions: Mapping[str, int]) -> StagedWrite:
+    kept = kept_versions(project, view.name, request.partition.key if request.partition else None)
+
+    def write(of_inputs: Mapping[str, int]) -> StagedWrite:
+        key_versions = {**kept, **of_inputs}
         # Versions before rows: an input that changes in between makes the next run rebuild once too often, never too
         # rarely.
         tokens = shown_versions(project, view.materialize.columns if view.materialize else (), key_versions)
@@ -203,7 +207,7 @@ def why_stale(  # noqa: PLR0913 - two look-ups besides the question
     found = versions(compiled) if versions else input_versions(project, compiled)
     moment = as_of or tick(project.registry.views[view].spec, utc_now())
     try:
-        tokens = written_versions(project, compiled)
+        tokens = written_versions(project, compiled, partition.key if partition else None)
     except GovernanceError:
         return "its inputs are on their way from one token key to the next"  # whoever builds it is told so
     wanted = recorded(compiled, request(view, partition, moment), found, tokens)

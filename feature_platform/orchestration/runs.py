@@ -134,6 +134,7 @@ def _requested(
     project: Project, selection: Sequence[str] | None, partition: str | None, as_of: datetime | None
 ) -> _Request:
     interval: Wanted = None
+    project.rotates_partitions = partition == "all"
     if partition is not None:
         interval = "all" if partition == "all" else parse_interval(partition)
     return _Request(project, select(project.registry, selection), interval, as_of, utc_now())

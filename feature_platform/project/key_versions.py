@@ -82,8 +82,21 @@ def query_versions(project: Project, reads: Iterable[TableRef]) -> dict[str, int
     return {name: next(iter(of)) for name, of in holders.items()}
 
 
-def written_versions(project: Project, view: CompiledView) -> dict[str, int]:
-    """The version of each classification that the rows of ``view`` would be written with now.
+def kept_versions(project: Project, view: str, partition: str | None) -> dict[str, int]:
+    """The version that all other partitions of a view have: a new one gets it too, or a scheduled run would leave the
+    view on two versions, and close it to training sets and queries. ``fp materialize --partition all`` moves them.
+    """
+    store = project.registry.views[view].spec.storage.offline
+    if partition is None or store is None or project.rotates_partitions or not project.tokens.rotating:
+        return {}
+    live = project.warehouse(store).publications(TableName("features", view))
+    others = recorded_versions(each for each in live if each.partition != partition)
+    only = {name: next(iter(of)) for name, of in others.items() if len(of) == 1}
+    return {name: version for name, version in only.items() if version in project.tokens.versions(name)}
+
+
+def written_versions(project: Project, view: CompiledView, partition: str | None = None) -> dict[str, int]:
+    """The version of each classification that the rows of ``view`` (and partition) would be written with now.
 
     Raises:
         GovernanceError: FP-GOV-017, what it reads is of two versions.
@@ -91,7 +104,8 @@ def written_versions(project: Project, view: CompiledView) -> dict[str, int]:
     if not classes_of(view):
         return {}
     assert view.materialize is not None
-    return shown_versions(project, view.materialize.columns, query_versions(project, view.reads))
+    chosen = {**kept_versions(project, view.name, partition), **query_versions(project, view.reads)}
+    return shown_versions(project, view.materialize.columns, chosen)
 
 
 def opened_with_versions(
@@ -210,5 +224,5 @@ def _mixed(name: str, of: Mapping[int, Sequence[str]]) -> Problem:
     where = " and ".join(f"v{version} in {', '.join(sorted(of[version]))}" for version in sorted(of))
     return MIXED_KEY_VERSIONS.problem(
         f"tokens of '{name}' are on {where}",
-        mend=f"materialize what is behind: fp materialize {' '.join(behind)}; of a partitioned view, all partitions",
+        mend=f"materialize what is behind: fp materialize {' '.join(behind)}; a partitioned view with --partition all",
     )

@@ -80,6 +80,8 @@ class Project:
         self.profile: Profile = registry.platform.profiles[profile_name]
         self.audit = audit
         self.binder = Binder(registry)
+        self.rotates_partitions = False
+        """Whether partitions are written with the newest token key although others of their view have an older one."""
         self._policies = compiled.author.policies
         self._warehouses: dict[str, Warehouse] = {}
         self._online_stores: dict[str, OnlineStore] = {}
