@@ -220,13 +220,16 @@ def _check_frame(node: exp.Window, ordering: list[Inferred], state: Inference) -
         return
     kind = str(spec.args.get("kind")).upper()
     bounds = [bound for bound in (spec.args.get("start"), spec.args.get("end")) if isinstance(bound, exp.Expr)]
-    if kind == "ROWS":
+    if kind in ("ROWS", "GROUPS"):
         for bound in bounds:
             if whole_value(bound) is None:
                 state.report.add(
-                    LITERAL, bound, "a ROWS frame counts rows", "write a whole number, UNBOUNDED or CURRENT ROW"
+                    LITERAL,
+                    bound,
+                    f"a {kind} frame counts {kind.lower()}",
+                    "write a whole number, UNBOUNDED or CURRENT ROW",
                 )
-    elif kind == "RANGE":
+    else:
         for bound in bounds:
             parts = interval_parts(bound)
             if parts is None or parts[0] or ordering != [TIMESTAMP]:
@@ -238,8 +241,6 @@ def _check_frame(node: exp.Window, ordering: list[Inferred], state: Inference) -
                 )
             else:
                 state.of(bound)
-    else:
-        state.report.add(GROUPING, node, f"{kind} frames are not on every engine", "use ROWS or RANGE")
 
 
 def _refuse_count(node: exp.Expr, function: Function, count: int, state: Inference) -> Inferred:

@@ -52,13 +52,14 @@ AMBIGUOUS_COLUMN: Final = Code(
 OUTPUT_NAMES: Final = Code(
     "FP-SQL-008",
     "Output names clash",
-    "Two columns of one SELECT have the same name, compared without regard to case as the engines do.",
+    "Two tables of one SELECT, or two CTEs, have the same name, compared without regard to case as the engines do; or "
+    "ORDER BY names what a SELECT DISTINCT does not give.",
 )
 SET_OPERATION: Final = Code(
     "FP-SQL-009",
     "Branches of a set operation do not fit",
-    "UNION, INTERSECT and EXCEPT align columns by position: each branch needs as many, of types with a common "
-    "supertype.",
+    "UNION, INTERSECT and EXCEPT align columns by position unless BY NAME is written: each branch needs as many, of "
+    "types with a common supertype.",
 )
 GROUPING: Final = Code(
     "FP-SQL-010",
@@ -103,7 +104,8 @@ LITERAL: Final = Code("FP-SQL-017", "Literal is not valid", "A constant does not
 JOIN: Final = Code(
     "FP-SQL-018",
     "Join is not supported",
-    "Joins are inner, left, right, full and cross, with ON or USING, and mean the same everywhere.",
+    "A join lacks its condition, or one that its kind can have: ASOF takes equalities and one inequality between the "
+    "sides, NATURAL a column in common, and no RIGHT or FULL JOIN looks beside itself.",
 )
 DENIED: Final = Code(
     "FP-SQL-020",

@@ -27,6 +27,7 @@ from feature_platform.compiler.functions.catalogue import (
 from feature_platform.compiler.functions.refused import refusal_of
 from feature_platform.compiler.report import Report
 from feature_platform.compiler.spellings import is_spelling
+from feature_platform.compiler.table_constructs import stands_right
 from feature_platform.errors import did_you_mean
 from feature_platform.governance.transforms import TRANSFORMS
 
@@ -47,28 +48,40 @@ ALLOWED: Final[dict[type[exp.Expr], frozenset[str]]] = {
             "limit",
             "offset",
             "with_",
+            "windows",
         ]
     ),
-    exp.Union: frozenset(["this", "expression", "distinct", "with_", "order", "limit", "offset"]),
+    exp.Union: frozenset(["this", "expression", "distinct", "with_", "order", "limit", "offset", "by_name"]),
     exp.Except: frozenset(["this", "expression", "distinct", "with_", "order", "limit", "offset"]),
     exp.Intersect: frozenset(["this", "expression", "distinct", "with_", "order", "limit", "offset"]),
-    exp.Subquery: frozenset({"this", "alias"}),
-    exp.With: frozenset({"expressions"}),
-    exp.CTE: frozenset({"this", "alias"}),
+    exp.Subquery: frozenset({"this", "alias", "pivots"}),
+    exp.With: frozenset({"expressions", "recursive"}),
+    exp.CTE: frozenset({"this", "alias", "materialized"}),
     exp.TableAlias: frozenset({"this", "columns"}),
     exp.From: frozenset({"this"}),
-    exp.Table: frozenset({"this", "alias"}),
+    exp.Table: frozenset({"this", "alias", "db", "joins", "pivots"}),
+    exp.Lateral: frozenset({"this", "alias"}),
+    exp.Unnest: frozenset({"expressions", "alias", "offset"}),
+    exp.Values: frozenset({"expressions", "alias"}),
+    exp.Pivot: frozenset({"expressions", "fields", "group", "unpivot", "include_nulls", "alias"}),
+    exp.PivotAlias: frozenset({"this", "alias"}),
     exp.Join: frozenset({"this", "method", "side", "kind", "on", "using"}),
     exp.Where: frozenset({"this"}),
     exp.Group: frozenset({"expressions", "all"}),
+    exp.Rollup: frozenset({"expressions"}),
+    exp.Cube: frozenset({"expressions"}),
+    exp.GroupingSets: frozenset({"expressions"}),
+    exp.Grouping: frozenset({"expressions"}),
     exp.Having: frozenset({"this"}),
     exp.Qualify: frozenset({"this"}),
     exp.Order: frozenset({"this", "expressions"}),
     exp.Ordered: frozenset({"this", "desc", "nulls_first"}),
-    exp.Limit: frozenset({"expression"}),
+    exp.Limit: frozenset({"expression", "limit_options"}),
+    exp.LimitOptions: frozenset({"percent"}),
     exp.Offset: frozenset({"expression"}),
-    exp.Distinct: frozenset({"expressions"}),
-    exp.Star: frozenset({"except_", "replace"}),
+    exp.Distinct: frozenset({"expressions", "on"}),
+    exp.Star: frozenset({"except_", "replace", "rename"}),
+    exp.Columns: frozenset({"this", "unpack"}),
     exp.Alias: frozenset({"this", "alias"}),
     exp.Column: frozenset({"this", "table", "db", "catalog"}),
     exp.Identifier: frozenset({"this", "quoted"}),
@@ -107,8 +120,8 @@ ALLOWED: Final[dict[type[exp.Expr], frozenset[str]]] = {
     exp.DataTypeParam: frozenset({"this"}),
     exp.Interval: frozenset({"this", "unit"}),
     exp.Var: frozenset({"this"}),
-    exp.Window: frozenset({"this", "partition_by", "order", "spec", "over"}),
-    exp.WindowSpec: frozenset({"kind", "start", "start_side", "end", "end_side"}),
+    exp.Window: frozenset({"this", "partition_by", "order", "spec", "over", "alias"}),
+    exp.WindowSpec: frozenset({"kind", "start", "start_side", "end", "end_side", "exclude"}),
     exp.Filter: _BINARY,
     exp.IgnoreNulls: frozenset({"this"}),
     exp.RespectNulls: frozenset({"this"}),
@@ -147,51 +160,28 @@ ALLOWED: Final[dict[type[exp.Expr], frozenset[str]]] = {
 _MENDS: Final[dict[type[exp.Expr], tuple[str, str]]] = {
     exp.RegexpILike: ("a regular expression without regard to case", "write regexp_matches(lower(text), 'pattern')"),
     exp.Collate: ("COLLATE", "leave it out: texts compare by code point everywhere"),
-    exp.Pivot: ("PIVOT and UNPIVOT", "write one CASE per column"),
     exp.TableSample: ("TABLESAMPLE", "leave it out: a sample is another one each time"),
-    exp.Lateral: ("LATERAL", "join a subquery, or use a window function"),
-    exp.Unnest: ("UNNEST", "model the elements as rows of a source"),
-    exp.Values: ("VALUES as a table", "use CASE, or declare a source"),
-    exp.Columns: ("COLUMNS(...)", "name the columns"),
     exp.Placeholder: ("a parameter", "write the value; the platform adds the parameters of a run itself"),
     exp.Parameter: ("a parameter", "write the value; the platform adds the parameters of a run itself"),
     exp.ByteString: ("an escape string", "write a plain text in single quotes"),
     exp.RawString: ("a text in dollar signs", "write a plain text in single quotes"),
     exp.HexString: ("a hexadecimal literal", "write a plain text or number"),
-    exp.Rollup: ("ROLLUP", "use UNION ALL of several GROUP BY"),
-    exp.Cube: ("CUBE", "use UNION ALL of several GROUP BY"),
-    exp.GroupingSets: ("GROUPING SETS", "use UNION ALL of several GROUP BY"),
     exp.Command: ("a command", "write one SELECT"),
 }
 
 _PART_MENDS: Final[dict[tuple[type[exp.Expr], str], tuple[str, str]]] = {
-    (exp.Distinct, "on"): ("DISTINCT ON", "use QUALIFY row_number() OVER (PARTITION BY ... ORDER BY ...) = 1"),
-    (exp.Join, "method"): ("ASOF and NATURAL joins", "write JOIN ... ON with the condition spelled out"),
-    (exp.Join, "match_condition"): ("ASOF joins", "write JOIN ... ON with the condition spelled out"),
-    (exp.With, "recursive"): ("WITH RECURSIVE", "leave out RECURSIVE: queries here do not recurse"),
-    (exp.CTE, "materialized"): ("MATERIALIZED", "leave it out: the engine decides"),
     (exp.Between, "symmetric"): ("BETWEEN SYMMETRIC", "write x BETWEEN least(a, b) AND greatest(a, b)"),
-    (exp.Table, "db"): ("a table with a schema", "name the source or view alone"),
     (exp.Table, "catalog"): ("a table with a schema", "name the source or view alone"),
-    (exp.Table, "joins"): ("a join in parentheses", "write the joins one after the other"),
+    (exp.CTE, "key_expressions"): ("USING KEY", "use UNION, and keep what is known in the rows"),
     (exp.Table, "sample"): ("TABLESAMPLE", "leave it out: a sample is another one each time"),
-    (exp.Table, "pivots"): ("PIVOT and UNPIVOT", "write one CASE per column"),
-    (exp.Subquery, "pivots"): ("PIVOT and UNPIVOT", "write one CASE per column"),
     (exp.Subquery, "sample"): ("TABLESAMPLE", "leave it out: a sample is another one each time"),
     (exp.Select, "sample"): ("USING SAMPLE", "leave it out: a sample is another one each time"),
     (exp.Select, "locks"): ("FOR UPDATE", "leave it out"),
     (exp.Select, "into"): ("SELECT INTO", "leave it out: the platform stores the rows"),
-    (exp.Limit, "limit_options"): ("LIMIT in per cent", "write LIMIT with a whole number"),
-    (exp.Select, "windows"): ("a window by name", "write the window inside OVER (...)"),
-    (exp.Select, "laterals"): ("LATERAL", "join a subquery, or use a window function"),
-    (exp.Window, "alias"): ("a window by name", "write the window inside OVER (...)"),
-    (exp.WindowSpec, "exclude"): ("EXCLUDE in a frame", "end the frame at 1 PRECEDING or 1 MICROSECOND PRECEDING"),
     (exp.Column, "db"): ("a field of a struct", "declare the field as a column of the source"),
     (exp.Group, "grouping_sets"): ("GROUPING SETS", "use UNION ALL of several GROUP BY"),
     (exp.Group, "rollup"): ("ROLLUP", "use UNION ALL of several GROUP BY"),
     (exp.Group, "cube"): ("CUBE", "use UNION ALL of several GROUP BY"),
-    (exp.Union, "by_name"): ("UNION BY NAME", "name the columns in the same order"),
-    (exp.Star, "rename"): ("RENAME in a star", "name the columns with AS"),
     (exp.In, "unnest"): ("IN UNNEST", "use list_contains(list, x)"),
 }
 
@@ -254,29 +244,12 @@ def _check_call(node: exp.Expr, report: Report) -> bool:
 
 
 def _check_traps(node: exp.Expr, report: Report) -> bool:
-    """What parses, but as something else than the author or an engine takes it for."""
+    """What parses, but as something else than the author or an engine takes it for; what stands where it may not."""
     match node:
         case exp.Alias() if _is_glued_number(node):
             report.add(
                 CONSTRUCT, node, "a number runs into a name", "put a space or AS between, or write the number in digits"
             )
-            return False
-        case exp.Subquery() if not isinstance(node.this, exp.Query):
-            report.add(
-                CONSTRUCT, node, "not part of the dialect: a join in parentheses", "write the joins one after the other"
-            )
-            return False
-        case exp.Table() if not isinstance(node.this, exp.Identifier):
-            return _check_table_function(node, report)
-        case exp.Join() if node.args.get("kind") not in (None, "", "INNER", "OUTER", "CROSS"):
-            kind = node.args["kind"]
-            report.add(
-                CONSTRUCT, node, f"not part of the dialect: {kind} JOIN", "use EXISTS, NOT EXISTS, or JOIN ... ON"
-            )
-            return False
-        case exp.Join() if (node.method or "POSITIONAL") != "POSITIONAL":
-            what, mend = _PART_MENDS[(exp.Join, "method")]
-            report.add(CONSTRUCT, node, f"not part of the dialect: {what}", mend)
             return False
         case exp.Struct() | exp.ToMap() | exp.Map() if not _is_spelled_out(node):
             report.add(
@@ -296,10 +269,7 @@ def _check_traps(node: exp.Expr, report: Report) -> bool:
             return False
         case exp.IgnoreNulls() if not isinstance(node.parent, exp.Window):
             return _check_ignored(node, report)
-        case exp.Star() if not _is_projected(node):
-            report.add(CONSTRUCT, node, "not part of the dialect: a star inside an expression", "name the columns")
-            return False
-    return True
+    return stands_right(node, report)
 
 
 def _is_spelled_out(node: exp.Expr) -> bool:
@@ -325,22 +295,6 @@ def _check_ignored(node: exp.IgnoreNulls, report: Report) -> bool:
         CONSTRUCT, node, "not part of the dialect: IGNORE NULLS without OVER", "use FILTER (WHERE x IS NOT NULL)"
     )
     return False
-
-
-def _check_table_function(node: exp.Table, report: Report) -> bool:
-    call = node.this
-    name = written_name(call) if isinstance(call, exp.Expr) else str(call)
-    refused = refusal_of(call, name)
-    why, mend = (
-        (refused.why, refused.mend) if refused else ("a query reads sources and views by name", "name a source or view")
-    )
-    report.add(UNKNOWN_FUNCTION, node, f"the table function {name} is not offered: {why}", mend)
-    return False
-
-
-def _is_projected(star: exp.Star) -> bool:
-    holder: exp.Expr = star.parent if isinstance(star.parent, exp.Column) else star
-    return isinstance(holder.parent, exp.Select) or (holder is star and isinstance(star.parent, exp.Count))
 
 
 def _is_glued_number(node: exp.Alias) -> bool:

@@ -38,6 +38,7 @@ class Limit:
 
 _FLAT: Final = "take the parts out that are needed: tables hold scalars and arrays of scalars"
 
+_LIMIT: Final = "fp_limit"
 LIMITED: Final[Mapping[tuple[type[exp.Expr], str, str], Limit]] = {
     (exp.Join, "method", "POSITIONAL"): Limit(
         "a POSITIONAL JOIN", "number the rows of both sides with row_number() and join on the numbers"
@@ -55,14 +56,19 @@ LIMITED: Final[Mapping[tuple[type[exp.Expr], str, str], Limit]] = {
 set."""
 
 
+def limit(node: exp.Expr, what: str, mend: str, engines: frozenset[Engine] = frozenset({"duckdb"})) -> None:
+    """Notes at a node that only ``engines`` have a form of it; for passes that see it where a table can't."""
+    node.meta[_LIMIT] = Limit(what, mend, engines)
+
+
 def lacking(tree: exp.Expr, places: Places) -> Mapping[Engine, tuple[Problem, ...]]:
     """What keeps a typed tree from running, by engine; an engine that has everything is not there."""
     reports = {engine: Report(places) for engine in ENGINES}
     for node in tree.walk():
-        for limit in _limits(node):
+        for found in _limits(node):
             for engine in ENGINES:
-                if engine not in limit.engines:
-                    reports[engine].add(NO_FORM, node, f"{engine} has no form of {limit.what}", limit.mend)
+                if engine not in found.engines:
+                    reports[engine].add(NO_FORM, node, f"{engine} has no form of {found.what}", found.mend)
     return {engine: tuple(report.problems) for engine, report in reports.items() if report.problems}
 
 
@@ -70,9 +76,12 @@ def _limits(node: exp.Expr) -> Iterator[Limit]:
     for part in ("", *_PARTS.get(type(node), ())):
         value = node.args.get(part) if part else None
         text = value.upper() if isinstance(value, str) else value.name if isinstance(value, exp.Expr) else ""
-        limit = LIMITED.get((type(node), part, text)) or LIMITED.get((type(node), part, ""))
-        if limit is not None and (value or not part):
-            yield limit
+        found = LIMITED.get((type(node), part, text)) or LIMITED.get((type(node), part, ""))
+        if found is not None and (value or not part):
+            yield found
+    noted = node.meta_get(_LIMIT)
+    if noted is not None:
+        yield noted
     alone = node.meta_get(DUCKDB_ALONE)
     if alone is not None:
         yield Limit(alone, _FLAT)

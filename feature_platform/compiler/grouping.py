@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from typing import Final
+
 from sqlglot import exp
 
 from feature_platform.compiler.codes import GROUPING, UNKNOWN_COLUMN
@@ -12,6 +15,9 @@ from feature_platform.compiler.functions.constants import whole_value
 from feature_platform.compiler.names import Resolution, Resolver
 from feature_platform.compiler.report import Report
 from feature_platform.compiler.scopes import aggregates_in, from_items, is_aggregate, windows_in
+
+_SETS: Final = (exp.Rollup, exp.Cube, exp.GroupingSets, exp.Tuple)
+"""What may hold keys of GROUP BY inside."""
 
 
 def resolve_groups(select: exp.Select, resolve: Resolver, state: Resolution) -> None:
@@ -26,7 +32,10 @@ def resolve_groups(select: exp.Select, resolve: Resolver, state: Resolution) -> 
         group.set("expressions", keys)
     else:
         for key in list(group.expressions):
-            _resolve_key(key, select, resolve, state)
+            _resolve_keys(key, select, resolve, state)
+    if any(isinstance(key, _SETS) for key in group.expressions):
+        _check_sets(group, state)
+        return
     keys = [_unwrapped(key) for key in group.expressions]
     for key in keys:
         if key.find(exp.Query) is not None:
@@ -61,7 +70,7 @@ def check_aggregation(select: exp.Select, own: set[str], report: Report) -> None
                 "use WHERE, or QUALIFY for window functions",
             )
         return
-    keys = set(group.expressions) if group is not None else set()
+    keys = set(keys_of(group.expressions)) if group is not None else set()
     for part in parts:
         _check_grouped(part, keys, own, report)
 
@@ -69,6 +78,33 @@ def check_aggregation(select: exp.Select, own: set[str], report: Report) -> None
 def _has_calls(select: exp.Select) -> bool:
     """Whether an aggregate or a window function occurs anywhere at this level or below."""
     return any(isinstance(node, exp.Window) or is_aggregate(node) for node in select.walk())
+
+
+def _resolve_keys(key: exp.Expr, select: exp.Select, resolve: Resolver, state: Resolution) -> None:
+    """A key, or the keys inside of ROLLUP, CUBE, GROUPING SETS and parentheses."""
+    if isinstance(key, _SETS):
+        for inner in list(key.expressions):
+            _resolve_keys(inner, select, resolve, state)
+    elif isinstance(key, exp.Paren):
+        _resolve_keys(key.this, select, resolve, state)
+    else:
+        _resolve_key(key, select, resolve, state)
+
+
+def keys_of(nodes: Iterable[exp.Expr]) -> Iterator[exp.Expr]:
+    """The keys of GROUP BY, also those inside of ROLLUP, CUBE and GROUPING SETS."""
+    for node in nodes:
+        if isinstance(node, _SETS):
+            yield from keys_of(node.expressions)
+        else:
+            yield _unwrapped(node)
+
+
+def _check_sets(group: exp.Expr, state: Resolution) -> None:
+    for key in keys_of(group.expressions):
+        if key.find(exp.Query) is not None or _is_constant(key):
+            what = "a subquery" if key.find(exp.Query) is not None else "a constant"
+            state.report.add(GROUPING, key, f"{what} has no place in GROUPING SETS", "compute it in a CTE first")
 
 
 def _resolve_key(key: exp.Expr, select: exp.Select, resolve: Resolver, state: Resolution) -> None:
@@ -130,6 +166,11 @@ def _check_grouped(node: exp.Expr, keys: set[exp.Expr], own: set[str], report: R
             _check_grouped(child, keys, own, report)
         return
     if isinstance(node, exp.Filter) or is_aggregate(node):
+        return
+    if isinstance(node, exp.Grouping):
+        for each in node.expressions:
+            if _unwrapped(each) not in keys:
+                report.add(GROUPING, each, "grouping(...) of what is not in GROUP BY", "name one of its keys")
         return
     if isinstance(node, exp.Column):
         if node.table in own and not node.meta_get("output"):

@@ -25,10 +25,12 @@ from feature_platform.compiler.catalog import Catalog
 from feature_platform.compiler.codes import SYNTAX
 from feature_platform.compiler.combinations import check_combinations
 from feature_platform.compiler.constructs import check_constructs
+from feature_platform.compiler.distinct_on import keep_first
 from feature_platform.compiler.engines import lacking
 from feature_platform.compiler.flows import settled
 from feature_platform.compiler.infer import infer_types
 from feature_platform.compiler.lineage import trace
+from feature_platform.compiler.named_windows import inline_windows
 from feature_platform.compiler.parse import Parsed, Places, parse_query
 from feature_platform.compiler.plan import AppliedRule, CompiledQuery, OutputColumn
 from feature_platform.compiler.render import render
@@ -124,9 +126,10 @@ def _guarded(parsed: Parsed, catalog: Catalog, access: Access, *, written: bool)
         report.raise_if_any()
     normalize_spellings(parsed.tree, report)
     report.raise_if_any()
+    inline_windows(parsed.tree, report)
     state = resolve(parsed.tree, catalog, report)
     report.raise_if_any()
-    tree = unqualify(parsed.tree, state)
+    tree = keep_first(unqualify(parsed.tree, state), state)
     scans = guard_scans(tree, state, access)
     report.raise_if_any()
     flows = trace(tree, scans, report)

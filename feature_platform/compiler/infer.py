@@ -16,6 +16,8 @@ from feature_platform.compiler.calls import infer_call, infer_filter, infer_wind
 from feature_platform.compiler.casts import infer_cast, infer_try_cast
 from feature_platform.compiler.codes import ARGUMENTS, LITERAL, SET_OPERATION, UNTYPED
 from feature_platform.compiler.functions.catalogue import call_of
+from feature_platform.compiler.grouping import keys_of
+from feature_platform.compiler.infer_tables import infer_grouping, infer_unnest
 from feature_platform.compiler.inference import UNKNOWN, Inference, cast_to
 from feature_platform.compiler.lambdas import LAMBDA_CALLS
 from feature_platform.compiler.nested_types import (
@@ -43,6 +45,7 @@ from feature_platform.compiler.operators import (
     require_boolean,
 )
 from feature_platform.compiler.ordering import is_output_reference
+from feature_platform.compiler.recursion import is_recursive, recursive_types
 from feature_platform.compiler.report import Report
 from feature_platform.compiler.scans import Scan
 from feature_platform.compiler.scopes import bare, ctes, first_select, from_items
@@ -51,7 +54,7 @@ from feature_platform.types import BOOLEAN, STRING, DataType
 
 def infer_types(tree: exp.Expr, scans: Mapping[str, Scan], report: Report) -> dict[str, DataType]:
     """The types of the tree's columns, by name in order. The tree is changed in place; what has no type is noted."""
-    state = Inference(report, _visit, _visit_query)
+    state = Inference(report, _visit, _visit_query, frozenset(scans))
     for alias, scan in scans.items():
         state.relations[alias] = {name: column.type for name, column in scan.columns.items()}
     found = _visit_query(tree, state)
@@ -64,6 +67,8 @@ def infer_types(tree: exp.Expr, scans: Mapping[str, Scan], report: Report) -> di
 def _visit_query(query: exp.Expr, state: Inference) -> Mapping[str, Inferred]:
     inner = bare(query)
     for cte in ctes(inner):
+        if is_recursive(cte):
+            recursive_types(cte, state)
         state.ctes[cte.alias] = _complete(cte.this, _visit_query(cte.this, state), state)
     if isinstance(inner, exp.Select):
         return _visit_select(inner, state)
@@ -72,9 +77,8 @@ def _visit_query(query: exp.Expr, state: Inference) -> Mapping[str, Inferred]:
 
 def _visit_select(select: exp.Select, state: Inference) -> Mapping[str, Inferred]:
     for item, join in from_items(select):
-        if item.alias not in state.relations:
-            found = state.ctes[item.name] if isinstance(item, exp.Table) else _visit_query(item.this, state)
-            state.relations[item.alias] = found if isinstance(item, exp.Table) else _complete(item.this, found, state)
+        if item.alias not in state.scans:
+            state.relations[item.alias] = _relation(item, state)
         if join is not None and join.args.get("on") is not None:
             require_boolean(join.args["on"], state.of(join.args["on"]), state)
     types = {projection.alias: state.of(projection.this) for projection in select.expressions}
@@ -83,13 +87,21 @@ def _visit_select(select: exp.Select, state: Inference) -> Mapping[str, Inferred
         if clause is not None:
             require_boolean(clause.this, state.of(clause.this), state)
     group = select.args.get("group")
-    for key in group.expressions if group is not None else ():
+    for key in list(keys_of(group.expressions)) if group is not None else ():
         state.of(key)
     order = select.args.get("order")
     for ordered in order.expressions if order is not None else ():
         if not is_output_reference(ordered.this):
             state.of(ordered.this)
     return types
+
+
+def _relation(item: exp.Expr, state: Inference) -> Mapping[str, Inferred]:
+    if isinstance(item, exp.Table):
+        return state.ctes[item.name]
+    if isinstance(item, exp.Unnest):
+        return infer_unnest(item, state)
+    return _complete(item.this, _visit_query(item.this, state), state)
 
 
 def _visit_set_operation(operation: exp.SetOperation, state: Inference) -> Mapping[str, Inferred]:
@@ -202,8 +214,10 @@ _RULES: Final[dict[type[exp.Expr], Rule]] = {
     exp.Boolean: lambda _node, _state: BOOLEAN,
     exp.Null: lambda _node, _state: NULL,
     exp.Paren: _inside,
+    exp.Collate: _inside,
     exp.Alias: _inside,
     exp.Exists: _exists,
+    exp.Grouping: infer_grouping,
     exp.Add: infer_arithmetic,
     exp.Sub: infer_arithmetic,
     exp.Mul: infer_arithmetic,

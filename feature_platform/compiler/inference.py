@@ -30,6 +30,8 @@ class Inference:
     report: Report
     visit: Callable[[exp.Expr, Inference], Inferred]
     visit_query: Callable[[exp.Expr, Inference], Mapping[str, Inferred]]
+    scans: frozenset[str] = frozenset()
+    """Aliases of the guarded scans: the types of their columns are known from the start."""
     relations: dict[str, Mapping[str, Inferred]] = field(default_factory=dict)
     ctes: dict[str, Mapping[str, Inferred]] = field(default_factory=dict)
 

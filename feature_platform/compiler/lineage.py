@@ -38,13 +38,15 @@ from feature_platform.compiler.flows import (
     without_tokens,
 )
 from feature_platform.compiler.functions.catalogue import Call, call_of
+from feature_platform.compiler.grouping import keys_of
 from feature_platform.compiler.lambdas import LAMBDA_CALLS, NO_TABLE
 from feature_platform.compiler.nested_flows import call_flow, field_flow, lambda_flow, map_flow, struct_flow
 from feature_platform.compiler.ordering import is_output_reference
 from feature_platform.compiler.paths import element, list_of, shape, whole
+from feature_platform.compiler.recursion import is_recursive, recursive_flows
 from feature_platform.compiler.report import Report
 from feature_platform.compiler.scans import Scan, ScanColumn
-from feature_platform.compiler.scopes import bare, ctes, from_items
+from feature_platform.compiler.scopes import bare, ctes, from_items, is_null_column
 from feature_platform.compiler.token_use import check_comparison, check_mixture, refuse_token, tokens_of
 from feature_platform.compiler.unnesting import unnested
 from feature_platform.governance.labels import Label
@@ -55,6 +57,8 @@ class _Pass:
     """What the walk has found so far; aliases and CTE names are unique in the query."""
 
     report: Report
+    scans: frozenset[str]
+    """Aliases of the guarded scans: their columns are known from the start."""
     relations: dict[str, Mapping[str, Flow]] = field(default_factory=dict)
     ctes: dict[str, QueryFlows] = field(default_factory=dict)
     parameters: dict[str, Flow] = field(default_factory=dict)
@@ -69,7 +73,7 @@ class _Pass:
 
 def trace(tree: exp.Expr, scans: Mapping[str, Scan], report: Report) -> QueryFlows:
     """The flows of every output column of a guarded tree. Misuse of tokens is noted."""
-    state = _Pass(report)
+    state = _Pass(report, frozenset(scans))
     for alias, scan in scans.items():
         state.relations[alias] = {name: _scanned(column) for name, column in scan.columns.items()}
     return _query(tree, state)
@@ -83,17 +87,31 @@ def _scanned(column: ScanColumn) -> Flow:
 def _query(query: exp.Expr, state: _Pass) -> QueryFlows:
     inner = bare(query)
     for cte in ctes(inner):
-        state.ctes[cte.alias] = _query(cte.this, state)
+        state.ctes[cte.alias] = _recursion(cte, state) if is_recursive(cte) else _query(cte.this, state)
     if isinstance(inner, exp.Select):
         return _select(inner, state)
     return _set_operation(inner, state)
 
 
+def _recursion(cte: exp.CTE, state: _Pass) -> QueryFlows:
+    operation = bare(cte.this)
+    assert isinstance(operation, exp.SetOperation)
+    for inner in ctes(operation):
+        state.ctes[inner.alias] = _query(inner.this, state)
+
+    def again(known: QueryFlows) -> QueryFlows:
+        state.ctes[cte.alias] = known
+        return _set_operation(operation, state)
+
+    return recursive_flows(_query(operation.this, state), again)
+
+
 def _set_operation(operation: exp.SetOperation, state: _Pass) -> QueryFlows:
     left, right = _query(operation.this, state), _query(operation.expression, state)
     columns = {}
-    for (name, one), two in zip(left.columns.items(), right.columns.values(), strict=False):
-        if tokens_of(one) != tokens_of(two) and (one.token or two.token):
+    for place, ((name, one), two) in enumerate(zip(left.columns.items(), right.columns.values(), strict=False)):
+        mixed = tokens_of(one) != tokens_of(two) and (one.token or two.token)
+        if mixed and not any(is_null_column(branch, place) for branch in (operation.this, operation.expression)):
             state.report.add(
                 SET_OPERATION,
                 operation,
@@ -119,7 +137,7 @@ def _select(select: exp.Select, state: _Pass) -> QueryFlows:
         if clause is not None:
             path.append(deciding(_flow(clause.this, state)))
     group = select.args.get("group")
-    path.extend(deciding(_flow(key, state)) for key in (group.expressions if group is not None else ()))
+    path.extend(deciding(_flow(key, state)) for key in (keys_of(group.expressions) if group is not None else ()))
     columns = {projection.alias: _flow(projection.this, state) for projection in select.expressions}
     path.extend(deciding(shape(_flow(node.this, state))) for node in unnested(select))
     path.extend(_order(select, columns, state))
@@ -131,11 +149,22 @@ def _select(select: exp.Select, state: _Pass) -> QueryFlows:
 def _relation(item: exp.Expr, state: _Pass) -> Flow:
     """Registers the columns of a table or subquery; gives what its path adds to the query's."""
     alias = item.alias
-    if alias in state.relations:  # a guarded scan
+    if alias in state.scans:
         return NOTHING
+    if isinstance(item, exp.Unnest):
+        return _unnested(item, state)
     found = state.ctes[item.name] if isinstance(item, exp.Table) else _query(item.this, state)
     state.relations[alias] = {name: settled(flow, found.path) for name, flow in found.columns.items()}
     return found.path
+
+
+def _unnested(item: exp.Unnest, state: _Pass) -> Flow:
+    """The elements carry what the list carries; how many there are is decided by it."""
+    flow = _flow(item.expressions[0], state)
+    names = [column.name for column in item.args["alias"].columns]
+    count = deciding(shape(flow))
+    state.relations[item.alias] = {names[0]: element(flow), **dict.fromkeys(names[1:], count)}
+    return count
 
 
 def _order(select: exp.Select, columns: Mapping[str, Flow], state: _Pass) -> Iterator[Flow]:
@@ -162,6 +191,13 @@ def _flow(node: exp.Expr, state: _Pass) -> Flow:
 
 
 def _column(node: exp.Column, state: _Pass) -> Flow:
+    equal = node.meta_get("equals")
+    if equal is not None:  # a merged column of a join: both sides say the same
+        return union([_named_column(node, state), _flow(equal, state)])
+    return _named_column(node, state)
+
+
+def _named_column(node: exp.Column, state: _Pass) -> Flow:
     return state.relations.get(node.table, {}).get(node.name, NOTHING)
 
 
@@ -344,9 +380,11 @@ _RULES: Final[dict[type[exp.Expr], Rule]] = {
     exp.Null: _nothing,
     exp.Interval: _nothing,
     exp.DataType: _nothing,
+    exp.Grouping: _nothing,
     exp.Var: _nothing,
     exp.Alias: _inside,
     exp.Paren: _inside,
+    exp.Collate: _inside,
     exp.And: _parts,
     exp.Or: _parts,
     exp.Not: _parts,

@@ -6,14 +6,15 @@ over the tables.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 from sqlglot import exp
 
-from feature_platform.compiler.codes import LITERAL, OUTPUT_NAMES, UNKNOWN_COLUMN
+from feature_platform.compiler.codes import LITERAL, NOT_REPRODUCIBLE, OUTPUT_NAMES, UNKNOWN_COLUMN
+from feature_platform.compiler.engines import limit
 from feature_platform.compiler.functions.constants import whole_value
 from feature_platform.compiler.names import Resolution, Resolver
-from feature_platform.compiler.scopes import bare, first_select, output_names
+from feature_platform.compiler.scopes import first_select, output_names
 
 
 def resolve_order(query: exp.Select | exp.SetOperation, resolve: Resolver | None, state: Resolution) -> None:
@@ -22,28 +23,36 @@ def resolve_order(query: exp.Select | exp.SetOperation, resolve: Resolver | None
     if order is None:
         return
     outputs = {name.lower(): name for name in output_names(query)}
+    if len(order.expressions) == 1 and _is_all(order.expressions[0].this):
+        _order_by_all(order, outputs.values())
     for ordered in order.expressions:
         _resolve_ordered(ordered, outputs, resolve, state)
-    if isinstance(query, exp.Select) and query.args.get("distinct") is not None:
+    distinct = query.args.get("distinct") if isinstance(query, exp.Select) else None
+    if isinstance(distinct, exp.Distinct) and distinct.args.get("on") is None:
         _refer_to_outputs(query, order, state)
+
+
+def resolve_distinct_on(select: exp.Select, resolve: Resolver, state: Resolution) -> None:
+    """Resolves the keys of DISTINCT ON, which may be ordinals and names of outputs, as in ORDER BY."""
+    distinct = select.args.get("distinct")
+    if distinct is None or distinct.args.get("on") is None:
+        return
+    if select.args.get("order") is None:
+        state.report.add(
+            NOT_REPRODUCIBLE, distinct, "DISTINCT ON without an order", "write ORDER BY, which says what is first"
+        )
+    outputs = {name.lower(): name for name in output_names(select)}
+    for key in list(distinct.args["on"].expressions):
+        holder = exp.Ordered(this=exp.null())
+        key.replace(holder)
+        holder.set("this", key)
+        _resolve_ordered(holder, outputs, resolve, state)
+        holder.replace(holder.this)
 
 
 def is_output_reference(node: exp.Expr) -> bool:
     """Whether ``node`` names an output column of its own query."""
     return isinstance(node, exp.Column) and bool(node.meta_get("output"))
-
-
-def rename_output_references(query: exp.Expr, renamed: Mapping[str, exp.Identifier]) -> None:
-    """Lets ORDER BY follow the columns of ``query`` to their new names."""
-    inner: exp.Expr = bare(query)
-    while True:
-        order = inner.args.get("order")
-        for ordered in order.expressions if order is not None else ():
-            if is_output_reference(ordered.this) and ordered.this.name in renamed:
-                ordered.this.this.set("this", renamed[ordered.this.name].name)
-        if isinstance(inner, exp.Select):
-            return
-        inner = bare(inner.this)
 
 
 def check_limits(query: exp.Select | exp.SetOperation, state: Resolution) -> None:
@@ -52,13 +61,42 @@ def check_limits(query: exp.Select | exp.SetOperation, state: Resolution) -> Non
         clause = query.args.get(part)
         if clause is None:
             continue
-        value = whole_value(clause.expression)
+        value = _constant(clause.expression)
         if value is None or value < 0:
             state.report.add(LITERAL, clause, f"{part.upper()} takes a whole number", f"write {part.upper()} 100")
+        elif not isinstance(clause.expression, exp.Literal):
+            clause.set("expression", exp.Literal.number(value))
+        if clause.args.get("limit_options"):
+            limit(clause, "LIMIT in per cent", "number the rows with row_number(), or write a whole number of rows")
+
+
+def _constant(node: exp.Expr) -> int | None:
+    """The whole number that an expression of constants gives; None if it is anything else."""
+    if isinstance(node, exp.Paren):
+        return _constant(node.this)
+    if isinstance(node, exp.Add | exp.Sub | exp.Mul):
+        one, two = _constant(node.this), _constant(node.expression)
+        if one is None or two is None:
+            return None
+        return one + two if isinstance(node, exp.Add) else one - two if isinstance(node, exp.Sub) else one * two
+    return whole_value(node)
+
+
+def _is_all(node: exp.Expr) -> bool:
+    return isinstance(node, exp.Var) and node.name.upper() == "ALL"
+
+
+def _order_by_all(order: exp.Order, names: Iterable[str]) -> None:
+    """``ORDER BY ALL DESC``: by every column, from the left."""
+    only = order.expressions[0]
+    parts = {key: value for key, value in only.args.items() if key != "this"}
+    order.set("expressions", [exp.Ordered(this=_reference(name, only), **parts) for name in names])
 
 
 def _resolve_ordered(ordered: exp.Expr, outputs: dict[str, str], resolve: Resolver | None, state: Resolution) -> None:
     node = ordered.this
+    if is_output_reference(node):
+        return
     ordinal = whole_value(node)
     if ordinal is not None:
         names = list(outputs.values())
@@ -84,7 +122,7 @@ def _resolve_ordered(ordered: exp.Expr, outputs: dict[str, str], resolve: Resolv
         )
 
 
-def _refer_to_outputs(select: exp.Select, order: exp.Order, state: Resolution) -> None:
+def _refer_to_outputs(select: exp.Expr, order: exp.Order, state: Resolution) -> None:
     by_expression = {projection.this: projection.alias for projection in first_select(select).expressions}
     for ordered in order.expressions:
         node = ordered.this

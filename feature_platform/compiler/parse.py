@@ -21,6 +21,7 @@ from sqlglot.dialects.duckdb import DuckDB
 from sqlglot.errors import ParseError, SqlglotError
 
 from feature_platform.compiler.codes import NOT_ONE_SELECT, SYNTAX
+from feature_platform.compiler.statements import normal
 from feature_platform.compiler.typed_literals import reorder_casts
 from feature_platform.errors import Code, GuardError, Location, Problem
 
@@ -107,7 +108,7 @@ def parse_query(text: str, *, where: Location | None = None) -> Parsed:
         GuardError: it does not parse, is more than one statement or no query, or is too long or too deep.
     """
     places = Places(text, where)
-    tree = _parse(text, places)
+    tree = normal(_parse(text, places))
     if not isinstance(tree, exp.Query):
         kind = type(tree).__name__.upper()
         raise _refusal(

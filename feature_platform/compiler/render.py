@@ -20,6 +20,7 @@ import sqlglot
 from sqlglot import exp
 from sqlglot.errors import ErrorLevel, UnsupportedError
 
+from feature_platform.compiler.asof import nearest_rows
 from feature_platform.compiler.calls import SIGNATURE
 from feature_platform.compiler.casts import TESTED
 from feature_platform.compiler.codes import UNRENDERABLE
@@ -298,6 +299,10 @@ def _collation(node: exp.Expr, engine: Engine) -> exp.Expr:
     return node
 
 
+def _join(node: exp.Expr, engine: Engine) -> exp.Expr:
+    return nearest_rows(node) if engine == "postgres" and node.args.get("method") == "ASOF" else node
+
+
 _OPERATORS: Final = (exp.Binary, exp.Not, exp.Neg, exp.Between, exp.In)
 _WINDOW_FUNCTIONS: Final = frozenset(
     {
@@ -335,4 +340,5 @@ _RULES: Final[dict[type[exp.Expr], Callable[[exp.Expr, Engine], exp.Expr]]] = {
     exp.Parameter: _parameter,
     exp.Collate: _collation,
     exp.Cast: _tested_cast,
+    exp.Join: _join,
 }

@@ -10,47 +10,50 @@ Author's SQL: ``SELECT * EXCLUDE (k), a + 1 AS b FROM t JOIN u USING (k) GROUP B
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from sqlglot import exp
 
 from feature_platform.compiler.catalog import Catalog
-from feature_platform.compiler.codes import (
-    AMBIGUOUS_COLUMN,
-    CONSTRUCT,
-    OUTPUT_NAMES,
-    SET_OPERATION,
-    UNKNOWN_COLUMN,
-    UNKNOWN_TABLE,
-)
+from feature_platform.compiler.codes import AMBIGUOUS_COLUMN, OUTPUT_NAMES, UNKNOWN_COLUMN
 from feature_platform.compiler.grouping import check_aggregation, resolve_groups
-from feature_platform.compiler.joins import resolve_join
-from feature_platform.compiler.names import Relation, Resolution, Scope
-from feature_platform.compiler.ordering import check_limits, rename_output_references, resolve_order
+from feature_platform.compiler.joins import is_comma, resolve_join
+from feature_platform.compiler.names import CTEs, Queries, Relation, Resolution, Scope, quoted
+from feature_platform.compiler.ordering import check_limits, resolve_distinct_on, resolve_order
+from feature_platform.compiler.recursion import may_recurse, note_recursion
+from feature_platform.compiler.relations import add_relation, prune_nested
 from feature_platform.compiler.report import Report
 from feature_platform.compiler.rows import is_access, resolve_beyond_columns, resolve_position
-from feature_platform.compiler.scopes import bare, ctes, first_select, from_items, output_names
-from feature_platform.compiler.stars import expand_projections
+from feature_platform.compiler.scopes import bare, ctes, from_items
+from feature_platform.compiler.set_operations import align
+from feature_platform.compiler.stars import expand_conditions, expand_projections
 from feature_platform.errors import did_you_mean
-
-CTEs = Mapping[str, exp.CTE]
 
 
 def resolve(tree: exp.Query, catalog: Catalog, report: Report) -> Resolution:
     """Resolves ``tree`` in place; what can't be resolved is noted in ``report``."""
     state = Resolution(catalog, report)
     resolve_query(tree, {}, None, state)
+    prune_nested(tree, state)
     return state
 
 
 def resolve_query(query: exp.Expr, visible: CTEs, outer: Scope | None, state: Resolution) -> None:
     """Resolves a query of any level with the CTEs and outer columns that it can see."""
     inner = bare(query)
+    if inner.meta_get("resolved"):  # one that was made of something else, with everything in it resolved
+        return
     visible = _resolve_ctes(inner, visible, outer, state)
     if isinstance(inner, exp.Select):
-        _resolve_select(inner, visible, outer, state)
+        scope = Scope(outer=outer)
+        _resolve_tables(inner, scope, visible, state)
+        _resolve_clauses(inner, scope, visible, state)
     else:
-        _resolve_set_operation(inner, visible, outer, state)
+        resolve_query(inner.this, visible, outer, state)
+        resolve_query(inner.expression, visible, outer, state)
+        align(inner, state)
+        resolve_order(inner, None, state)
+        check_limits(inner, state)
 
 
 def _resolve_ctes(query: exp.Expr, visible: CTEs, outer: Scope | None, state: Resolution) -> CTEs:
@@ -61,109 +64,75 @@ def _resolve_ctes(query: exp.Expr, visible: CTEs, outer: Scope | None, state: Re
         if written in own:
             state.report.add(OUTPUT_NAMES, cte, f"two CTEs are called '{cte.alias}'", "rename one of them")
         own.add(written)
-        resolve_query(cte.this, known, outer, state)
-        _rename_outputs(cte, state)
-        cte.args["alias"].set("this", _like(state.unique(cte.alias), cte.args["alias"].this))
+        if may_recurse(cte, query.args["with_"]):
+            _resolve_recursive(cte, known, outer, state)
+        else:
+            resolve_query(cte.this, known, outer, state)
+            _rename_cte(cte, state)
         known[written] = cte
     return known
 
 
-def _resolve_set_operation(operation: exp.SetOperation, visible: CTEs, outer: Scope | None, state: Resolution) -> None:
+def _resolve_recursive(cte: exp.CTE, known: CTEs, outer: Scope | None, state: Resolution) -> None:
+    operation = bare(cte.this)
+    assert isinstance(operation, exp.SetOperation)
+    written = cte.alias.lower()
+    visible = _resolve_ctes(operation, known, outer, state)
     resolve_query(operation.this, visible, outer, state)
-    resolve_query(operation.expression, visible, outer, state)
-    left, right = output_names(operation.this), output_names(operation.expression)
-    if len(left) != len(right):
-        state.report.add(
-            SET_OPERATION,
-            first_select(operation.expression).expressions[0],
-            f"the branches have {len(left)} and {len(right)} columns",
-            "give every branch the same columns in the same order",
-        )
+    _rename_cte(cte, state)
+    resolve_query(operation.expression, {**visible, written: cte}, outer, state)
+    align(operation, state)
     resolve_order(operation, None, state)
     check_limits(operation, state)
+    note_recursion(cte, state.report)
 
 
-def _resolve_select(select: exp.Select, visible: CTEs, outer: Scope | None, state: Resolution) -> None:
-    scope = Scope(outer=outer)
-    if "from_" not in select.args or select.args["from_"] is None:
-        state.report.add(CONSTRUCT, select, "not part of the dialect: SELECT without FROM", "read a source or a view")
-    for item, join in from_items(select):
-        _add_relation(item, scope, visible, state)
+def _rename_cte(cte: exp.CTE, state: Resolution) -> None:
+    """Gives the CTE a name of its own in the whole query."""
+    alias = cte.args["alias"]
+    name = state.unique(cte.alias)
+    state.renamed[name] = list(alias.columns)
+    cte.set("alias", exp.TableAlias(this=quoted(name, alias.this)))
+
+
+def _resolve_tables(select: exp.Select, scope: Scope, visible: CTEs, state: Resolution) -> None:
+    queries = Queries(
+        visible,
+        state,
+        lambda query, outer: resolve_query(query, visible, outer, state),
+        lambda inner, own: _resolve_tables(inner, own, visible, state),
+        lambda inner, own: _resolve_clauses(inner, own, visible, state),
+    )
+    for item, join in list(from_items(select)):
+        if join is not None and is_comma(join):
+            scope.group = len(scope.relations)
+        scope.right = len(scope.relations)
+        add_relation(item, scope, queries)
         if join is not None:
-            resolve_join(join, scope, lambda node: resolve_expression(node, scope, visible, state), state)
+            resolve_join(join, scope, lambda node, seen: resolve_expression(node, seen, visible, state), state)
+        scope.end_join()
+
+
+def _resolve_clauses(select: exp.Select, scope: Scope, visible: CTEs, state: Resolution) -> None:
+    def within(node: exp.Expr) -> None:
+        resolve_expression(node, scope, visible, state)
+
     expand_projections(select, scope, state)
     for projection in select.expressions:
-        _resolve_projection(projection, scope, visible, state)
-    _check_names(select, state)
-    resolve_groups(select, lambda node: resolve_expression(node, scope, visible, state), state)
+        within(projection)
+        scope.aliases.setdefault(projection.alias.lower(), projection.this)
+    resolve_groups(select, within, state)
     for part in ("where", "having", "qualify"):
         clause = select.args.get(part)
         if clause is not None:
-            resolve_expression(clause, scope, visible, state)
-    resolve_order(select, lambda node: resolve_expression(node, scope, visible, state), state)
+            expand_conditions(clause, scope, state)
+            within(clause)
+    for condition in scope.filters:
+        select.where(condition, copy=False)
+    resolve_order(select, within, state)
+    resolve_distinct_on(select, within, state)
     check_limits(select, state)
     check_aggregation(select, {relation.alias for relation in scope.relations}, state.report)
-
-
-def _add_relation(item: exp.Expr, scope: Scope, visible: CTEs, state: Resolution) -> None:
-    relation = (
-        _subquery(item, scope, visible, state) if isinstance(item, exp.Subquery) else _table(item, visible, state)
-    )
-    if relation is None:
-        scope.relations.append(Relation("", item.alias_or_name.lower(), {}))
-        return
-    if scope.relation(relation.written) is not None:
-        state.report.add(
-            OUTPUT_NAMES,
-            item,
-            f"two tables are called '{relation.written}' here",
-            "give one of them another name with AS",
-        )
-    scope.relations.append(relation)
-
-
-def _table(item: exp.Expr, visible: CTEs, state: Resolution) -> Relation | None:
-    assert isinstance(item, exp.Table)
-    name = item.name
-    written = (item.alias or name).lower()
-    alias = state.unique(item.alias or name)
-    if item.args.get("alias") is not None and item.args["alias"].columns:
-        state.report.add(
-            CONSTRUCT, item, "not part of the dialect: new column names in FROM", "rename columns in a CTE"
-        )
-    cte = visible.get(name.lower())
-    if cte is not None:
-        item.set("this", _like(cte.alias, item.this))
-        _set_alias(item, alias)
-        return Relation(alias, written, _columns(output_names(cte.this)), node=item)
-    table = state.catalog.tables.get(name.lower())
-    if table is None:
-        state.report.add(
-            UNKNOWN_TABLE,
-            item,
-            f"there is no source, view or CTE '{name}'.{did_you_mean(name, [*visible, *state.catalog.tables])}",
-            "name a source or a feature view of the project, or a CTE that stands before",
-        )
-        return None
-    _set_alias(item, alias)
-    relation = Relation(alias, written, {column.name.lower(): column.name for column in table.columns}, table, item)
-    state.bases[alias] = relation
-    return relation
-
-
-def _subquery(item: exp.Subquery, scope: Scope, visible: CTEs, state: Resolution) -> Relation:
-    # The tables beside it are not visible inside: that would be LATERAL.
-    resolve_query(item.this, visible, scope.outer, state)
-    _rename_outputs(item, state)
-    written = (item.alias or "subquery").lower()
-    alias = state.unique(item.alias or "subquery")
-    _set_alias(item, alias)
-    return Relation(alias, written, _columns(output_names(item.this)), node=item)
-
-
-def _resolve_projection(projection: exp.Expr, scope: Scope, visible: CTEs, state: Resolution) -> None:
-    resolve_expression(projection, scope, visible, state)
-    scope.aliases.setdefault(projection.alias.lower(), projection.this)
 
 
 def resolve_expression(node: exp.Expr, scope: Scope, visible: CTEs, state: Resolution) -> None:
@@ -191,6 +160,7 @@ def _resolve_column(column: exp.Column, scope: Scope, state: Resolution) -> None
         else:
             found = not qualifier and _find_bare(column, name, level, state, own=level is scope)
         if found or resolve_beyond_columns(column, level):
+            level.touched = True
             return
         if qualifier and level.relation(qualifier) is not None:
             break
@@ -208,7 +178,10 @@ def _find_qualified(column: exp.Column, qualifier: str, scope: Scope) -> bool:
 def _find_bare(column: exp.Column, name: str, scope: Scope, state: Resolution, *, own: bool) -> bool:
     merged = scope.merged.get(name)
     if merged is not None:
-        _substitute(column, merged)
+        if merged.ambiguous:
+            what = f"'{column.name}' is a column of two joins beside each other"
+            state.report.add(AMBIGUOUS_COLUMN, column, what, f"write a table in front of {column.name}")
+        _substitute(column, merged.expression)
         return True
     holders = [relation for relation in scope.relations if name in relation.columns]
     if len(holders) > 1:
@@ -240,7 +213,7 @@ def _bind(column: exp.Column, relation: Relation) -> bool:
     if spelled is None:
         return False
     column.this.set("this", spelled)
-    column.set("table", _like(relation.alias, column.this))
+    column.set("table", quoted(relation.alias, column.this))
     column.meta["resolved"] = True
     return True
 
@@ -266,7 +239,7 @@ def _note_unknown(column: exp.Column, scope: Scope, state: Resolution) -> None:
             )
             return
         relations = [known]
-    names = [name for relation in relations for name in relation.columns.values()]
+    names = [name for relation in relations for name in relation.names]
     tables = " or ".join(f"'{relation.written}'" for relation in relations)
     state.report.add(
         UNKNOWN_COLUMN,
@@ -274,52 +247,3 @@ def _note_unknown(column: exp.Column, scope: Scope, state: Resolution) -> None:
         f"there is no column '{column.name}' in {tables or 'scope'}.{did_you_mean(column.name, names)}",
         f"the columns are {', '.join(names[:30])}{', ...' if len(names) > 30 else ''}",
     )
-
-
-def _check_names(select: exp.Select, state: Resolution) -> None:
-    seen: set[str] = set()
-    for projection in select.expressions:
-        name = projection.alias.lower()
-        if name in seen:
-            state.report.add(
-                OUTPUT_NAMES, projection, f"two columns are called '{projection.alias}'", "rename one of them with AS"
-            )
-        seen.add(name)
-
-
-def _rename_outputs(holder: exp.CTE | exp.Subquery, state: Resolution) -> None:
-    """``WITH t (a, b) AS (SELECT …)``: moves the names into the query."""
-    alias = holder.args.get("alias")
-    if alias is None or not alias.columns:
-        return
-    projections = first_select(holder.this).expressions
-    if len(alias.columns) != len(projections):
-        state.report.add(
-            SET_OPERATION,
-            holder,
-            f"{len(alias.columns)} names for {len(projections)} columns",
-            "give every column a name, or none",
-        )
-        return
-    renamed = {projection.alias: name for projection, name in zip(projections, alias.columns, strict=True)}
-    for projection, name in zip(projections, alias.columns, strict=True):
-        projection.set("alias", name.copy())
-    rename_output_references(holder.this, renamed)
-    alias.set("columns", None)
-
-
-def _columns(names: list[str]) -> Mapping[str, str]:
-    return {name.lower(): name for name in names}
-
-
-def _set_alias(item: exp.Expr, alias: str) -> None:
-    item.set("alias", exp.TableAlias(this=exp.to_identifier(alias)))
-
-
-def _like(name: str, origin: exp.Expr) -> exp.Identifier:
-    """An identifier that stands where ``origin`` stood."""
-    identifier = exp.Identifier(this=name, quoted=True)
-    start = origin.meta_get("start")
-    if start is not None:
-        identifier.meta["start"] = start
-    return identifier

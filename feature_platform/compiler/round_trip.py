@@ -18,6 +18,7 @@ from feature_platform.compiler.functions.catalogue import call_of
 from feature_platform.compiler.parse import DIALECT
 from feature_platform.compiler.report import Report
 from feature_platform.compiler.spellings import spell_within_groups
+from feature_platform.compiler.statements import normal
 
 _SPELLED_OUT: Final = {(exp.WindowSpec, "end"), (exp.WindowSpec, "end_side"), (exp.ParseJSON, "is_literal")}
 """Parts that the renderer adds where the author left them out: ``ROWS 3 PRECEDING`` ends at the current row."""
@@ -39,7 +40,7 @@ def _survives(tree: exp.Expr) -> bool:
 def _again(tree: exp.Expr, *, quoted: bool) -> exp.Expr | None:
     """The tree as text, read again; with names in quotes if one of them is a key word."""
     try:
-        return sqlglot.parse_one(tree.sql(DIALECT, identify=quoted, comments=False), read=DIALECT)
+        return normal(sqlglot.parse_one(tree.sql(DIALECT, identify=quoted, comments=False), read=DIALECT))
     except (SqlglotError, RecursionError):
         return None
 
@@ -75,6 +76,7 @@ def _same(one: Any, two: Any) -> bool:
 
 def _as_case(node: exp.Expr) -> exp.Expr:
     if isinstance(node, exp.If) and not isinstance(node.parent, exp.Case):
+        node = node.copy()  # else its parts would take the new node for their parent
         return exp.Case(ifs=[exp.If(this=node.this, true=node.args.get("true"))], default=node.args.get("false"))
     return node
 

@@ -61,7 +61,7 @@ def _based(parts: list[exp.Identifier], scope: Scope) -> tuple[exp.Expr, list[ex
     lower = parts[0].name.lower()
     merged = scope.merged.get(lower)
     if merged is not None:
-        return exp.Paren(this=merged.copy()), parts[1:]
+        return exp.Paren(this=merged.expression.copy()), parts[1:]
     holders = [relation for relation in scope.relations if lower in relation.columns]
     if len(holders) == 1:
         return _column(holders[0], holders[0].columns[lower], parts[0]), parts[1:]
@@ -73,9 +73,10 @@ def _row(relation: Relation, origin: exp.Column) -> exp.Expr:
         return exp.true()  # a row is never NULL, whatever it holds
     fields = [
         exp.PropertyEQ(
-            this=exp.Identifier(this=name, quoted=True), expression=_column(relation, name, origin, star=True)
+            this=exp.Identifier(this=relation.name(lower), quoted=True),
+            expression=_column(relation, name, origin, star=True),
         )
-        for name in relation.columns.values()
+        for lower, name in relation.columns.items()
     ]
     return exp.Struct(expressions=fields)
 

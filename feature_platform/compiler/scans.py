@@ -57,7 +57,7 @@ def governed(
         arguments = [exp.Literal.string(declared.classification), *inside]
     call: exp.Expr = exp.Anonymous(this=PREFIX + transform.name, expressions=arguments)
     return ScanColumn(
-        _collated(call) if transform.result == STRING else call,
+        collated(call) if transform.result == STRING else call,
         transform.result,
         transform.labels(declared.classification),
         frozenset({ref}),
@@ -74,7 +74,7 @@ def applied(ref: ColumnRef, classification: str, gives: str, decision: Decision)
 def plain(declared: CatalogColumn) -> exp.Expr:
     """The column as it is."""
     column = source_column(declared)
-    return _collated(column) if declared.type == STRING else column
+    return collated(column) if declared.type == STRING else column
 
 
 def source_column(declared: CatalogColumn) -> exp.Column:
@@ -109,5 +109,6 @@ def listed(purposes: Sequence[str]) -> str:
     return ", ".join(f"'{purpose}'" for purpose in purposes) or "no purpose"
 
 
-def _collated(expression: exp.Expr) -> exp.Expr:
+def collated(expression: exp.Expr) -> exp.Expr:
+    """A text that compares by code point, on every engine."""
     return exp.Collate(this=expression, expression=exp.Identifier(this=COLLATION, quoted=True))

@@ -25,6 +25,15 @@ def first_select(query: exp.Expr) -> exp.Select:
     return inner
 
 
+def is_null_column(query: exp.Expr, place: int) -> bool:
+    """Whether the column at ``place`` (from 0) is written as NULL in every branch: it goes with everything."""
+    inner = bare(query)
+    if isinstance(inner, exp.SetOperation):
+        return is_null_column(inner.this, place) and is_null_column(inner.expression, place)
+    projections = inner.expressions
+    return place < len(projections) and isinstance(projections[place].unalias(), exp.Null)
+
+
 def output_names(query: exp.Expr) -> list[str]:
     """Names of the columns that a resolved query gives, in order."""
     return [projection.alias_or_name for projection in first_select(query).expressions]

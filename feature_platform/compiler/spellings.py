@@ -35,6 +35,8 @@ from feature_platform.compiler.lambdas import (
 )
 from feature_platform.compiler.parse import DIALECT
 from feature_platform.compiler.report import Report
+from feature_platform.compiler.stars import is_star
+from feature_platform.compiler.table_constructs import is_list_of_columns
 from feature_platform.compiler.unnesting import check_unnest
 
 _COMPARISONS: Final = (exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.NullSafeNEQ, exp.In)
@@ -53,7 +55,7 @@ def normalize_spellings(tree: exp.Query, report: Report) -> exp.Query:
         nodes = list(tree.walk())
     for node in reversed(nodes):
         rule = _RULES.get(type(node))
-        if rule is None:
+        if rule is None or is_star(node):  # a pattern over the names of a star is none over texts
             continue
         new = rule(node, report)
         if new is not node:
@@ -100,8 +102,8 @@ def _folded(node: exp.Anonymous) -> exp.Expr | None:
 
 
 def _row(node: exp.Expr, _report: Report) -> exp.Expr:
-    if isinstance(node.parent, _COMPARISONS):
-        return node  # the comparison takes it apart
+    if isinstance(node.parent, _COMPARISONS) or is_list_of_columns(node):
+        return node  # the comparison takes it apart; elsewhere it only lists columns
     return _struct(node)
 
 

@@ -1,100 +1,296 @@
-"""Stars → columns, and a name for every projection.
+"""Stars and COLUMNS(...) → columns, and a name for every projection.
 
-``SELECT t.* EXCLUDE (a) REPLACE (b + 1 AS b), count(*)`` becomes ``SELECT t.b + 1 AS b, t.c AS c, count(*) AS count``.
+``SELECT t.* EXCLUDE (a) REPLACE (b + 1 AS b), count(*)`` becomes ``SELECT t.b + 1 AS b, t.c AS c, count(*) AS count``,
+``SELECT max(COLUMNS('_sum$')) AS 'max_\\0'`` a projection for each column whose name matches.
 This happens before any table is rewritten, so that a star means what was declared, not what a policy lets through.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
 
 from sqlglot import exp
 
-from feature_platform.compiler.codes import UNKNOWN_COLUMN
+from feature_platform.compiler.codes import CONSTRUCT, LITERAL, UNKNOWN_COLUMN
+from feature_platform.compiler.functions import constants
 from feature_platform.compiler.functions.catalogue import call_of
-from feature_platform.compiler.names import Relation, Resolution, Scope
+from feature_platform.compiler.functions.model import NotFittingError
+from feature_platform.compiler.names import Relation, Resolution, Scope, distinct_names, quoted
 from feature_platform.errors import did_you_mean
+
+
+@dataclass(frozen=True)
+class StarColumn:
+    """One column that a star stands for."""
+
+    name: str
+    """What it is called in the result."""
+    value: exp.Expr
 
 
 def expand_projections(select: exp.Select, scope: Scope, state: Resolution) -> None:
     """Replaces the stars of ``select`` and names what has no name. Columns of stars come out resolved."""
     expanded: list[exp.Expr] = []
     for projection in select.expressions:
-        star = _star_of(projection)
-        if star is not None:
-            expanded.extend(_expand(projection, star, scope, state))
+        _unpack(projection, scope, state)
+        if is_star(projection):
+            expanded.extend(_aliased(column) for column in star_columns(projection, scope, state))
+        elif _columns_in(projection):
+            expanded.extend(_each_column(projection, scope, state))
         else:
             expanded.append(_named(projection, len(expanded) + 1))
+    names = distinct_names(projection.alias for projection in expanded)
+    for projection, name in zip(expanded, names, strict=True):
+        if projection.alias != name:  # as DuckDB does for a second column of this name
+            projection.set("alias", quoted(name, projection.args["alias"]))
     select.set("expressions", expanded)
 
 
-def _star_of(projection: exp.Expr) -> exp.Star | None:
-    if isinstance(projection, exp.Star):
-        return projection
-    if isinstance(projection, exp.Column) and isinstance(projection.this, exp.Star):
-        return projection.this
-    return None
+def expand_conditions(clause: exp.Expr, scope: Scope, state: Resolution) -> None:
+    """Replaces COLUMNS(...) in a condition: it has to hold for each of the columns."""
+    _unpack(clause, scope, state)
+    if _columns_in(clause.this):
+        several = [each.this for each in _each_column(clause.this, scope, state)]
+        clause.set("this", exp.and_(*several, copy=False) if several else exp.true())
 
 
-def _expand(projection: exp.Expr, star: exp.Star, scope: Scope, state: Resolution) -> Iterator[exp.Expr]:
-    qualifier = projection.table.lower() if isinstance(projection, exp.Column) else ""
+def star_columns(star: exp.Expr, scope: Scope, state: Resolution) -> list[StarColumn]:
+    """The columns that a star stands for, in order: ``*``, ``t.*``, with EXCLUDE, REPLACE, RENAME, LIKE, SIMILAR TO."""
+    pattern = None if isinstance(star, exp.Star | exp.Column) else star
+    inner = _bare_star(star)
+    qualifier = inner.table.lower() if isinstance(inner, exp.Column) else ""
+    bare = inner.this if isinstance(inner, exp.Column) else inner
+    columns = list(_expand(qualifier, bare, scope, state))
+    if pattern is None:
+        return columns
+    matches = _matcher(pattern, state)
+    found = [column for column in columns if matches(column.name)]
+    if not found and columns:
+        state.report.add(
+            UNKNOWN_COLUMN,
+            star,
+            "no column's name matches the pattern",
+            f"the columns are {', '.join(column.name for column in columns[:30])}",
+        )
+    return found
+
+
+def is_star(node: exp.Expr) -> bool:
+    """Whether it is ``*`` or ``t.*``, with a pattern behind it or not."""
+    inner = _bare_star(node)
+    return isinstance(inner, exp.Star) or (isinstance(inner, exp.Column) and isinstance(inner.this, exp.Star))
+
+
+def _bare_star(node: exp.Expr) -> exp.Expr:
+    """The star under a pattern."""
+    while isinstance(node, (exp.Not, *PATTERNS)):
+        node = node.this
+    return node
+
+
+PATTERNS: Final = (exp.Like, exp.ILike, exp.SimilarTo)
+"""What may filter the names of a star: ``* LIKE 'a%'``."""
+
+
+def _expand(qualifier: str, star: exp.Expr, scope: Scope, state: Resolution) -> Iterator[StarColumn]:
     relations = [relation for relation in scope.relations if not qualifier or relation.written == qualifier]
     if not relations:
         names = [relation.written for relation in scope.relations]
         state.report.add(
             UNKNOWN_COLUMN,
-            projection,
-            f"no table here is called '{qualifier}'.{did_you_mean(qualifier, names)}",
-            f"the tables here are {', '.join(names) or 'none'}",
+            star,
+            f"no table here is called '{qualifier}'.{did_you_mean(qualifier, names)}"
+            if qualifier
+            else "a star without any table",
+            f"the tables here are {', '.join(names)}" if names else "read a source or a view",
         )
     excluded = {column.name.lower(): column for column in star.args.get("except_") or ()}
     replaced = {alias.alias.lower(): alias for alias in star.args.get("replace") or ()}
+    renamed = {alias.this.name.lower(): alias for alias in star.args.get("rename") or ()}
     known: set[str] = set()
-    for relation, name in _columns(relations, scope, qualified=bool(qualifier)):
+    for name, value in _columns(relations, star, scope, qualified=bool(qualifier)):
         lower = name.lower()
         known.add(lower)
         if lower in excluded:
             continue
         if lower in replaced:
-            yield replaced[lower].copy()
-        elif not qualifier and lower in scope.merged:
-            yield exp.alias_(scope.merged[lower].copy(), name, quoted=True)
+            yield StarColumn(replaced[lower].alias, replaced[lower].this.copy())
         else:
-            yield exp.alias_(_column(relation, name, star), name, quoted=True)
+            yield StarColumn(renamed[lower].alias if lower in renamed else name, value)
     if all(relation.alias for relation in relations):
-        _note_unknown({**excluded, **replaced}, known, state)
+        _note_unknown({**excluded, **replaced, **renamed}, known, state)
 
 
-def _columns(relations: list[Relation], scope: Scope, *, qualified: bool) -> Iterator[tuple[Relation, str]]:
-    merged: set[str] = set()
+def _columns(
+    relations: list[Relation], star: exp.Expr, scope: Scope, *, qualified: bool
+) -> Iterator[tuple[str, exp.Expr]]:
+    """Names and values; a merged column once, where the first of its columns stands."""
+    covers = {} if qualified else {key: lower for lower, one in scope.merged.items() for key in one.covers}
+    given: set[str] = set()
     for relation in relations:
-        for lower, name in relation.columns.items():
-            if not qualified and lower in scope.merged:
-                if lower in merged:
-                    continue
-                merged.add(lower)
-            yield relation, name
+        for lower, inside in relation.columns.items():
+            merged = covers.get((relation.alias, inside))
+            if merged is None:
+                column = relation.column(lower, star)
+                column.meta["star"] = True
+                yield relation.name(lower), column
+            elif merged not in given:
+                given.add(merged)
+                yield relation.name(lower), scope.merged[merged].expression.copy()
 
 
-def _column(relation: Relation, name: str, star: exp.Star) -> exp.Column:
-    column = exp.column(exp.Identifier(this=name, quoted=True), table=exp.Identifier(this=relation.alias, quoted=True))
-    column.meta["resolved"] = True
-    column.meta["star"] = True
-    start = star.meta_get("start")
-    if start is not None:
-        column.this.meta["start"] = start
-    return column
-
-
-def _note_unknown(wanted: dict[str, exp.Expr], known: set[str], state: Resolution) -> None:
+def _note_unknown(wanted: Mapping[str, exp.Expr], known: set[str], state: Resolution) -> None:
     for lower, node in wanted.items():
         if lower not in known:
             state.report.add(
                 UNKNOWN_COLUMN,
                 node,
-                f"the star has no column '{node.alias_or_name}'.{did_you_mean(lower, known)}",
+                f"the star has no column '{lower}'.{did_you_mean(lower, known)}",
                 f"its columns are {', '.join(sorted(known)[:30])}",
             )
+
+
+def _aliased(column: StarColumn) -> exp.Expr:
+    return exp.alias_(column.value, column.name, quoted=True, copy=False)
+
+
+# --- COLUMNS(...)
+
+
+def _columns_in(node: exp.Expr) -> list[exp.Columns]:
+    return [each for each in _own_level(node) if isinstance(each, exp.Columns)]
+
+
+def _own_level(node: exp.Expr) -> Iterator[exp.Expr]:
+    stack = [node]
+    while stack:
+        current = stack.pop()
+        yield current
+        if not isinstance(current, exp.Query):
+            stack.extend(current.iter_expressions())
+
+
+def _each_column(projection: exp.Expr, scope: Scope, state: Resolution) -> Iterator[exp.Alias]:
+    """The projection once for each column that COLUMNS(...) selects."""
+    calls = _columns_in(projection)
+    if any(call != calls[0] for call in calls[1:]):
+        state.report.add(
+            CONSTRUCT, calls[1], "two different COLUMNS(...) in one expression", "use one, or write the columns out"
+        )
+        return
+    pattern = _regex(calls[0], state)
+    for column in selected_columns(calls[0], scope, state):
+        copied = projection.copy()
+        holder = exp.Paren(this=copied)
+        for call in _columns_in(copied):
+            call.replace(column.value.copy())
+        value = holder.this
+        name = column.name
+        if isinstance(projection, exp.Alias):
+            name, value = _new_name(projection.alias, column.name, pattern), value.this
+        alias = exp.alias_(value, name, quoted=True, copy=False)
+        assert isinstance(alias, exp.Alias)
+        yield alias
+
+
+def selected_columns(call: exp.Expr, scope: Scope, state: Resolution) -> list[StarColumn]:
+    """The columns that ``COLUMNS(...)`` selects: by a star, a regular expression or a list of names."""
+    argument = call.this
+    if is_star(argument):
+        return star_columns(argument, scope, state)
+    every = list(_expand("", exp.Star(), scope, state))
+    for column in every:
+        _place(column.value, argument)
+    if isinstance(argument, exp.Array):
+        wanted = {name.name.lower(): name for name in argument.expressions}
+        _note_unknown(wanted, {column.name.lower() for column in every}, state)
+        return [column for column in every if column.name.lower() in wanted]
+    pattern = _regex(call, state)
+    found = [column for column in every if pattern is not None and pattern.search(column.name)]
+    if not found and pattern is not None:
+        state.report.add(
+            UNKNOWN_COLUMN,
+            call,
+            "no column's name matches the regular expression",
+            f"the columns are {', '.join(column.name for column in every[:30])}",
+        )
+    return found
+
+
+def _regex(call: exp.Expr, state: Resolution) -> re.Pattern[str] | None:
+    if not (isinstance(call.this, exp.Literal) and call.this.is_string):
+        return None
+    return _compiled(call.this, state)
+
+
+def _compiled(literal: exp.Expr, state: Resolution) -> re.Pattern[str] | None:
+    try:
+        text = constants.regex(literal).name
+    except NotFittingError as problem:
+        state.report.add(LITERAL, literal, f"this regular expression is not usable here: {problem}", "simplify it")
+        return None
+    return re.compile(text)
+
+
+def _new_name(given: str, name: str, pattern: re.Pattern[str] | None) -> str:
+    r"""``AS 'x_\1'``: groups of the regular expression; ``\0`` is the whole name."""
+    found = pattern.search(name) if pattern is not None else None
+
+    def part(reference: re.Match[str]) -> str:
+        number = int(reference[1])
+        if number == 0:
+            return name
+        return (found[number] or "") if found is not None and number <= found.re.groups else ""
+
+    return re.sub(r"\\(\d)", part, given)
+
+
+def _unpack(node: exp.Expr, scope: Scope, state: Resolution) -> None:
+    """``*COLUMNS(...)``: the columns become arguments of the call around."""
+    for call in [each for each in _columns_in(node) if each.args.get("unpack")]:
+        parent = call.parent
+        values = [column.value.copy() for column in selected_columns(call, scope, state)]
+        if parent is None or not isinstance(parent, exp.Func) or not values:
+            state.report.add(
+                CONSTRUCT, call, "*COLUMNS(...) outside of a call", "write it as an argument of a function"
+            )
+            continue
+        if call.arg_key == "this":
+            parent.set("this", values[0])
+            parent.set("expressions", [*values[1:], *parent.expressions])
+        else:
+            place = parent.expressions.index(call)
+            parent.set("expressions", [*parent.expressions[:place], *values, *parent.expressions[place + 1 :]])
+
+
+def _matcher(node: exp.Expr, state: Resolution) -> Callable[[str], bool]:
+    """Whether a name fits the pattern of a star."""
+    negated = False
+    while isinstance(node, exp.Not):
+        negated, node = not negated, node.this
+    negated = negated != bool(node.args.get("negate"))
+    literal = node.args["expression"]
+    if not (isinstance(literal, exp.Literal) and literal.is_string):
+        state.report.add(LITERAL, literal, "the pattern of a star is a text", "write it in single quotes")
+        return lambda _name: True
+    if isinstance(node, exp.Like | exp.ILike):
+        parts = {"%": ".*", "_": "."}
+        text = "".join(parts.get(char, re.escape(char)) for char in literal.name)
+        pattern: re.Pattern[str] | None = re.compile(
+            f"^(?s:{text})$", re.IGNORECASE if isinstance(node, exp.ILike) else 0
+        )
+    else:
+        pattern = _compiled(literal, state)
+    return lambda name: pattern is None or bool(pattern.search(name)) != negated
+
+
+def _place(value: exp.Expr, origin: exp.Expr) -> None:
+    start = origin.meta_get("start")
+    if start is not None and isinstance(value, exp.Column):
+        value.this.meta["start"] = start
 
 
 def _named(projection: exp.Expr, position: int) -> exp.Expr:

@@ -7,6 +7,7 @@ q.fp_qualified ORDER BY q.fp_order_1``.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 from sqlglot import exp
@@ -29,7 +30,17 @@ def unqualify(tree: exp.Query, state: Resolution) -> exp.Query:
     return tree
 
 
-def _rewritten(inner: exp.Select, alias: str) -> exp.Select:
+def _rewritten(select: exp.Select, alias: str) -> exp.Select:
+    condition = select.args["qualify"].this
+    select.set("qualify", None)
+    return wrapped(select, alias, _CONDITION, condition, lambda column: column)
+
+
+def wrapped(
+    inner: exp.Select, alias: str, name: str, value: exp.Expr, test: Callable[[exp.Column], exp.Expr]
+) -> exp.Select:
+    """Puts a SELECT of the same columns around ``inner``, which keeps the rows whose ``value`` passes the test. What
+    comes behind the choice of rows moves outside: DISTINCT, ORDER BY, LIMIT."""
     outer = exp.Select(
         expressions=[
             exp.alias_(_column(projection.alias, alias), projection.alias, quoted=True)
@@ -43,21 +54,24 @@ def _rewritten(inner: exp.Select, alias: str) -> exp.Select:
         if clause is not None:
             inner.set(part, None)
             outer.set(part, clause)
-    condition = inner.args["qualify"].this
-    inner.set("qualify", None)
-    inner.append("expressions", exp.alias_(condition, _CONDITION, quoted=True, copy=False))
-    order = outer.args.get("order")
-    for number, ordered in enumerate(order.expressions if order is not None else (), start=1):
-        if is_output_reference(ordered.this):
-            continue
-        name = f"fp_order_{number}"
-        expression = ordered.this
-        expression.replace(_column(name, alias))
-        inner.append("expressions", exp.alias_(expression, name, quoted=True, copy=False))
+    inner.append("expressions", exp.alias_(value, name, quoted=True, copy=False))
+    for number, expression in enumerate(_beside(outer), start=1):
+        carried = f"fp_order_{number}"
+        expression.replace(_column(carried, alias))
+        inner.append("expressions", exp.alias_(expression, carried, quoted=True, copy=False))
     table_alias = exp.TableAlias(this=exp.Identifier(this=alias, quoted=True))
     outer.set("from_", exp.From(this=exp.Subquery(this=inner, alias=table_alias)))
-    outer.set("where", exp.Where(this=_column(_CONDITION, alias)))
+    outer.set("where", exp.Where(this=test(_column(name, alias))))
     return outer
+
+
+def _beside(select: exp.Select) -> list[exp.Expr]:
+    """What ORDER BY and DISTINCT ON read and is no output."""
+    order, distinct = select.args.get("order"), select.args.get("distinct")
+    read = [ordered.this for ordered in order.expressions] if order is not None else []
+    on = distinct.args.get("on") if distinct is not None else None
+    read += on.expressions if on is not None else []
+    return [node for node in read if not is_output_reference(node)]
 
 
 def _column(name: str, table: str) -> exp.Column:

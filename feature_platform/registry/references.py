@@ -58,7 +58,7 @@ def tables_read(sql: str) -> SqlReads:
         return SqlReads((), SqlFault("text or a comment that never ends", 1, 1))
     except RecursionError:
         return SqlReads((), SqlFault("nested too deep", 1, 1))
-    if len(statements) != 1 or not isinstance(statements[0], exp.Query):
+    if len(statements) != 1 or not isinstance(statements[0], exp.Query | exp.Pivot | exp.Values):
         return SqlReads(())  # the guard says what is wrong with it
     found: dict[str, TableRead] = {}
     for table in _tables(statements[0]):
@@ -72,19 +72,23 @@ def tables_read(sql: str) -> SqlReads:
 def _tables(query: exp.Expr) -> Iterator[exp.Table]:
     """Tables that are no CTE in the place where they stand.
 
-    A CTE's name is known in the query it belongs to and in the CTEs behind it; in its own body only if it is recursive,
-    so ``WITH cards AS (SELECT * FROM cards) …`` reads the table ``cards``.
+    A CTE's name is known in the query it belongs to and in the CTEs behind it; in its own body only in the second
+    branch of a recursion, so ``WITH cards AS (SELECT * FROM cards) …`` reads the table ``cards``.
     """
     from sqlglot import exp
 
     open_nodes: list[tuple[exp.Expr, frozenset[str]]] = [(query, frozenset())]
+    recursive: dict[int, str] = {}  # second branches of recursions, with the name that only they know
     while open_nodes:
         node, known = open_nodes.pop()
+        known |= {recursive[id(node)]} if id(node) in recursive else set()
         with_ = node.args.get("with_")
         if isinstance(with_, exp.With):
             for cte in with_.expressions:
                 alias = cte.alias.lower()
-                open_nodes.append((cte.this, known | {alias} if with_.recursive else known))
+                if with_.recursive and isinstance(cte.this, exp.Union):
+                    recursive[id(cte.this.expression)] = alias
+                open_nodes.append((cte.this, known))
                 known |= {alias}
         named = isinstance(node.this, exp.Identifier)  # a table function has no name of its own
         if named and isinstance(node, exp.Table) and (node.db or node.name.lower() not in known):

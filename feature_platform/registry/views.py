@@ -85,12 +85,18 @@ def _reads_of_sql(
             reads.append(Read(TableRef("source", table.name), where))
         elif table.name in index.views:
             reads.append(Read(TableRef("view", table.name), where))
+        elif schema == "sources" and bare in index.sources:
+            reads.append(Read(TableRef("source", bare), where))
+        elif schema == "features" and bare in index.views:
+            reads.append(Read(TableRef("view", bare), where))
         elif dot and (bare in index.sources or bare in index.views):
-            what = f"there is no table '{table.name}': sources and views are named without '{schema}'"
+            right = "sources" if bare in index.sources else "features"
+            what = f"there is no table '{table.name}': '{bare}' is in '{right}'"
             problems.append(UNKNOWN_NAME.problem(what, mend=f"Write `{bare}`.", where=where))
         else:
             problems.extend(index.unknown_at(table.name, where, "source", "feature_view"))
-    return tuple(reads), problems
+    first = {read.ref: read for read in reversed(reads)}  # one table may be named with its schema and without
+    return tuple(read for read in reads if first[read.ref] is read), problems
 
 
 def _check_inputs(index: Index, view: FeatureView, reads: tuple[Read, ...]) -> Iterator[Problem]:

@@ -18,7 +18,6 @@ from feature_platform.compiler.render import render
 from feature_platform.errors import FeaturePlatformError, Location
 from feature_platform.governance.labels import describe
 from feature_platform.governance.transforms import PREFIX
-from feature_platform.types import ENGINES
 from tests.compiler.sql_catalogs import FRAUD, catalog
 
 FOLDER = Path(__file__).parent / "fixtures"
@@ -67,13 +66,13 @@ def refusal(sql: str) -> str:
 
 
 def compilation(sql: str) -> str:
-    """The guarded SQL of both engines, and the columns with types, labels and lineage."""
+    """The guarded SQL of every engine that can run it, and the columns with types, labels and lineage."""
     query = guard(sql, catalog(), FRAUD, where=Location("query.sql"))
     tree = query.tree.copy()
     for call in tree.find_all(exp.Anonymous):
         if str(call.this).startswith(PREFIX):  # left as they are: what becomes of them is governance's matter
             call.set("this", f"governed_{call.this.removeprefix(PREFIX)}")
-    parts = [f"{engine}:\n{render(tree, engine, pretty=True)}" for engine in ENGINES]
+    parts = [f"{engine}:\n{render(tree, engine, pretty=True)}" for engine in query.engines]
     lines = []
     for column in query.columns:
         direct = " ".join(sorted(map(str, column.direct))) or "-"
@@ -82,7 +81,11 @@ def compilation(sql: str) -> str:
     return "\n".join([*parts, "columns:", *lines])
 
 
-FILES: dict[str, Callable[[str], str]] = {"refused.sql": refusal, "compiled.sql": compilation}
+FILES: dict[str, Callable[[str], str]] = {
+    "refused.sql": refusal,
+    "compiled.sql": compilation,
+    "relations.sql": compilation,
+}
 
 
 def renew() -> None:

@@ -258,7 +258,7 @@ CASES = (
     Case("view as source", "FP-REG-001", _aggregation(COUNT, source="‸latest"), "no source"),
     Case("unknown table in SQL", "FP-REG-001", _sql("SELECT card_id, at\n  FROM cards\n  JOIN ‸transaktions USING (card_id)"), "transactions"),
     Case("unknown table in a subquery", "FP-REG-001", _sql("SELECT * FROM (SELECT * FROM ‸nobody) x")),
-    Case("qualified table", "FP-REG-001", _sql("SELECT * FROM ‸sources.transactions"), "Write `transactions`"),
+    Case("qualified table", "FP-REG-001", _sql("SELECT * FROM ‸features.transactions"), "Write `transactions`"),
     Case("unknown input", "FP-REG-001", DERIVED.replace("[spend]", "[spend, ‸spent]"), "Did you mean 'spend'?"),
     Case("unknown view of a service", "FP-REG-001", SERVICE.replace("spend:", "‸spent:"), "Did you mean 'spend'?"),
     Case("unknown purpose of a service", "FP-REG-001", SERVICE.replace("fraud", "‸frauds"), "Did you mean 'fraud'?"),

@@ -1,0 +1,97 @@
+"""Queries that are written as statements of their own → SELECTs: PIVOT, UNPIVOT, VALUES; and one form of UNNEST.
+
+>>> import sqlglot
+>>> normal(sqlglot.parse_one("VALUES (1), (2)", read="duckdb")).sql("duckdb")
+'SELECT 1 AS col0 UNION ALL SELECT 2 AS col0'
+>>> normal(sqlglot.parse_one("PIVOT t ON a IN ('x') USING sum(b)", read="duckdb")).sql("duckdb")
+"SELECT * FROM t PIVOT(SUM(b) FOR a IN ('x'))"
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlglot import exp
+
+from feature_platform.compiler.values import as_union
+
+_KINDS: Final = (exp.Pivot, exp.Values, exp.Unnest, exp.Lateral)
+
+
+def normal(tree: exp.Expr) -> exp.Expr:
+    """Rewrites ``tree`` in place; gives the root."""
+    for node in [each for each in tree.walk() if isinstance(each, _KINDS)]:
+        new = _normal(node)
+        if new is node:
+            continue
+        if node is tree:
+            tree = new
+        else:
+            node.replace(new)
+    return tree
+
+
+def _normal(node: exp.Expr) -> exp.Expr:
+    if isinstance(node, exp.Unnest | exp.Lateral):
+        return _unnest(node)
+    if isinstance(node, exp.Values):
+        if isinstance(node.parent, exp.From | exp.Join):
+            return node
+        if isinstance(node.parent, exp.In):
+            node.parent.set("query", as_union(node.copy()))
+            node.parent.set("expressions", None)
+            return node
+        query: exp.Expr = as_union(node.copy()).this
+        return query
+    if node.arg_key == "pivots":
+        for derived in ("columns", "identify_pivot_strings", "prefixed_pivot_columns", "pivot_column_naming"):
+            node.set(derived, None)  # what the parser makes of the rest
+        for named in node.find_all(exp.PivotAlias):
+            named.set("alias", exp.to_identifier(named.alias, quoted=True))
+        return node
+    table = node.this.copy()
+    pivot = _unpivot(node) if node.args.get("unpivot") else _pivot(node)
+    table.append("pivots", pivot)
+    return exp.Select(expressions=[exp.Star()], from_=exp.From(this=table))
+
+
+def _unnest(node: exp.Expr) -> exp.Expr:
+    """``, LATERAL unnest(a)`` is ``CROSS JOIN unnest(a)``."""
+    join = node.parent
+    if isinstance(node, exp.Lateral):
+        if not isinstance(node.this, exp.Unnest):
+            return node
+        inner = node.this.copy()
+        inner.set("alias", node.args.get("alias"))
+        node = inner
+    if isinstance(join, exp.Join) and not any(join.args.get(part) for part in ("kind", "side", "method", "on")):
+        join.set("kind", "CROSS")
+    return node
+
+
+def _pivot(node: exp.Expr) -> exp.Pivot:
+    group = node.args.get("group")
+    return exp.Pivot(
+        expressions=[each.copy() for each in node.args.get("using") or [exp.Count(this=exp.Star(), big_int=True)]],
+        fields=[each.copy() for each in node.expressions],
+        unpivot=False,
+        group=group.copy() if group is not None else None,
+    )
+
+
+def _unpivot(node: exp.Expr) -> exp.Pivot:
+    into = node.args.get("into")
+    name = into.this.this.copy() if into is not None else exp.to_identifier("name")
+    values = [each.this.copy() for each in into.expressions] if into is not None else [exp.to_identifier("value")]
+    return exp.Pivot(
+        expressions=[exp.Tuple(expressions=values)] if len(values) > 1 else values,
+        fields=[exp.In(this=name, expressions=[_entry(each) for each in node.expressions])],
+        unpivot=True,
+        include_nulls=node.args.get("include_nulls"),
+    )
+
+
+def _entry(node: exp.Expr) -> exp.Expr:
+    if isinstance(node, exp.Alias):
+        return exp.PivotAlias(this=node.this.copy(), alias=exp.to_identifier(node.alias, quoted=True))
+    return node.copy()
