@@ -189,7 +189,10 @@ def test_a_training_set_and_an_online_read_are_recorded(shop: Path, trail: Trail
     assert (kept["rows"], kept["decision"]) == (2, "mask")
     online = next(event for event in events if event["action"] == "online_read")
     assert (online["rows"], online["object"], online["decision"]) == (2, "customer_profile:age", "mask")
-    assert online["columns"][0]["labels"] == ["partial(birth_date, age_years)"]
+    assert "columns" not in online, "a read is short, and cites what was chosen"
+    chosen = next(event for event in events if event.get("fingerprint") == online["fingerprint"])
+    assert chosen["action"] == "query"
+    assert chosen["columns"][0]["labels"] == ["partial(birth_date, age_years)"]
 
 
 def test_features_that_a_purpose_may_not_have_are_recorded(shop: Path, trail: Trail) -> None:

@@ -20,7 +20,7 @@ from feature_platform.governance.audit import checkpoints
 from feature_platform.governance.audit.chain import Checkpoint, Head
 from feature_platform.governance.audit.keys import AuditKeys
 from feature_platform.governance.audit.ledger import Appended, Ledger
-from feature_platform.governance.audit.spool import Segment, finished, hold, remove_abandoned
+from feature_platform.governance.audit.spool import DAMAGED, Segment, finished, hold, remove_abandoned
 
 CHECKPOINT_RECORDS: Final = 100_000
 CHECKPOINT_TIME: Final = timedelta(hours=1)
@@ -92,6 +92,7 @@ class _Draining:
 
     def _take(self, segment: Segment) -> None:
         self._report_rewriting(segment)
+        self._report_missing(segment)
         if segment.events:
             self._append(segment)
         if segment.damage:
@@ -105,6 +106,16 @@ class _Draining:
             checkpoints.keep(self.folder, seen)
             report = self.damage("ledger", {"last_seen": seen.seq, "found": self.ledger.head().seq})
             self._append(Segment(f"{segment.name}-rewritten", (report,)))
+
+    def _report_missing(self, segment: Segment) -> None:
+        """A process's segments are drained in order, so the one before is in the ledger, waits because its writer is
+        just ending it, or was put aside."""
+        before = segment.after
+        if not before or (self.folder / before).exists() or (self.folder / before).with_suffix(DAMAGED).exists():
+            return
+        if not self.ledger.has_segment(before):
+            report = self.damage(f"segment:{before}", {"missing": 1})
+            self._append(Segment(f"{before}-missing", (report,)))
 
     def _append(self, segment: Segment) -> None:
         done = self.ledger.append(self.keys, segment, politely=self.politely)

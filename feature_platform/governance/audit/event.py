@@ -35,8 +35,9 @@ Action = Literal[
 """What happened:
 
 * ``compile``: a view or service was compiled or refused; ``policy_change``: the rules are others than last time;
-* ``query``: somebody's SQL was guarded or refused; ``read``: rows of a query or training set are about to be released,
-  ``read_end``: so many were; ``online_read``: features of entities;
+* ``query``: somebody's SQL was guarded or refused, or features were chosen to be read online;
+* ``read``: rows of a query or training set are about to be released, ``read_end``: so many were; ``online_read``:
+  features of entities;
 * ``scan``: every row of a source is about to be searched for personal data; ``gate``: checks of staged rows;
   ``materialization``: rows are about to be published;
 * ``key_use``: this process loaded a key, ``key_rotation``: another version than last time; ``raw_access``: a rule of

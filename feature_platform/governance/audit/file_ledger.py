@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import json
+import mmap
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -71,6 +72,13 @@ class FileLedger:
             return head.hash
         return next((record.hash for record in self.records(seq - 1) if record.seq == seq), None)
 
+    def has_segment(self, name: str) -> bool:
+        if self.head().segment == name:
+            return True
+        wanted = f'"segment":"{name}"'.encode()
+        with _reported():
+            return any(_contains(path, wanted) for path in reversed(self._files()))
+
     def checkpoints(self) -> Sequence[Checkpoint]:
         path = self._folder / _CHECKPOINTS
         with _reported():
@@ -131,6 +139,13 @@ def _last_line(path: Path) -> bytes:
         if end + 1 < len(tail):
             file.truncate(start + end + 1)
         return tail[begin : end + 1] if end >= 0 else b""
+
+
+def _contains(path: Path, wanted: bytes) -> bool:
+    if path.stat().st_size == 0:
+        return False
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.rfind(wanted) >= 0
 
 
 def _head(record: Record) -> Head:

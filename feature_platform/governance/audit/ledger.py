@@ -51,6 +51,10 @@ class Ledger(Protocol):
         """The hash of one record; None when there is no such record. Raises AuditError."""
         ...
 
+    def has_segment(self, name: str) -> bool:
+        """Whether events of a segment are there. Raises AuditError."""
+        ...
+
     def checkpoints(self) -> Sequence[Checkpoint]:
         """Those that the ledger itself holds. Raises AuditError."""
         ...

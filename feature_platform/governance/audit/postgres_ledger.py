@@ -50,9 +50,7 @@ class PostgresLedger:
         with self._session() as connection, connection.transaction():
             connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
             before = _head(connection)
-            if connection.execute(
-                "SELECT 1 FROM fp_audit.ledger WHERE segment = %s LIMIT 1", [segment.name]
-            ).fetchone():
+            if _has_segment(connection, segment.name):
                 return Appended(before, before)  # whoever drained it died before the file was removed
             at = recording_time(before)
             self._prepare(connection, at)
@@ -91,6 +89,10 @@ class PostgresLedger:
         with self._session() as connection:
             row = connection.execute("SELECT hash FROM fp_audit.ledger WHERE seq = %s", [seq]).fetchone()
             return None if row is None else bytes(row[0])
+
+    def has_segment(self, name: str) -> bool:
+        with self._session() as connection:
+            return _has_segment(connection, name)
 
     def checkpoints(self) -> Sequence[Checkpoint]:
         with self._session() as connection:
@@ -157,6 +159,11 @@ def _install(connection: Any) -> None:
         connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
         if connection.execute(_IS_THERE).fetchone() is None:
             connection.execute(SCHEMA_FILE.read_text(encoding="utf-8"))
+
+
+def _has_segment(connection: Any, name: str) -> bool:
+    found = connection.execute("SELECT 1 FROM fp_audit.ledger WHERE segment = %s LIMIT 1", [name])
+    return found.fetchone() is not None
 
 
 def _head(connection: Any) -> Head:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import secrets
 import time
 from contextlib import suppress
@@ -27,6 +28,8 @@ SEGMENT_BYTES: Final = 4 << 20
 """A segment is drained in one transaction, so its size bounds memory and the time that other writers wait."""
 SPOOL_BYTES: Final = 256 << 20
 """With more than this waiting for the ledger, nothing is accepted any more."""
+DAMAGED: Final = ".damaged"
+"""Suffix of a segment that somebody changed, kept as evidence."""
 _SEGMENT: Final = ".segment"
 _NEW: Final = ".new"
 _MAC_DIGITS: Final = 32
@@ -57,6 +60,7 @@ class Spool:
         self._segment_bytes = segment_bytes
         self._spool_bytes = spool_bytes
         self._open: _Open | None = None
+        self._last = ""
         self._writing = Lock()
         self._syncing = Lock()
 
@@ -142,6 +146,7 @@ class Spool:
         segment.seal = seal
         segment.size += written
         segment.events += 1
+        self._last = segment.path.name
         return segment
 
     def _begin(self) -> _Open:
@@ -159,7 +164,7 @@ class Spool:
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            header = _header(self._keys.version)
+            header = _header(self._keys.version, self._last)
             os.write(descriptor, header)
             draft.rename(path)
             _sync_folder(self.folder)
@@ -167,7 +172,9 @@ class Spool:
             os.close(descriptor)
             draft.unlink(missing_ok=True)
             raise
-        return _Open(path, descriptor, os.getpid(), _first_seal(self._keys, self._keys.version, path), len(header))
+        return _Open(
+            path, descriptor, os.getpid(), _first_seal(self._keys, self._keys.version, path, header), len(header)
+        )
 
     def _sync(self, segment: _Open, events: int) -> None:
         with self._syncing:
@@ -196,6 +203,8 @@ class Segment:
     events: tuple[str, ...]
     damage: str = ""
     """Why not every line could be read; empty when all is well."""
+    after: str = ""
+    """The segment that the same process wrote before, if any: it is in the ledger, or somebody removed it."""
 
 
 class HeldSegment:
@@ -209,20 +218,21 @@ class HeldSegment:
         """Every event whose seal holds. A line without an end is what a killed writer had not written yet."""
         data = self.path.read_bytes()
         lines = data.split(b"\n")[:-1]
-        version = _version(lines[0]) if lines else None
-        if version is None:
+        header = _HEADER.fullmatch(lines[0]) if lines else None
+        if header is None:
             return Segment(self.path.name, (), "" if not data else "it has no header")
+        version, after = int(header[1]), header[2].decode().removeprefix("none")
         if not keys.knows(version):
             return Segment(self.path.name, (), f"it was sealed with key version {version}, which is not given")
-        seal = _first_seal(keys, version, self.path)
+        seal = _first_seal(keys, version, self.path, lines[0] + b"\n")
         events: list[str] = []
         for number, line in enumerate(paced(lines[1:], politely)):
             mac, _, text = line.partition(b" ")
             seal = keys.mac("spool", version, seal, text)
             if seal.hex()[:_MAC_DIGITS].encode() != mac:
-                return Segment(self.path.name, tuple(events), f"line {number + 2} was changed")
+                return Segment(self.path.name, tuple(events), f"line {number + 2} was changed", after)
             events.append(text.decode())
-        return Segment(self.path.name, tuple(events))
+        return Segment(self.path.name, tuple(events), after=after)
 
     def remove(self) -> None:
         """Removes the file and the lock."""
@@ -231,7 +241,7 @@ class HeldSegment:
 
     def set_aside(self) -> None:
         """Keeps a damaged file as evidence, where nobody drains it again."""
-        self.path.rename(self.path.with_suffix(".damaged"))
+        self.path.rename(self.path.with_suffix(DAMAGED))
         self.release()
 
     def release(self) -> None:
@@ -288,18 +298,16 @@ def _sizes(folder: Path) -> list[tuple[Path, int]]:
     return sizes
 
 
-def _header(version: int) -> bytes:
-    return b"fp audit spool 1, key v%d\n" % version
+def _header(version: int, after: str) -> bytes:
+    return b"fp audit spool 1, key v%d, after %b\n" % (version, after.encode() or b"none")
 
 
-def _version(header: bytes) -> int | None:
-    start, _, version = header.partition(b", key v")
-    return int(version) if start == b"fp audit spool 1" and version.isdigit() else None
+_HEADER: Final = re.compile(rb"fp audit spool 1, key v([0-9]{1,4}), after (none|[0-9a-f-]+\.segment)")
 
 
-def _first_seal(keys: AuditKeys, version: int, path: Path) -> bytes:
-    """The name is sealed too: a segment can't take another's place."""
-    return keys.mac("spool", version, path.stem.encode())
+def _first_seal(keys: AuditKeys, version: int, path: Path, header: bytes) -> bytes:
+    """Name and header are sealed too: a segment can't take another's place."""
+    return keys.mac("spool", version, path.stem.encode(), b"\n", header)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -75,6 +75,19 @@ def test_a_changed_segment_is_kept_as_evidence_and_reported_in_the_ledger(trail:
     assert len(list(trail.folder.glob("*.damaged"))) == 1
 
 
+def test_a_segment_that_somebody_removed_is_missed_when_the_next_one_comes(trail: AuditTrail) -> None:
+    filled(trail, segments=2, events=2)
+    trail.record(event(trail, 98))
+    trail._spool.finish()
+    (removed,) = finished(trail.folder)
+    removed.unlink()
+    trail.record(event(trail, 99))
+    trail.drain()
+    missing = [record.event() for record in trail.ledger.records() if record.event()["action"] == "ledger_damage"]
+    assert [found["object"] for found in missing] == [f"segment:{removed.name}"]
+    assert rows_in(trail.ledger) == [0, 1, 2, 3, 99]
+
+
 def test_a_checkpoint_elsewhere_outlives_everything_that_the_writer_can_reach(
     trail: AuditTrail, tmp_path: Path
 ) -> None:

@@ -111,7 +111,7 @@ def test_a_segment_under_another_name_or_key_is_not_taken(tmp_path: Path) -> Non
 
 
 def test_a_full_spool_accepts_nothing_more(tmp_path: Path) -> None:
-    spool = Spool(tmp_path, KEYS, segment_bytes=100, spool_bytes=300)
+    spool = Spool(tmp_path, KEYS, segment_bytes=100, spool_bytes=500)
     for _ in range(3):
         spool.accept('{"some":"event", "of":"quite some length, so that three of them fill the spool"}')
     with pytest.raises(AuditError) as caught:
