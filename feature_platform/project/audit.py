@@ -312,7 +312,8 @@ def _placed(subject: str, partition: str) -> str:
 
 def _tool() -> str:
     """The program: ``fp sql``, ``dagster``, a script's name."""
-    program = Path(sys.argv[0] or "python").name
+    path = Path(sys.argv[0] or "python")
+    program = path.parent.name if path.name == "__main__.py" else path.name
     if program == "fp" and len(sys.argv) > 1:
         return plain_name(f"fp:{sys.argv[1]}")
     return plain_name(program)
