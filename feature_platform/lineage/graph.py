@@ -126,7 +126,8 @@ class Lineage:
             compiled = self.compiled.views[view]
             query = compiled.materialize or compiled.derive
             assert query is not None, "a view has one of the two"
-            self._ways[view] = subtypes(parse_one(query.sql["duckdb"], dialect="duckdb"))
+            engine, text = next(iter(query.sql.items()))  # which one makes no difference: both are of one tree
+            self._ways[view] = subtypes(parse_one(text, dialect=engine))
         return self._ways[view].get(ref.column, {})
 
     def _type(self, ref: ColumnRef) -> DataType | None:

@@ -221,12 +221,18 @@ def _ways(node: exp.Expr, scope: _Scope) -> Ways:
         picked = _deciding(_ways(node.expression, scope), "SORT")
         return _union([_changed(_ways(node.this, scope), "AGGREGATION"), picked])
     how: Direct = "AGGREGATION" if isinstance(node, exp.AggFunc) else "TRANSFORMATION"
-    parts = []
-    for child in node.iter_expressions():
-        sorts = isinstance(child, exp.Order)
-        inside = [_ways(part, scope) for part in (child.expressions if sorts else [child])]
-        parts += [_deciding(ways, "SORT") for ways in inside] if sorts else inside
-    return _changed(_union(parts), how)
+    return _changed(_union(part for child in node.iter_expressions() for part in _argument(child, scope)), how)
+
+
+def _argument(node: exp.Expr, scope: _Scope) -> Iterator[Ways]:
+    """An argument of a function; of an ordered aggregate, the value and what it is ordered by."""
+    if not isinstance(node, exp.Order):
+        yield _ways(node, scope)
+        return
+    if isinstance(node.this, exp.Expr):
+        yield _ways(node.this, scope)
+    for ordered in node.expressions:
+        yield _deciding(_ways(ordered, scope), "SORT")
 
 
 def _column(node: exp.Column, scope: _Scope) -> Ways:
