@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from feature_platform.errors import GuardError, Location, Problem
 from feature_platform.project.codes import NOT_BOUND
 from feature_platform.registry.graph import TableRef
-from feature_platform.types import Column, TableSchema
+from feature_platform.types import Column, DataType, TableSchema
 
 if TYPE_CHECKING:
     import duckdb
@@ -34,6 +34,7 @@ class Binder:
         self._lock = Lock()
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._tables: dict[TableRef, TableSchema] = {}
+        self._types: dict[DataType, str] = {}
 
     def check_view(self, view: CompiledView, views: Mapping[str, CompiledView]) -> None:
         """Binds what materializes a view. Derived views are bound where their inputs are.
@@ -69,12 +70,10 @@ class Binder:
                 for ref in reads:
                     self._declare(connection, ref, views)
                 found = _described(connection, sql, dict.fromkeys(parameters, _MOMENT))
-                nothing = ", ".join(f"CAST(NULL AS {column.type.sql('duckdb')})" for column in columns)
-                types = [kind for _, kind in _described(connection, f"SELECT {nothing}", {})]
+                wanted = [(column.name, self._written(connection, column.type)) for column in columns]
             except duckdb.Error as error:
                 # The engine's message may quote the text, with constants of the author's.
                 raise GuardError(_refusal(f"DuckDB refuses it ({type(error).__name__})", where)) from None
-        wanted = [(column.name, kind) for column, kind in zip(columns, types, strict=True)]
         if found != wanted:
             different = [f"'{name}' {kind}" for name, kind in found if (name, kind) not in wanted] or [
                 f"{len(found)} columns"
@@ -109,6 +108,12 @@ class Binder:
             connection.execute("SET lock_configuration = true").fetchall()
             self._connection = connection
         return self._connection
+
+    def _written(self, connection: duckdb.DuckDBPyConnection, type_: DataType) -> str:
+        """How the engine writes a type."""
+        if type_ not in self._types:
+            ((_, self._types[type_]),) = _described(connection, f"SELECT CAST(NULL AS {type_.sql('duckdb')})", {})
+        return self._types[type_]
 
     def _declare(self, connection: duckdb.DuckDBPyConnection, ref: TableRef, views: Mapping[str, CompiledView]) -> None:
         from feature_platform.stores.quoting import identifier
