@@ -126,6 +126,10 @@ def _check_aggregate(node: exp.Expr, call: Call, state: Inference, *, over: bool
         state.report.add(GROUPING, node, f"{what} has no OVER on every engine", "aggregate in a CTE and join it")
     if call.distinct and not function.distinct:
         state.report.add(ARGUMENTS, node, f"{function.name} has no DISTINCT", "select the distinct rows in a CTE first")
+    if call.distinct and any(ordered.this != call.arguments[0] for ordered in call.order):
+        state.report.add(
+            ARGUMENTS, node, f"{function.name}(DISTINCT ...) in another order", "order it by the value itself"
+        )
     if function.ordered == "inside" and not call.order:
         state.report.add(
             NOT_REPRODUCIBLE, node, f"{function.name} without an order", f"write {function.name}(... ORDER BY ...)"

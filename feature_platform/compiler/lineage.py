@@ -289,7 +289,7 @@ def _call(call: Call, state: _Pass) -> Flow:
 
 
 _HANDING_ON: Final = frozenset(
-    {"coalesce", "arg_max", "arg_min", "lag", "lead", "first_value", "last_value", "nth_value"}
+    {"coalesce", "arg_max", "arg_min", "first", "last", "lag", "lead", "first_value", "last_value", "nth_value"}
 )
 """Functions whose result is one of their arguments as it is, with all of its parts."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlglot import exp
 
 from feature_platform.compiler.codes import ARGUMENTS, LITERAL, OPERAND_TYPES
@@ -225,10 +227,13 @@ def _check_comparable(node: exp.Expr, types: list[Inferred], state: Inference, *
         return
     if INTERVAL in types or not comparable(types[0], types[1]):
         _refuse(node, types[0], types[1], "compare values of one type; use TRY_CAST for texts", state)
-    elif not equality and any(
-        isinstance(type_, DataType) and (type_.kind == "boolean" or type_.is_nested) for type_ in types
-    ):
+    elif not equality and any(isinstance(type_, DataType) and type_.kind in _UNORDERED for type_ in types):
         _refuse(node, types[0], types[1], "order numbers, texts or times", state)
+    elif not equality and any(isinstance(type_, DataType) and type_.is_nested for type_ in types):
+        node.meta[DUCKDB_ALONE] = "an order of nested values"
+
+
+_UNORDERED: Final = frozenset({"boolean", "map", "json"})
 
 
 def _is_time(type_: Inferred) -> bool:

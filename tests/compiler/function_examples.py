@@ -387,7 +387,10 @@ AGGREGATES: dict[str, list[str]] = {
         "string_agg(s, '-' ORDER BY i DESC)",
         "string_agg(s, ',' ORDER BY id) FILTER (WHERE ok)",
     ],
-    "array_agg": ["array_agg(i ORDER BY id)", "list(s ORDER BY at DESC)"],
+    "array_agg": ["array_agg(i ORDER BY id)", "list(s ORDER BY at DESC)", "array_agg(DISTINCT s ORDER BY s)"],
+    "bit_and": ["bit_and(i)", "bit_and(b)"],
+    "bit_or": ["bit_or(i)"],
+    "bit_xor": ["bit_xor(b)"],
 }
 
 WINDOWS: dict[str, list[str]] = {

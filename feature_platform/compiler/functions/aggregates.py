@@ -11,6 +11,7 @@ from feature_platform.compiler.functions import constants
 from feature_platform.compiler.functions.model import (
     ANY,
     EXACT,
+    NESTED,
     NUMBER,
     ORDERED,
     TEXT,
@@ -61,7 +62,15 @@ def _spread(
     )
 
 
+def _bits(name: str, kind: type[exp.Expr], doc: str) -> Function:
+    signature = sig(Parameter("x", WHOLE, cast=BIGINT), to=BIGINT, both=f"{name.upper()}(x)")
+    return Function(name, (signature,), doc, _EMPTY, (node(kind, "this"),), form="aggregate", labels="aggregated")
+
+
 FUNCTIONS: Final = (
+    _bits("bit_and", exp.BitwiseAndAgg, "The bits that all have."),
+    _bits("bit_or", exp.BitwiseOrAgg, "The bits that one of them has."),
+    _bits("bit_xor", exp.BitwiseXorAgg, "The bits that an odd number of them has."),
     Function(
         "count",
         (
@@ -127,7 +136,10 @@ FUNCTIONS: Final = (
     ),
     Function(
         "min",
-        (sig(Parameter("x", ORDERED), to=_same, both="MIN(x)"),),
+        (
+            sig(Parameter("x", ORDERED), to=_same, both="MIN(x)"),
+            sig(Parameter("x", NESTED), to=_same, duckdb="MIN(x)", key="nested"),
+        ),
         "The smallest; texts compare by code point.",
         _EMPTY,
         (node(exp.Min, "this"),),
@@ -135,7 +147,10 @@ FUNCTIONS: Final = (
     ),
     Function(
         "max",
-        (sig(Parameter("x", ORDERED), to=_same, both="MAX(x)"),),
+        (
+            sig(Parameter("x", ORDERED), to=_same, both="MAX(x)"),
+            sig(Parameter("x", NESTED), to=_same, duckdb="MAX(x)", key="nested"),
+        ),
         "The greatest; texts compare by code point.",
         _EMPTY,
         (node(exp.Max, "this"),),
@@ -261,6 +276,7 @@ FUNCTIONS: Final = (
         form="aggregate",
         ordered="inside",
         windowed=False,
+        distinct=True,
     ),
     Function(
         "array_agg",
@@ -273,5 +289,6 @@ FUNCTIONS: Final = (
         tokens=frozenset({0}),
         ordered="inside",
         windowed=False,
+        distinct=True,
     ),
 )

@@ -8,12 +8,12 @@ from typing import Final
 
 from sqlglot import exp
 
-from feature_platform.compiler.functions import aggregates, lists, logic, maps, numbers, texts, times, windows
+from feature_platform.compiler.functions import aggregates, duckdb, lists, logic, maps, numbers, texts, times, windows
 from feature_platform.compiler.functions.model import Form, Function
 
 CATALOGUE: Final[Mapping[str, Function]] = {
     function.name: function
-    for module in (logic, numbers, texts, times, aggregates, windows, lists, maps)
+    for module in (logic, numbers, texts, times, aggregates, windows, lists, maps, duckdb)
     for function in module.FUNCTIONS
 }
 """Every function by the name that authors write."""

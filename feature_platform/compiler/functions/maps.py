@@ -30,7 +30,12 @@ from feature_platform.types import BIGINT, BOOLEAN, JSON, STRING, DataType, arra
 
 _MAP: Final = Parameter("map_", MAP)
 _KEY: Final = Parameter("key_", ANY)
+_JSON: Final = Parameter("json_", JSON_KINDS)
 _PATH: Final = Parameter("path", constant=constants.json_path)
+
+
+def _same(types: Sequence[Inferred]) -> Inferred:
+    return types[0]
 
 
 def _key_of(type_: Inferred) -> DataType:
@@ -197,6 +202,24 @@ FUNCTIONS: Final = (
         "The keys of a JSON object.",
         _MISSING,
         (node(exp.JSONKeys, "this", "expression"),),
+    ),
+    Function(
+        "map_concat",
+        (sig(Parameter("map_", MAP, many=True), to=_same, duckdb="MAP_CONCAT(map_)", unify=True),),
+        "The pairs of all maps; of a key that several have that of the last.",
+        "when all are",
+    ),
+    Function(
+        "json_contains",
+        (sig(_JSON, Parameter("part", JSON_KINDS), to=BOOLEAN, duckdb="JSON_CONTAINS(json_, part)"),),
+        "Whether the one JSON contains the other.",
+        "when an argument is",
+    ),
+    Function(
+        "json_merge_patch",
+        (sig(_JSON, Parameter("patch", JSON_KINDS), to=JSON, duckdb="JSON_MERGE_PATCH(json_, patch)"),),
+        "The one JSON object with the members of the other put over it.",
+        "when an argument is",
     ),
     Function(
         "json_valid",

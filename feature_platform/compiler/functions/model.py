@@ -27,6 +27,7 @@ SCALAR: Final[frozenset[Kind]] = ORDERED | TRUTH
 ARRAY: Final[frozenset[Kind]] = frozenset({"array"})
 MAP: Final[frozenset[Kind]] = frozenset({"map"})
 JSON_KINDS: Final[frozenset[Kind]] = frozenset({"json"})
+NESTED: Final[frozenset[Kind]] = ARRAY | {"struct"}
 ANY: Final[frozenset[Kind]] = SCALAR | ARRAY | MAP | JSON_KINDS | {"struct"}
 
 

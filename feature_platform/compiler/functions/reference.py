@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from feature_platform.compiler.functions import aggregates, lists, logic, maps, numbers, texts, times, windows
+from feature_platform.compiler.functions import aggregates, duckdb, lists, logic, maps, numbers, texts, times, windows
 from feature_platform.compiler.functions.model import (
     ANY,
     ARRAY,
@@ -39,6 +39,7 @@ _FAMILIES: Final[Sequence[tuple[str, Sequence[Function]]]] = (
     ("Window functions", windows.FUNCTIONS),
     ("Lists", lists.FUNCTIONS),
     ("Maps and JSON", maps.FUNCTIONS),
+    ("DuckDB alone", duckdb.FUNCTIONS),
 )
 _GROUPS: Final[dict[frozenset[Kind], str]] = {
     ANY: "any type",

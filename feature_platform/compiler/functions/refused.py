@@ -76,10 +76,10 @@ REFUSED: Final[dict[str, Refusal]] = {
         _FILES,
     ),
     **_all(
-        "first last any_value anyvalue arbitrary",
+        "any_value anyvalue arbitrary",
         NOT_REPRODUCIBLE,
         "which row comes first is not fixed",
-        "use arg_min(x, by), arg_max(x, by), min or max",
+        "use first(x ORDER BY ...), arg_min(x, by), arg_max(x, by), min or max",
     ),
     **_all(
         "mode",
@@ -102,13 +102,13 @@ REFUSED: Final[dict[str, Refusal]] = {
     ),
     **_all("hash", UNKNOWN_FUNCTION, "its values differ between engines and versions", "use md5(text) or sha256(text)"),
     **_all(
-        "reverse initcap soundex levenshtein jaccard jaro_winkler_similarity",
+        "initcap soundex",
         UNKNOWN_FUNCTION,
         "engines do not agree on it",
         "use another text function",
     ),
     **_all(
-        "regexp_replace regexp_extract regexpreplace regexpextract regexp_extract_all regexp_split_to_array",
+        "regexp_split_to_array",
         UNKNOWN_FUNCTION,
         "engines pick different matches",
         "use regexp_matches, split_part, replace or substr",
@@ -117,7 +117,7 @@ REFUSED: Final[dict[str, Refusal]] = {
         "error", UNKNOWN_FUNCTION, "it would put values into error messages", "use CASE and a contract of the feature"
     ),
     **_all(
-        "strptime try_strptime strtotime to_date todate",
+        "strptime strtotime to_date todate",
         UNKNOWN_FUNCTION,
         "engines read formats differently",
         "use TRY_CAST(text AS date) or TRY_CAST(text AS timestamp) for ISO 8601",
@@ -136,7 +136,7 @@ REFUSED: Final[dict[str, Refusal]] = {
     ),
     **_all("iff", UNKNOWN_FUNCTION, "it is another dialect's", "write CASE WHEN ... THEN ... END"),
     **_all(
-        "strlen octet_length bit_length",
+        "octet_length bit_length",
         UNKNOWN_FUNCTION,
         "it counts bytes",
         "use length(text), which counts code points",
