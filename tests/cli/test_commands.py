@@ -232,6 +232,10 @@ def test_get_gives_the_newest_vector(shop: Path) -> None:
     assert vector["latency_ms"] > 0
 
 
+def test_a_value_without_its_name_is_not_repeated(shop: Path) -> None:
+    assert "4111111111111111" not in refused(2, "get", "next_product", "4111111111111111")
+
+
 def test_get_refuses_values_that_make_no_sense(shop: Path) -> None:
     assert "Did you mean 'customer_id'?" in refused(2, "get", "next_product", "customer=3")
     assert "this is no bigint" in refused(2, "get", "next_product", "customer_id=x")

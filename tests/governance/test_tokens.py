@@ -241,6 +241,18 @@ def test_a_plug_in_gives_the_keys(keys: TokenKeys) -> None:
     assert found.versions("payment_card") == (2, 1)
 
 
+def test_an_entry_point_gives_the_keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, keys: TokenKeys) -> None:
+    installed = tmp_path / "company_kms-1.0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: company-kms\nVersion: 1.0\n")
+    entry = f"[feature_platform.token_keys]\ncompany-kms = {__name__}:keys_of_a_kms\n"
+    (installed / "entry_points.txt").write_text(entry)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert TokenKeys.from_environment("FP_KEY", plugin="company-kms").fingerprint("email") == keys.fingerprint("email")
+    with pytest.raises(GovernanceError, match="FP-GOV-010"):
+        TokenKeys.from_environment("FP_KEY", plugin="another-kms")
+
+
 @pytest.mark.parametrize("name", ["failing_kms", "missing", "Path"])
 def test_a_plug_in_that_fails_is_refused_without_its_text(name: str) -> None:
     with pytest.raises(GovernanceError, match=r"FP-GOV-01[01]") as refusal:
