@@ -37,10 +37,10 @@ def pivoted(item: exp.Expr, scope: Scope, queries: Queries) -> exp.Subquery:
     source: exp.Expr = item
     source.set("pivots", None)
     result = exp.Subquery()
+    scope.touched = False
     for pivot in pivots:
         select = exp.Select(expressions=[], from_=exp.From(this=source))
         own = Scope(outer=scope)
-        scope.touched = False
         queries.tables(select, own)
         writer = _Writer(pivot, select, own.relations[-1], own, queries)
         if pivot.args.get("unpivot"):

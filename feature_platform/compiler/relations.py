@@ -26,7 +26,7 @@ from feature_platform.compiler.names import (
     quoted,
 )
 from feature_platform.compiler.pivots import pivoted
-from feature_platform.compiler.scopes import output_names
+from feature_platform.compiler.scopes import bare, output_names
 from feature_platform.compiler.values import as_union
 from feature_platform.errors import did_you_mean
 
@@ -107,8 +107,9 @@ def _table(item: exp.Table, visible: CTEs, state: Resolution) -> Relation | None
 
 def _subquery(item: exp.Expr, scope: Scope, queries: Queries) -> Relation:
     state = queries.state
-    scope.touched = False
-    queries.whole(item.this, scope)
+    if not bare(item.this).meta_get("resolved"):
+        scope.touched = False
+        queries.whole(item.this, scope)
     written = (item.alias or "unnamed_subquery").lower()
     alias = state.unique(item.alias or "subquery")
     relation = Relation(alias, written, _columns(output_names(item.this)), node=item)
