@@ -1,4 +1,5 @@
-"""Queries that are written as statements of their own → SELECTs: PIVOT, UNPIVOT, VALUES; and one form of UNNEST.
+"""Queries that are written as statements of their own → SELECTs: PIVOT, UNPIVOT, VALUES; numbers in a row, what
+stands behind parentheses, and one form of UNNEST.
 
 >>> import sqlglot
 >>> normal(sqlglot.parse_one("VALUES (1), (2)", read="duckdb")).sql("duckdb")
@@ -13,9 +14,12 @@ from typing import Final
 
 from sqlglot import exp
 
-from feature_platform.compiler.values import as_union
+from feature_platform.compiler.functions.constants import whole_value
+from feature_platform.compiler.values import as_union, union_of
 
-_KINDS: Final = (exp.Pivot, exp.Values, exp.Unnest, exp.Lateral)
+_KINDS: Final = (exp.Pivot, exp.Values, exp.Unnest, exp.Lateral, exp.Subquery, exp.Table)
+_BEHIND: Final = ("order", "limit", "offset")
+_MOST_ROWS: Final = 1_000
 
 
 def normal(tree: exp.Expr) -> exp.Expr:
@@ -32,8 +36,13 @@ def normal(tree: exp.Expr) -> exp.Expr:
 
 
 def _normal(node: exp.Expr) -> exp.Expr:
-    if isinstance(node, exp.Unnest | exp.Lateral):
-        return _unnest(node)
+    match node:
+        case exp.Unnest() | exp.Lateral():
+            return _unnest(node)
+        case exp.Subquery():
+            return _ordered(node)
+        case exp.Table():
+            return _series(node)
     if isinstance(node, exp.Values):
         if isinstance(node.parent, exp.From | exp.Join):
             return node
@@ -53,6 +62,43 @@ def _normal(node: exp.Expr) -> exp.Expr:
     pivot = _unpivot(node) if node.args.get("unpivot") else _pivot(node)
     table.append("pivots", pivot)
     return exp.Select(expressions=[exp.Star()], from_=exp.From(this=table))
+
+
+def _ordered(node: exp.Subquery) -> exp.Expr:
+    """``(SELECT ...) ORDER BY a LIMIT 1``: what stands behind the parentheses moves in, or around another SELECT."""
+    behind = {part: node.args[part] for part in _BEHIND if node.args.get(part)}
+    if not behind or not isinstance(node.this, exp.Query):
+        return node
+    inner: exp.Expr = node.this
+    if any(inner.args.get(part) for part in _BEHIND):
+        inner = exp.Select(expressions=[exp.Star()], from_=exp.From(this=exp.Subquery(this=inner)))
+        node.set("this", inner)
+    for part, clause in behind.items():
+        node.set(part, None)
+        inner.set(part, clause)
+    return node
+
+
+def _series(node: exp.Table) -> exp.Expr:
+    """``range(3)`` and ``generate_series(1, 3)`` of constants: their numbers, row by row."""
+    call = node.this
+    if not isinstance(call, exp.GenerateSeries) or call.args.get("step") is not None:
+        return node
+    first, last = whole_value(call.args["start"]), whole_value(call.args["end"])
+    if first is None or last is None:
+        return node
+    exclusive = bool(call.args.get("is_end_exclusive"))
+    numbers = range(first, last if exclusive else last + 1)
+    if not 0 < len(numbers) <= _MOST_ROWS:
+        return node
+    name = "range" if exclusive else "generate_series"
+    bigint = exp.DataType.build("BIGINT")
+    selects = [
+        exp.Select(expressions=[exp.alias_(exp.cast(exp.convert(number), bigint), name, quoted=True)])
+        for number in numbers
+    ]
+    alias = node.args.get("alias") or exp.TableAlias(this=exp.to_identifier(name, quoted=True))
+    return exp.Subquery(this=union_of(selects), alias=alias.copy())
 
 
 def _unnest(node: exp.Expr) -> exp.Expr:
