@@ -52,7 +52,8 @@ def stands_right(node: exp.Expr, report: Report) -> bool:
 
 
 def _is_listed(field: exp.Expr) -> bool:
-    return isinstance(field, exp.In) and bool(field.expressions)
+    listed = field.expressions if isinstance(field, exp.In) else []
+    return bool(listed) and not any(isinstance(value, exp.Query) for value in listed)
 
 
 def is_list_of_columns(node: exp.Expr) -> bool:
