@@ -291,6 +291,7 @@ def test_without_ledger_and_spool_no_rows_are_released(
     with opened(shop) as project:
         store = FeatureStore(project, purpose="fraud_detection")
         result = store.sql("SELECT country FROM customers")
+        assert store.online(["customer_profile:age"], {"customer_id": 1})[0].statuses
         project.audit.trail.close()
         shutil.rmtree(state / "audit")
         (state / "audit").write_text("a file where the spool should be")
@@ -299,7 +300,7 @@ def test_without_ledger_and_spool_no_rows_are_released(
         with pytest.raises(AuditError, match="FP-AUDIT-003"):
             store.sql("SELECT country FROM customers")
         with pytest.raises(AuditError, match="FP-AUDIT-003"):
-            project.audit.online("x", [], store.asker)(1)
+            store.online(["customer_profile:age"], {"customer_id": 1})
 
 
 def test_without_its_key_a_profile_with_servers_does_not_even_compile(

@@ -47,6 +47,8 @@ class _Open:
     size: int
     events: int = 0
     synced: int = 0
+    listed: bool = False
+    """Whether the folder's entry of the file is durable too: left to whoever waits for the disk."""
 
 
 class Spool:
@@ -167,7 +169,6 @@ class Spool:
             header = _header(self._keys.version, self._last)
             os.write(descriptor, header)
             draft.rename(path)
-            _sync_folder(self.folder)
         except BaseException:
             os.close(descriptor)
             draft.unlink(missing_ok=True)
@@ -179,16 +180,13 @@ class Spool:
     def _sync(self, segment: _Open, events: int) -> None:
         with self._syncing:
             if segment.synced < events:
-                written = segment.events
-                os.fdatasync(segment.descriptor)
-                segment.synced = written
+                _make_durable(segment)
 
     def _end(self, segment: _Open) -> None:
         with self._syncing:
             try:
                 if segment.synced < segment.events:
-                    os.fdatasync(segment.descriptor)
-                    segment.synced = segment.events
+                    _make_durable(segment)
                 if segment.events == 0:
                     segment.path.unlink(missing_ok=True)
             finally:
@@ -310,9 +308,14 @@ def _first_seal(keys: AuditKeys, version: int, path: Path, header: bytes) -> byt
     return keys.mac("spool", version, path.stem.encode(), b"\n", header)
 
 
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _make_durable(segment: _Open) -> None:
+    written = segment.events
+    os.fdatasync(segment.descriptor)
+    if not segment.listed:
+        folder = os.open(segment.path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        segment.listed = True
+    segment.synced = written
