@@ -28,7 +28,7 @@ from feature_platform.monitoring.outcome import (
 )
 from feature_platform.monitoring.pii import check_pii
 from feature_platform.monitoring.profile import Profile, check_schema, measure
-from feature_platform.monitoring.staged_table import StagedTable
+from feature_platform.monitoring.staged_table import STATEMENT_SECONDS, StagedTable
 from feature_platform.specs.models import FeatureView
 
 if TYPE_CHECKING:
@@ -63,14 +63,16 @@ def audit(  # noqa: PLR0913 - independent options, by keyword
     *,
     as_of: datetime,
     newest_event: NewestEvent | None = None,
+    statement_seconds: float = STATEMENT_SECONDS,
 ) -> tuple[CheckOutcome, ...]:
     """Evaluates every check of the view on rows that ``warehouse`` staged; never raises for what it finds.
 
     ``as_of`` is the moment (naive UTC) that the run stands for; freshness is measured from it. Rows of an aggregation
     view carry that very moment, whatever lies behind them: give ``newest_event``, which looks at the source. Without
-    it their freshness can't be evaluated, and has failed.
+    it their freshness can't be evaluated, and has failed. A statement that takes longer than ``statement_seconds`` is
+    ended, and its check has failed.
     """
-    table = StagedTable(warehouse, staged)
+    table = StagedTable(warehouse, staged, statement_seconds)
     profile: Profile | None = None
     failure = ""
     try:

@@ -7,7 +7,7 @@ publication. Outcomes hold counts and shapes, never values.
 from __future__ import annotations
 
 from feature_platform.compiler.plan import CompiledView, OutputColumn
-from feature_platform.governance.detection import Finding
+from feature_platform.governance.detection import CERTAIN, Finding
 from feature_platform.governance.tokens import token_pattern
 from feature_platform.governance.transforms import TRANSFORMS
 from feature_platform.monitoring.outcome import PII, CheckOutcome
@@ -29,8 +29,8 @@ def check_pii(table: StagedTable, view: CompiledView, spec: FeatureView) -> Chec
     searched = search(table, scanned)
     metadata: dict[str, int | float | str | bool] = {"rows": searched.rows, "columns": len(scanned)}
     wrong = []
-    if searched.rows == 0 and spec.contract.rows_min:
-        wrong.append("there are no rows to look at, and some were promised")
+    if searched.rows == 0 and (spec.contract.rows_min or table.staged.rows > 0):
+        wrong.append("there are no rows to look at, and some were promised or written")
     for name, count in searched.not_tokens.items():
         metadata[f"{name}.not_tokens"] = count
         wrong.append(f"{count:,} values of '{name}' are no tokens")
@@ -38,7 +38,7 @@ def check_pii(table: StagedTable, view: CompiledView, spec: FeatureView) -> Chec
         for finding in listed:
             explanation = _explanation(columns[name], spec.features.get(name), finding)
             metadata |= _described(name, finding, explanation)
-            if not explanation:
+            if not explanation and finding.confidence >= CERTAIN:
                 found_in = f"{finding.rows:,} rows such as {finding.shape}"
                 wrong.append(f"'{name}' looks like {finding.classification}: {found_in}")
     metadata["findings"] = sum(map(len, searched.findings.values()))

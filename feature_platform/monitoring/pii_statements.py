@@ -12,7 +12,14 @@ from typing import Final
 from sqlglot import exp
 
 from feature_platform.governance import expressions as sql
-from feature_platform.governance.detection.patterns import CARD, LONG_NUMBER, PARTS, PATTERNS, SUSPICIOUS
+from feature_platform.governance.detection.patterns import (
+    CARD,
+    ENCODED,
+    LONG_NUMBER,
+    PARTS,
+    PATTERNS,
+    SUSPICIOUS,
+)
 from feature_platform.governance.transforms.cards import luhn_valid
 from feature_platform.monitoring.staged_table import ReadableTable, column, count_where
 from feature_platform.types import BIGINT, STRING, DataType, Engine
@@ -22,12 +29,17 @@ SAMPLE: Final = 200
 _LONG: Final = 1_000_000_000_000
 """Smaller integers are no card numbers."""
 _FIRST_ROWS: Final = 5_000
-_WORDS: Final = "[A-Za-z]{2}"
+ALL_HITS: Final = ""
+"""Stands for the class of the row that counts all values that were noticed, of any class or none."""
+
+
+_SIMPLE: Final = frozenset({"string", "int", "bigint", "decimal"})
+_NESTED: Final = frozenset({"array", "struct", "map"})
 
 
 @dataclass(frozen=True, slots=True)
 class ScannedColumn:
-    """A column that can hold personal data: text, a list of texts, or an integer that may be a card number."""
+    """A column that can hold personal data: text, an integer that may be a card number, anything nested."""
 
     name: str
     type: DataType
@@ -36,13 +48,25 @@ class ScannedColumn:
 
     def text(self, engine: Engine) -> exp.Expression:
         """The column's value as one text; of an integer only if it is long enough for a card."""
+        if not self.type.is_exact:
+            return self.whole_text(engine)
         reference = column(self.name)
-        if self.type.kind == "array":
-            return sql.call("array_to_string", reference, sql.text(" "))
-        if self.type.kind == "string":
-            return reference
         long = exp.GTE(this=reference.copy(), expression=sql.number(_LONG))
         return sql.when(long, sql.cast(reference, STRING, engine))
+
+    def whole_text(self, engine: Engine) -> exp.Expression:
+        """The column's value as one text: of a list of scalars one after the other, of other nested values their
+        JSON.
+        """
+        reference = column(self.name)
+        if self.type.kind == "string":
+            return reference
+        element = self.type.element
+        if self.type.kind == "array" and element is not None and element.kind in _SIMPLE:
+            return sql.call("array_to_string", reference, sql.text(" "))
+        if engine == "duckdb" and self.type.kind in _NESTED:
+            return sql.cast(sql.call("to_json", reference), STRING, engine)
+        return sql.as_text(reference, engine)
 
 
 def noticed(table: ReadableTable, columns: Sequence[ScannedColumn]) -> exp.Select:
@@ -63,7 +87,8 @@ def noticed(table: ReadableTable, columns: Sequence[ScannedColumn]) -> exp.Selec
 def class_hits(table: ReadableTable, scanned: ScannedColumn, classes: Sequence[str]) -> exp.Query:
     """Rows (classification, value, distinct_values, rows_found, passing_luhn) of one column.
 
-    Per class one row with value NULL that counts all hits, and up to 200 rows with a value each.
+    Per class or encoding one row with value NULL that counts all hits, and up to 200 rows with a value each; and one
+    row for :data:`ALL_HITS`.
     """
     value = scanned.text(table.engine)
     coarse = sql.either(_suspicious(value, table.engine), sql.matches(value, LONG_NUMBER))
@@ -74,6 +99,7 @@ def class_hits(table: ReadableTable, scanned: ScannedColumn, classes: Sequence[s
         .group_by(value.copy())
     )
     parts = [part for name in classes for part in (_total(name, table.engine), _sample(name))]
+    parts.append(_all_hits(table.engine))
     return (
         exp.union(*parts, distinct=False)
         .with_("hits", as_=hits, materialized=True)
@@ -81,16 +107,42 @@ def class_hits(table: ReadableTable, scanned: ScannedColumn, classes: Sequence[s
     )
 
 
-def texts(table: ReadableTable, columns: Sequence[ScannedColumn]) -> exp.Query:
-    """Rows (place, value): up to 200 distinct texts with words in them, from the first 5,000 of each column."""
+def samples(table: ReadableTable, columns: Sequence[ScannedColumn]) -> exp.Query:
+    """Rows (place, value, distinct_values, rows_found): up to 200 distinct values among the first 5,000 rows of each
+    column that are not NULL, and how many distinct ones and rows those are.
+    """
     parts: list[exp.Query] = []
     for place, scanned in enumerate(columns):
-        value = scanned.text(table.engine)
-        first = exp.select(value.as_("value")).from_(table.source).where(sql.matches(value, _WORDS)).limit(_FIRST_ROWS)
-        distinct = exp.select("value").distinct().from_(first.subquery("first_rows")).limit(SAMPLE)
-        picked = exp.select(sql.number(place).as_("place"), column("value")).from_(distinct.subquery("picked"))
-        parts.append(picked)
+        value = scanned.whole_text(table.engine)
+        present = value.copy().is_(exp.null()).not_()
+        first = exp.select(value.as_("value")).from_(table.source).where(present).limit(_FIRST_ROWS)
+        counted = (
+            exp.select("value", exp.Count(this=exp.Star()).as_("occurrences"))
+            .from_(first.subquery("first_rows"))
+            .group_by("value")
+        )
+        sized = exp.select(
+            "value",
+            exp.Window(this=exp.Count(this=exp.Star())).as_("distinct_values"),
+            exp.Window(this=exp.Sum(this=column("occurrences"))).as_("occurrences"),
+        ).from_(counted.subquery("counted"))
+        rows = sql.cast(column("occurrences"), BIGINT, table.engine)
+        picked = (
+            exp.select(
+                sql.number(place).as_("place"), column("value"), column("distinct_values"), rows.as_("rows_found")
+            )
+            .from_(sized.subquery("sized"))
+            .limit(SAMPLE)
+        )
+        parts.append(exp.select("*").from_(picked.subquery("picked")))
     return parts[0] if len(parts) == 1 else exp.union(*parts, distinct=False)
+
+
+def _all_hits(engine: Engine) -> exp.Select:
+    rows = sql.cast(sql.call("coalesce", exp.Sum(this=column("occurrences")), sql.number(0)), BIGINT, engine)
+    nothing = sql.cast(exp.null(), STRING, engine)
+    counted = (nothing, exp.Count(this=exp.Star()), rows, sql.number(0))
+    return exp.select(sql.text(ALL_HITS), *counted).from_("hits")
 
 
 def _suspicious(value: exp.Expression, engine: Engine) -> exp.Expression:
@@ -117,7 +169,7 @@ def _classed(classes: Sequence[str], engine: Engine) -> exp.Select:
         name: sql.extract(value, CARD, engine)
         if name == "payment_card"
         else sql.when(sql.matches(value, pattern), value)
-        for name, pattern in PATTERNS.items()
+        for name, pattern in ({**PATTERNS, **ENCODED}).items()
         if name in classes
     }
     named = [expression.as_(name) for name, expression in matched.items()]

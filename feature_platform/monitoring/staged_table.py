@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sqlglot import exp
 
@@ -13,6 +13,10 @@ from feature_platform.types import Engine
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+STATEMENT_SECONDS: Final = 900.0
+"""What one statement of the gate may take: a billion cells on a machine with few cores."""
 
 
 class ReadableTable(Protocol):
@@ -38,6 +42,7 @@ class LiveTable:
     warehouse: Warehouse
     name: TableName
     binding: Binding
+    timeout_seconds: float = STATEMENT_SECONDS
 
     @property
     def engine(self) -> Engine:
@@ -50,7 +55,13 @@ class LiveTable:
 
     def rows(self, statement: exp.Query, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """The statement's rows as dictionaries."""
-        query = Query(statement.sql(self.engine), self.engine, parameters or {}, {self.name: self.binding})
+        query = Query(
+            statement.sql(self.engine),
+            self.engine,
+            parameters or {},
+            {self.name: self.binding},
+            timeout_seconds=self.timeout_seconds,
+        )
         found: list[dict[str, Any]] = self.warehouse.read(query).read_all().to_pylist()
         return found
 
@@ -61,6 +72,7 @@ class StagedTable:
 
     warehouse: Warehouse
     staged: StagedWrite
+    timeout_seconds: float = STATEMENT_SECONDS
 
     @property
     def engine(self) -> Engine:
@@ -73,7 +85,13 @@ class StagedTable:
 
     def read(self, statement: exp.Query, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """The statement's rows."""
-        query = Query(statement.sql(self.engine), self.engine, parameters or {}, self.staged.reading)
+        query = Query(
+            statement.sql(self.engine),
+            self.engine,
+            parameters or {},
+            self.staged.reading,
+            timeout_seconds=self.timeout_seconds,
+        )
         return self.warehouse.read(query).read_all()
 
     def rows(self, statement: exp.Query, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:

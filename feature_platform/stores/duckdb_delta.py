@@ -29,6 +29,7 @@ from feature_platform.stores.duckdb_delta_session import (
     bind,
     checked,
     connect,
+    limited,
     registered,
     reported,
 )
@@ -135,6 +136,7 @@ class DuckDBDeltaWarehouse:
 
         with ExitStack() as stack:
             connection, parameters = self._session(query, stack)
+            limited(connection, query.timeout_seconds, stack)
             with reported():
                 reader = connection.sql(query.sql, params=parameters or None).to_arrow_reader(BATCH_ROWS)
             batches = OwnedBatches(iter(reader), stack.pop_all(), reported)

@@ -9,8 +9,9 @@ that holds even if a statement should get past the compiler's guard.
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -113,6 +114,15 @@ def bind(
     connection.execute(f"SET allowed_paths = [{paths}]").fetchall()
     connection.execute("SET enable_external_access = false").fetchall()
     connection.execute("SET lock_configuration = true").fetchall()
+
+
+def limited(connection: duckdb.DuckDBPyConnection, seconds: float | None, stack: ExitStack) -> None:
+    """Ends what the connection runs after ``seconds``, unless ``stack`` was closed before."""
+    if seconds is not None:
+        timer = threading.Timer(seconds, connection.interrupt)
+        timer.daemon = True
+        timer.start()
+        stack.callback(timer.cancel)
 
 
 @contextmanager
@@ -221,6 +231,8 @@ def _problem(error: duckdb.Error) -> Problem:
             "the query ran out of memory or temporary disk",
             mend="raise the profile's memory limit, or read less at once",
         )
+    if isinstance(error, duckdb.InterruptException):
+        return QUERY_FAILED.problem("the statement took longer than it may", mend="read less, or raise the timeout")
     if isinstance(error, duckdb.PermissionException):
         return QUERY_NOT_ALLOWED.problem(
             "the query reaches for a file or setting that is closed to it",

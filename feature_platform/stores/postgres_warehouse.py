@@ -138,6 +138,9 @@ class PostgresWarehouse:
             stack.enter_context(connection.transaction(force_rollback=True))
             ready = self._bound(connection, query)
             connection.execute("SET TRANSACTION READ ONLY")
+            if query.timeout_seconds is not None:
+                limit = f"{max(1, round(query.timeout_seconds * 1000))}ms"
+                connection.execute("SELECT set_config('statement_timeout', %s, true)", (limit,))
             schema = result_columns(connection, ready)
             cursor = stack.enter_context(connection.cursor())
             copy = stack.enter_context(cursor.copy(copy_statement(connection, ready, schema)))

@@ -81,6 +81,8 @@ class Query:
     key_versions: Mapping[str, int] = field(default_factory=dict)
     """Version of the token key by classification, where it is not the one that new tokens get: that of the tokens in
     ``tables``."""
+    timeout_seconds: float | None = None
+    """The statement is ended after it, while it runs and while its rows are read; None: the store's own limit."""
 
 
 Relation = Query | StreamTable

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import re
 import subprocess
 import sys
 import time
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -393,6 +395,64 @@ def test_detection_does_not_import_presidio_before_it_is_asked() -> None:
         "import sys, feature_platform.governance.detection as d, feature_platform.governance.detection.presidio\n"
         "d.classify('email', ['jan@example.com'])\n"
         "print([m for m in ('presidio_analyzer', 'spacy', 'duckdb', 'pyarrow') if m in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+TINY_MODEL = """
+import sys, pathlib, spacy
+folder = pathlib.Path(sys.argv[1])
+nlp = spacy.blank("en")
+ruler = nlp.add_pipe("entity_ruler")
+ruler.add_patterns([{"label": "PERSON", "pattern": [{"LOWER": "zbygniev"}, {"IS_TITLE": True}]}])
+nlp.meta.update(name="tiny_names", version="1.0.0")
+package = folder / "en_tiny_names"
+package.mkdir()
+nlp.to_disk(package / "data")
+(package / "__init__.py").write_text(
+    "import pathlib, spacy\\n"
+    "def load(**options):\\n"
+    "    return spacy.load(pathlib.Path(__file__).parent / 'data', **options)\\n"
+)
+info = folder / "en_tiny_names-1.0.0.dist-info"
+info.mkdir()
+(info / "METADATA").write_text("Metadata-Version: 2.1\\nName: en_tiny_names\\nVersion: 1.0.0\\n")
+(info / "entry_points.txt").write_text("[spacy_models]\\nen_tiny_names = en_tiny_names:load\\n")
+"""
+
+ASK = """
+import sys
+from feature_platform.governance.detection import presidio
+assert "spacy" not in sys.modules
+print(presidio.installed_models())
+texts = ["paid back to Zbygniev Qwerta", "order of Zbygniev Ploc", "for Zbygniev Xu", "a parcel", "late"]
+print(presidio.ask_for_people(texts))
+print(presidio.ask_for_people(["a parcel", "late"]))
+"""
+
+
+def test_an_installed_language_model_is_asked_for_people(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(tmp_path)])}
+
+    def run(program: str, *arguments: str) -> list[str]:
+        command = [sys.executable, "-c", program, *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        return done.stdout.splitlines()
+
+    run(TINY_MODEL, str(tmp_path))
+    models, found, nobody = run(ASK)
+    assert "en_tiny_names" in models
+    assert "classification='person_name'" in found
+    assert "evidence='presidio', rows=3, share=0.6" in found
+    assert "Zbygniev" not in found
+    assert nobody == "None"
+
+
+def test_compiling_a_project_imports_no_detector_that_is_heavy() -> None:
+    program = (
+        "import sys, feature_platform.compiler.project, feature_platform.project.project\n"
+        "print([m for m in ('presidio_analyzer', 'spacy', 'phonenumbers', 'tldextract') if m in sys.modules])\n"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import random
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -13,9 +17,14 @@ from feature_platform.governance.codes import DETECTION_FAILED
 from feature_platform.governance.detection import presidio
 from feature_platform.governance.labels import Label
 from feature_platform.governance.tokens import TokenKeys
+from feature_platform.monitoring.gate import audit
+from feature_platform.monitoring.source_profile import profile_source
+from feature_platform.monitoring.staged_table import LiveTable
+from feature_platform.specs.models import Source
+from feature_platform.stores.codes import QUERY_FAILED
 from feature_platform.stores.protocols import Warehouse
 from tests.governance.samples import HARD_NEGATIVES, card, digits
-from tests.monitoring.staging import case
+from tests.monitoring.staging import NOON, case
 
 KEYS = TokenKeys(bytes(range(40)))
 TOKEN = frozenset({Label("token", "email", "v1")})
@@ -58,6 +67,11 @@ def test_what_only_looks_personal_does_not_stop(warehouse: Warehouse) -> None:
         (["203.0.113.77"], "string", "ip_address"),
         (["219-09-9999"], "string", "national_id"),
         (["Jan Novák", "Eva Nová", "Petr Pavel"], "string", "person_name"),
+        (["44051401359", "02070803628", "90090515836", "x"], "string", "national_id"),
+        ([f"0{n % 9 + 1}71/12345{n:02}" for n in range(60)], "string", "phone"),
+        ([f"{n} Baker Street, London" for n in range(9)], "string", "address"),
+        ([f"I never ordered number {n}, please refund me" for n in range(60)], "string", "free_text"),
+        ([[int(card()), None] for _ in range(30)], "array<bigint>", "payment_card"),
     ],
 )
 def test_personal_values_of_many_kinds_stop(
@@ -66,6 +80,60 @@ def test_personal_values_of_many_kinds_stop(
     outcome = case(warehouse, {"value": values}, {"value": kind}).outcome("pii")
     assert not outcome.passed
     assert f"'value' looks like {classification}" in outcome.description
+
+
+ENCODED = {
+    "base64": base64.b64encode(b"jan.novak@example.com").decode(),
+    "url-safe base64 in a text": f"u={base64.urlsafe_b64encode(b'id?jan@example.com').decode().rstrip('=')};",
+    "hexadecimal": b"jan.novak@example.com".hex(),
+    "percent": "jan%40example.com",
+    "html": "jan&#64;example.com",
+    "json escape": json.dumps({"to": "jan@example.com"}).replace("@", "\\u0040"),
+    "zero width": "jan\u200b@\u200bexample.com",
+}
+
+
+@pytest.mark.parametrize("encoding", ENCODED)
+def test_one_encoded_address_among_thousands_of_digests_is_found(warehouse: Warehouse, encoding: str) -> None:
+    values = [hashlib.sha256(str(n).encode()).hexdigest() for n in range(3_000)]
+    values += [
+        base64.b64encode(hashlib.md5(str(n).encode(), usedforsecurity=False).digest()).decode() for n in range(3_000)
+    ]
+    values[4_321] = ENCODED[encoding]
+    outcome = case(warehouse, {"value": values}).outcome("pii")
+    assert not outcome.passed
+    assert "'value' looks like email: 1 rows" in outcome.description
+
+
+def test_encoded_card_numbers_are_found(warehouse: Warehouse) -> None:
+    values = [base64.b64encode(card().encode()).decode() for _ in range(40)]
+    assert "payment_card" in case(warehouse, {"value": values}).outcome("pii").description
+
+
+def test_a_statement_that_takes_too_long_closes_the_gate(warehouse: Warehouse) -> None:
+    staged = case(warehouse, {"note": [f"{n} " * 300 for n in range(20_000)]})
+    outcomes = audit(staged.warehouse, staged.staged, staged.view, staged.spec, as_of=NOON, statement_seconds=0.002)
+    (outcome,) = (each for each in outcomes if each.name == "pii")
+    assert not outcome.passed
+    assert outcome.metadata["error"] == f"StoreError {QUERY_FAILED.id}"
+
+
+def test_rows_that_were_written_and_can_not_be_seen_close_the_gate(warehouse: Warehouse) -> None:
+    staged = case(warehouse, {"note": []})
+    assert staged.outcome("pii").passed
+    lost = replace(staged, staged=replace(staged.staged, rows=7))
+    assert "there are no rows to look at" in lost.outcome("pii").description
+
+
+def test_a_source_is_profiled_with_its_names_and_every_row(warehouse: Warehouse) -> None:
+    made = case(warehouse, {"contact": [*["n/a"] * 5_000, "jan@example.com"], "dob": ["x"] * 5_001})
+    ((name, binding),) = made.staged.reading.items()
+    columns = {"contact": {"type": "string"}, "dob": {"type": "string"}}
+    source = Source.model_validate({"kind": "source", "name": "s", "table": "s", "columns": columns})
+    profile = profile_source(LiveTable(warehouse, name, binding), source, "1")
+    assert profile.rows == 5_001
+    found = {name: [(each.classification, each.evidence) for each in of] for name, of in profile.columns.items()}
+    assert found == {"contact": [("email", "pattern")], "dob": [("birth_date", "name")]}
 
 
 def test_two_percent_of_cards_among_order_ids_are_found(warehouse: Warehouse) -> None:

@@ -8,8 +8,8 @@ from collections import Counter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from feature_platform.governance.detection.patterns import LONG_NUMBER, PATTERNS, SUSPICIOUS
-from feature_platform.monitoring.pii_statements import SAMPLE, ScannedColumn, class_hits, noticed, texts
+from feature_platform.governance.detection.patterns import ENCODED, LONG_NUMBER, PATTERNS, SUSPICIOUS
+from feature_platform.monitoring.pii_statements import ALL_HITS, SAMPLE, ScannedColumn, class_hits, noticed, samples
 from feature_platform.monitoring.staged_table import StagedTable
 from feature_platform.stores.protocols import Warehouse
 from feature_platform.types import STRING
@@ -39,9 +39,10 @@ def test_engines_see_what_the_patterns_see(warehouse: Warehouse) -> None:
         long = [value for value in present if re.search(LONG_NUMBER, value)]
         (counts,) = table.rows(noticed(table, [COLUMN]))
         assert counts == {"rows_counted": len(values), "suspicious_0": len(suspicious), "long_0": len(long)}
-        rows = table.rows(class_hits(table, COLUMN, tuple(PATTERNS)))
+        rows = table.rows(class_hits(table, COLUMN, (*PATTERNS, *ENCODED)))
+        (everything,) = (row for row in rows if row["classification"] == ALL_HITS)
         coarse = Counter(value for value in present if value in suspicious or value in long)
-        for name, pattern in PATTERNS.items():
+        for name, pattern in {**PATTERNS, **ENCODED}.items():
             found = {value: count for value, count in coarse.items() if re.search(pattern, value)}
             (total,) = (row for row in rows if row["classification"] == name and row["value"] is None)
             sampled = {
@@ -49,6 +50,7 @@ def test_engines_see_what_the_patterns_see(warehouse: Warehouse) -> None:
             }
             assert (total["distinct_values"], total["rows_found"]) == (len(found), sum(found.values())), name
             assert sampled == found, name
+        assert (everything["distinct_values"], everything["rows_found"]) == (len(coarse), sum(coarse.values()))
 
     check()
 
@@ -58,7 +60,7 @@ def test_the_sample_is_bounded_and_the_count_is_not(warehouse: Warehouse) -> Non
     rows = staged_rows(warehouse, [*cards, "4" + "0" * 15])
     total = next(row for row in rows if row["value"] is None)
     assert (total["distinct_values"], total["passing_luhn"]) == (len(cards) + 1, len(cards))
-    assert len(rows) == 1 + SAMPLE
+    assert len(rows) == 2 + SAMPLE  # the class, all hits
 
 
 def staged_rows(warehouse: Warehouse, values: list[str | None]) -> list[dict[str, object]]:
@@ -66,9 +68,11 @@ def staged_rows(warehouse: Warehouse, values: list[str | None]) -> list[dict[str
     return table.rows(class_hits(table, COLUMN, ("payment_card",)))
 
 
-def test_texts_are_sampled_from_each_column_once(warehouse: Warehouse) -> None:
-    made = case(warehouse, {"a": ["same words"] * 50 + ["7"], "b": [f"text {n}" for n in range(51)]})
+def test_values_are_sampled_from_each_column_once(warehouse: Warehouse) -> None:
+    made = case(warehouse, {"a": ["same words"] * 50 + [None], "b": [f"text {n}" for n in range(51)]})
     table = StagedTable(made.warehouse, made.staged)
-    rows = table.rows(texts(table, [ScannedColumn("a", STRING), ScannedColumn("b", STRING)]))
-    assert [row["value"] for row in rows if row["place"] == 0] == ["same words"]
-    assert len([row for row in rows if row["place"] == 1]) == 51
+    rows = table.rows(samples(table, [ScannedColumn("a", STRING), ScannedColumn("b", STRING)]))
+    first = [(row["value"], row["distinct_values"], row["rows_found"]) for row in rows if row["place"] == 0]
+    assert first == [("same words", 1, 50)]
+    assert {(row["distinct_values"], row["rows_found"]) for row in rows if row["place"] == 1} == {(51, 51)}
+    assert len(rows) == 52

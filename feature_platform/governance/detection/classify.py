@@ -57,13 +57,18 @@ def classify(column_name: str, values: Sequence[Any]) -> list[Finding]:
 
 def judge_counted(counts: Mapping[str, int], looked_at: int, named: str | None = None) -> list[Finding]:
     """Findings in distinct texts and how often each occurs, in a column of ``looked_at`` values; in no order."""
-    read = {text: readings(text) for text in counts}
-    found = [finding for name in PATTERNS if (finding := _by_pattern(name, read, counts, looked_at, named))]
+    found = judge_patterns(counts, looked_at, named)
     # The last reading is the plainest one.
-    plain = dict.fromkeys(readings_of[-1].strip() for readings_of in read.values())
+    plain = dict.fromkeys(readings(text)[-1].strip() for text in counts)
     judged = list(plain)[:_JUDGED]
     distinct_share = len(counts) / max(1, sum(counts.values()))
     return merged([*found, *judge_forms(judged, distinct_share, named)])
+
+
+def judge_patterns(counts: Mapping[str, int], looked_at: int, named: str | None = None) -> list[Finding]:
+    """Findings by patterns and checksums alone, in distinct texts and how often each occurs."""
+    read = {text: readings(text) for text in counts}
+    return [finding for name in PATTERNS if (finding := _by_pattern(name, read, counts, looked_at, named))]
 
 
 def judge_forms(texts: Sequence[str], distinct_share: float, named: str | None = None) -> list[Finding]:
@@ -98,13 +103,15 @@ def merged(findings: Iterable[Finding]) -> list[Finding]:
     return list(best.values())
 
 
-def settle(findings: Iterable[Finding], named: str | None, *, against: bool = False) -> list[Finding]:
+def settle(
+    findings: Iterable[Finding], named: str | None, *, against: bool = False, supported: bool = False
+) -> list[Finding]:
     """Findings with what the column's name says, surest first. ``against``: its values say that it is something else,
-    such as a flag.
+    such as a flag. ``supported``: the name's support is in the findings already.
     """
     listed = [
         replace(finding, confidence=1 - (1 - finding.confidence) * _SUPPORT)
-        if finding.classification == named
+        if finding.classification == named and not supported
         else finding
         for finding in findings
     ]
