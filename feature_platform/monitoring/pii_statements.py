@@ -20,6 +20,7 @@ from feature_platform.governance.detection.patterns import (
     PATTERNS,
     SUSPICIOUS,
 )
+from feature_platform.governance.detection.readings import NOT_ASCII
 from feature_platform.governance.transforms.cards import luhn_valid
 from feature_platform.monitoring.staged_table import ReadableTable, column, count_where
 from feature_platform.types import BIGINT, STRING, DataType, Engine
@@ -155,6 +156,9 @@ def _suspicious(value: exp.Expression, engine: Engine) -> exp.Expression:
 def _part(value: exp.Expression, characters: str, pattern: str) -> exp.Expression:
     if not characters:
         return sql.matches(value, pattern)
+    if characters == NOT_ASCII:
+        longer = exp.NEQ(this=sql.call("octet_length", value), expression=sql.call("length", value))
+        return sql.both(longer, sql.matches(value, pattern))
     present: list[exp.Expression] = [
         exp.GT(this=sql.call("strpos", value, sql.text(character)), expression=sql.number(0))
         for character in characters

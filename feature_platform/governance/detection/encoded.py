@@ -1,7 +1,7 @@
 """Base64 and hexadecimal of readable text, told from digests, identifiers and random bytes by their characters alone.
 
 Every byte of printable ASCII is between 0x20 and 0x7F. That leaves base64 a third of its letters at most places, so
-twelve random bytes pass for text once in a hundred thousand times, and a digest in hexadecimal hardly ever. The
+nine random bytes pass for text once in ten thousand times, and a digest in hexadecimal hardly ever. The
 patterns are what engines run over every row: no look-around, no back-references, linear.
 """
 
@@ -28,11 +28,11 @@ _AT_QUADS: Final = (
 )
 _BEFORE: Final = "(?:^|[^0-9A-Za-z+/_-])"
 
-BASE64: Final = f"{_BEFORE}(?:{_QUAD}){{4}}"
-"""Twelve characters of text or more."""
+BASE64: Final = f"{_BEFORE}(?:{_QUAD}){{3}}"
+"""Nine characters of text or more; what the next two match, this one matches."""
 BASE64_AT: Final = f"{_BEFORE}(?:{_QUAD})*(?:{'|'.join(_AT_QUADS)})(?:{_QUAD}){{2}}"
 """The same with an ``@`` in it."""
-BASE64_DIGITS: Final = f"(?:{_DIGITS_QUAD}){{3}}"
+BASE64_DIGITS: Final = f"{_BEFORE}(?:{_QUAD})*(?:{_DIGITS_QUAD}){{3}}"
 """Nine decimal digits in a row, at least."""
 HEX_AT: Final = "40(?:[2-7][0-9A-Fa-f])+2[Ee](?:[67][0-9A-Fa-f]){2}"
 """``@``, text, a dot, two letters."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from feature_platform.governance.detection.encoded import BASE64, BASE64_AT, BASE64_DIGITS, HEX_AT, HEX_DIGITS
-from feature_platform.governance.detection.readings import ODD
+from feature_platform.governance.detection.readings import ODD, ODD_PARTS
 
 _START: Final = "(?:^|[^0-9A-Za-z])"
 _END: Final = "(?:$|[^0-9A-Za-z])"
@@ -34,6 +34,9 @@ _NATIONAL_IDS: Final = (
 )
 """Forms of national identifiers that are special enough to count inside other text."""
 
+_MIXED_IDS: Final = "|".join(pattern for characters, pattern in _NATIONAL_IDS if not characters)
+_LOWER_IBAN: Final = "[a-z]{2}[0-9]{2}[ -]?[0-9a-z]{4}(?:[ -]?[0-9]{4}){2}"
+
 PARTS: Final[tuple[tuple[str, str], ...]] = (
     ("@%\uff20&\\", f"[^@ ]{AT}[^@ ]"),
     ("+", "[+][1-9][0-9 ().-]{6}"),
@@ -41,14 +44,11 @@ PARTS: Final[tuple[tuple[str, str], ...]] = (
     (":", "(?:[0-9A-Fa-f]{0,4}:){3}"),
     ("-", "(?:[0-9A-Fa-f]{2}-){5}"),
     ("/", "[0-9]{6}/[0-9]{3}"),
-    ("", "[A-Z]{2}[0-9]{2}[ -]?[0-9A-Z]{4}"),
-    ("", f"{_START}[a-z]{{2}}[0-9]{{2}}[ -]?[0-9a-z]{{4}}(?:[ -]?[0-9]{{4}}){{2}}"),
+    ("", f"[A-Z]{{2}}[0-9]{{2}}[ -]?[0-9A-Z]{{4}}|{_START}(?:{_LOWER_IBAN}|(?:{_MIXED_IDS}){_END})"),
     (" -", f"{_START}[2-6][0-9]{{3}}[ -][0-9]{{4,6}}[ -][0-9]{{4}}"),
-    *((characters, f"{_START}{pattern}{_END}") for characters, pattern in _NATIONAL_IDS),
-    ("", ODD),
+    *((characters, f"{_START}{pattern}{_END}") for characters, pattern in _NATIONAL_IDS if characters),
+    *ODD_PARTS,
     ("", BASE64),
-    ("", BASE64_AT),
-    ("", BASE64_DIGITS),
     ("4", HEX_AT),
     ("3", HEX_DIGITS),
 )

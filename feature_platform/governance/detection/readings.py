@@ -29,10 +29,17 @@ _LARGEST_EXACT: Final = 2.0**53
 INVISIBLE: Final = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
 _REMOVE_INVISIBLE: Final = dict.fromkeys(map(ord, INVISIBLE))
 _DASHES: Final = {ord(dash): "-" for dash in "\u2010\u2011\u2012\u2013\u2014\u2212"}
-ODD: Final = (
-    f"&(?:#[0-9xX]|commat|period)|\\\\u[0-9A-Fa-f]{{4}}|[{INVISIBLE}\u2010-\u2014\u2212\uff10-\uff19\uff21-\uff5a\u0660-\u0669]"
-    "|[0-9](?:[ ._-][0-9]){8}|%[2-7][0-9A-Fa-f]"
+NOT_ASCII: Final = "\uffff"
+"""Stands for any character beyond ASCII."""
+ODD_PARTS: Final[tuple[tuple[str, str], ...]] = (
+    ("&", "&(?:#[0-9xX]|commat|period)"),
+    ("\\", "\\\\u[0-9A-Fa-f]{4}"),
+    ("%", "%[2-7][0-9A-Fa-f]"),
+    (" ._-", "[0-9](?:[ ._-][0-9]){8}"),
+    (NOT_ASCII, f"[{INVISIBLE}\u2010-\u2014\u2212\uff10-\uff19\uff21-\uff5a\u0660-\u0669]"),
 )
+"""(characters of which every match has at least one, pattern)"""
+ODD: Final = "|".join(pattern for _, pattern in ODD_PARTS)
 """Texts that may read otherwise; for engines too."""
 
 _WORTH_IT: Final = re.compile(f"{ODD}|{BASE64}|(?:[2-7][0-9A-Fa-f]){{7}}")

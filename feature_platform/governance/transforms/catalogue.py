@@ -107,7 +107,8 @@ def _catalogue() -> tuple[Transform, ...]:
         Transform(
             "postcode_prefix", 1, frozenset({"postcode"}), _NUMBER_LIKE, STRING, "partial",
             "The first three characters of a postal code, the first two if it has only four; NULL for shorter ones.",
-            places.postcode_prefix, places.postcode_prefix_python, example=("postcode_prefix('110 00')", "110"),
+            places.postcode_prefix, places.postcode_prefix_python, resembles=frozenset({"postcode"}),
+            example=("postcode_prefix('110 00')", "110"),
         ),
         Transform(
             "iban_country", 1, frozenset({"iban"}), _TEXT, STRING, "partial",
