@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
 
 _TABLE_FUNCTIONS: Final = frozenset({"range", "generate_series", "unnest"})
+_INTERRUPT_AGAIN_SECONDS: Final = 0.01
 _COMMON_TABLES: Final = re.compile(r"\.cte_map\.map\[\d+\]$")
 
 
@@ -117,12 +118,24 @@ def bind(
 
 
 def limited(connection: duckdb.DuckDBPyConnection, seconds: float | None, stack: ExitStack) -> None:
-    """Ends what the connection runs after ``seconds``, unless ``stack`` was closed before."""
-    if seconds is not None:
-        timer = threading.Timer(seconds, connection.interrupt)
-        timer.daemon = True
-        timer.start()
-        stack.callback(timer.cancel)
+    """Ends what the connection runs after ``seconds``, unless ``stack`` was closed before.
+
+    DuckDB forgets an interrupt that comes between two steps of its work, so it is told again until it ends.
+    """
+    if seconds is None:
+        return
+    over = threading.Event()
+
+    def interrupt() -> None:
+        if not over.wait(seconds):
+            connection.interrupt()
+            while not over.wait(_INTERRUPT_AGAIN_SECONDS):
+                connection.interrupt()
+
+    watch = threading.Thread(target=interrupt, name="fp-statement-limit", daemon=True)
+    watch.start()
+    stack.callback(watch.join)
+    stack.callback(over.set)
 
 
 @contextmanager
