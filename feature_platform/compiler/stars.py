@@ -33,6 +33,9 @@ class StarColumn:
 
 def expand_projections(select: exp.Select, scope: Scope, state: Resolution) -> None:
     """Replaces the stars of ``select`` and names what has no name. Columns of stars come out resolved."""
+    if _only_rows_count(select):  # no column is read
+        select.set("expressions", [exp.alias_(exp.Literal.number(1), "found", quoted=True)])
+        return
     expanded: list[exp.Expr] = []
     for projection in select.expressions:
         _unpack(projection, scope, state)
@@ -47,6 +50,12 @@ def expand_projections(select: exp.Select, scope: Scope, state: Resolution) -> N
         if projection.alias != name:  # as DuckDB does for a second column of this name
             projection.set("alias", quoted(name, projection.args["alias"]))
     select.set("expressions", expanded)
+
+
+def _only_rows_count(select: exp.Select) -> bool:
+    """``EXISTS (SELECT * FROM t ...)``."""
+    plain = select.args.get("distinct") is None and select.args.get("order") is None
+    return isinstance(select.parent, exp.Exists) and plain and all(map(is_star, select.expressions))
 
 
 def expand_conditions(clause: exp.Expr, scope: Scope, state: Resolution) -> None:
