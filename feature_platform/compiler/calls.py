@@ -199,6 +199,8 @@ def _apply(given: _Given, signature: Signature, state: Inference) -> Inferred:
         if signature.unify:
             types = _unify(placed, types, state)
         first = types[0] if types else NULL
+        if given.function.name == "array_agg" and first == STRING and isinstance(placed[0], exp.Literal):
+            cast_to(placed[0], STRING)  # a literal has no type of its own in PostgreSQL
         if given.function.name == "round" and len(types) == 2 and isinstance(first, DataType) and first.is_exact:
             return rounded(first, digits_of(placed[1]))
         return signature.result(types) if callable(signature.result) else signature.result
