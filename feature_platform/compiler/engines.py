@@ -23,6 +23,7 @@ from feature_platform.compiler.functions.catalogue import call_of
 from feature_platform.compiler.inference import DUCKDB_ALONE
 from feature_platform.compiler.parse import Places
 from feature_platform.compiler.report import Report
+from feature_platform.compiler.trees import nodes
 from feature_platform.errors import Problem
 from feature_platform.types import ENGINES, Engine
 
@@ -64,7 +65,7 @@ def limit(node: exp.Expr, what: str, mend: str, engines: frozenset[Engine] = fro
 def lacking(tree: exp.Expr, places: Places) -> Mapping[Engine, tuple[Problem, ...]]:
     """What keeps a typed tree from running, by engine; an engine that has everything is not there."""
     reports = {engine: Report(places) for engine in ENGINES}
-    for node in tree.walk():
+    for node in nodes(tree):
         for found in _limits(node):
             for engine in ENGINES:
                 if engine not in found.engines:

@@ -16,6 +16,7 @@ from feature_platform.compiler.codes import TRANSFORM_ARGUMENTS, TRANSFORM_MISPL
 from feature_platform.compiler.names import Resolution
 from feature_platform.compiler.scans import Scan, check_tokenisable, governed, source_column, ways
 from feature_platform.compiler.temporal import literal_type
+from feature_platform.compiler.trees import nodes
 from feature_platform.governance.access import Access
 from feature_platform.governance.transforms import TRANSFORMS, Transform
 from feature_platform.registry.graph import ColumnRef
@@ -26,7 +27,9 @@ def move_governed_calls(tree: exp.Expr, scans: Mapping[str, Scan], state: Resolu
     """Moves every governed call of a resolved tree; what is refused is noted, and its columns marked so that they are
     not noted again."""
     mover = _Mover(scans, state, access)
-    for call in [node for node in tree.find_all(exp.Anonymous) if str(node.this).lower() in TRANSFORMS]:
+    for call in [node for node in nodes(tree) if isinstance(node, exp.Anonymous)]:
+        if str(call.this).lower() not in TRANSFORMS:
+            continue
         if not mover.move_transform(call):
             for column in call.find_all(exp.Column):
                 column.meta["refused"] = True

@@ -15,6 +15,7 @@ from feature_platform.compiler.functions.constants import whole_value
 from feature_platform.compiler.names import Resolution, Resolver
 from feature_platform.compiler.report import Report
 from feature_platform.compiler.scopes import aggregates_in, from_items, is_aggregate, windows_in
+from feature_platform.compiler.trees import nodes
 
 _SETS: Final = (exp.Rollup, exp.Cube, exp.GroupingSets, exp.Tuple)
 """What may hold keys of GROUP BY inside."""
@@ -77,7 +78,7 @@ def check_aggregation(select: exp.Select, own: set[str], report: Report) -> None
 
 def _has_calls(select: exp.Select) -> bool:
     """Whether an aggregate or a window function occurs anywhere at this level or below."""
-    return any(isinstance(node, exp.Window) or is_aggregate(node) for node in select.walk())
+    return any(isinstance(node, exp.Window) or is_aggregate(node) for node in nodes(select))
 
 
 def _resolve_keys(key: exp.Expr, select: exp.Select, resolve: Resolver, state: Resolution) -> None:

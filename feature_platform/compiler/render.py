@@ -27,7 +27,7 @@ from feature_platform.compiler.codes import UNRENDERABLE
 from feature_platform.compiler.functions import constants
 from feature_platform.compiler.functions.catalogue import FUNCTION_NODES, Call, call_of
 from feature_platform.compiler.functions.model import NotFittingError, Parameter, Signature
-from feature_platform.compiler.trees import clone
+from feature_platform.compiler.trees import clone, nodes
 from feature_platform.errors import CompileError
 from feature_platform.governance.transforms import PREFIX, TRANSFORMS, render_governed
 from feature_platform.types import Engine
@@ -62,7 +62,7 @@ def parameter(name: str) -> exp.Expr:
 
 def lower(tree: exp.Expr, engine: Engine) -> exp.Expr:
     """Rewrites ``tree`` in place to what ``engine`` understands; gives the root."""
-    for node in reversed(list(tree.walk())):
+    for node in reversed(nodes(tree)):
         rule = _RULES.get(type(node))
         if rule is not None:
             new = rule(node, engine)

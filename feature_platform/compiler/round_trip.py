@@ -19,6 +19,7 @@ from feature_platform.compiler.parse import DIALECT
 from feature_platform.compiler.report import Report
 from feature_platform.compiler.spellings import spell_within_groups
 from feature_platform.compiler.statements import normal
+from feature_platform.compiler.trees import clone
 
 _SPELLED_OUT: Final = {(exp.WindowSpec, "end"), (exp.WindowSpec, "end_side"), (exp.ParseJSON, "is_literal")}
 """Parts that the renderer adds where the author left them out: ``ROWS 3 PRECEDING`` ends at the current row."""
@@ -33,14 +34,14 @@ def check_round_trip(tree: exp.Expr, report: Report) -> None:
 
 
 def _survives(tree: exp.Expr) -> bool:
-    again = _again(tree, quoted=False)
-    return again == tree or _same(tree, again) or _same(tree, _again(tree, quoted=True))
+    return _same(tree, _again(tree, quoted=False)) or _same(tree, _again(tree, quoted=True))
 
 
 def _again(tree: exp.Expr, *, quoted: bool) -> exp.Expr | None:
     """The tree as text, read again; with names in quotes if one of them is a key word."""
     try:
-        return normal(sqlglot.parse_one(tree.sql(DIALECT, identify=quoted, comments=False), read=DIALECT))
+        text = clone(tree).sql(DIALECT, identify=quoted, comments=False, copy=False)
+        return normal(sqlglot.parse_one(text, read=DIALECT))
     except (SqlglotError, RecursionError):
         return None
 
@@ -76,8 +77,9 @@ def _same(one: Any, two: Any) -> bool:
 
 def _as_case(node: exp.Expr) -> exp.Expr:
     if isinstance(node, exp.If) and not isinstance(node.parent, exp.Case):
-        node = node.copy()  # else its parts would take the new node for their parent
-        return exp.Case(ifs=[exp.If(this=node.this, true=node.args.get("true"))], default=node.args.get("false"))
+        # Of a copy: the parts of a tree know one parent only, and the tree goes on to be compiled.
+        copied = clone(node)
+        return exp.Case(ifs=[exp.If(this=copied.this, true=copied.args.get("true"))], default=copied.args.get("false"))
     return node
 
 

@@ -43,6 +43,7 @@ from feature_platform.compiler.scans import (
     source_column,
     ways,
 )
+from feature_platform.compiler.trees import nodes
 from feature_platform.governance.access import Access
 from feature_platform.governance.detection.names import looks_personal
 from feature_platform.governance.labels import CLEAN, Label
@@ -58,7 +59,9 @@ def guard_scans(tree: exp.Expr, state: Resolution, access: Access) -> dict[str, 
     for scan in scans.values():
         guard.check_view(scan)
     move_governed_calls(tree, scans, state, access)
-    for column in list(tree.find_all(exp.Column)):
+    for column in nodes(tree):
+        if not isinstance(column, exp.Column):
+            continue
         of = scans.get(column.table)
         if of is not None and not column.meta_get("refused"):
             guard.open_column(column, of)
@@ -70,8 +73,11 @@ def guard_scans(tree: exp.Expr, state: Resolution, access: Access) -> dict[str, 
 def _check_nothing_unguarded(tree: exp.Expr, inside: list[exp.Table], state: Resolution) -> None:
     """The promise of this pass, looked at once more: every table left in the tree is inside a scan, or a CTE."""
     scanned = {id(table) for table in inside}
-    known = {cte.alias for cte in tree.find_all(exp.CTE)}
-    for table in tree.find_all(exp.Table):
+    everything = nodes(tree)
+    known = {node.alias for node in everything if isinstance(node, exp.CTE)}
+    for table in everything:
+        if not isinstance(table, exp.Table):
+            continue
         if id(table) not in scanned and (table.args.get("db") is not None or table.name not in known):
             state.report.add(CONSTRUCT, table, f"table '{table.name}' can't be guarded here", "read it in a CTE first")
 

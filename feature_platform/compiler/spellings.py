@@ -37,6 +37,7 @@ from feature_platform.compiler.parse import DIALECT
 from feature_platform.compiler.report import Report
 from feature_platform.compiler.stars import is_star
 from feature_platform.compiler.table_constructs import is_list_of_columns
+from feature_platform.compiler.trees import nodes
 from feature_platform.compiler.unnesting import check_unnest
 
 _COMPARISONS: Final = (exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.NullSafeNEQ, exp.In)
@@ -48,12 +49,12 @@ _UTC: Final = frozenset({"utc", "etc/utc"})
 
 def normalize_spellings(tree: exp.Query, report: Report) -> exp.Query:
     """Rewrites ``tree`` in place; gives the root."""
-    nodes = list(tree.walk())
-    kinds = {type(node) for node in nodes}
+    everything = nodes(tree)
+    kinds = {type(node) for node in everything}
     if exp.Bracket in kinds:
         _spell_brackets(tree)
-        nodes = list(tree.walk())
-    for node in reversed(nodes):
+        everything = nodes(tree)
+    for node in reversed(everything):
         rule = _RULES.get(type(node))
         if rule is None or is_star(node):  # a pattern over the names of a star is none over texts
             continue
@@ -134,10 +135,10 @@ def _value(node: exp.Expr) -> exp.Expr:
 
 def _spell_brackets(tree: exp.Expr) -> None:
     """``l[2]`` and ``l[2:4]`` as calls. Outermost first: what the parser noted of the parts decides how it counted."""
-    while brackets := list(tree.find_all(exp.Bracket)):
+    while brackets := [node for node in nodes(tree) if isinstance(node, exp.Bracket)]:
         for node in brackets:
             node.replace(_bracket(node))
-    for made in list(tree.find_all(exp.ToMap)):
+    for made in [node for node in nodes(tree) if isinstance(node, exp.ToMap)]:
         while isinstance(made.this, exp.Anonymous):  # the parser opens what is in braces, not the map
             access = made.this
             made.set("this", access.expressions[0])

@@ -15,6 +15,7 @@ from typing import Final
 from sqlglot import exp
 
 from feature_platform.compiler.functions.constants import whole_value
+from feature_platform.compiler.trees import nodes
 from feature_platform.compiler.values import as_union, union_of
 
 _KINDS: Final = (exp.Pivot, exp.Values, exp.Unnest, exp.Lateral, exp.Subquery, exp.Table)
@@ -24,7 +25,7 @@ _MOST_ROWS: Final = 1_000
 
 def normal(tree: exp.Expr) -> exp.Expr:
     """Rewrites ``tree`` in place; gives the root."""
-    for node in [each for each in tree.walk() if isinstance(each, _KINDS)]:
+    for node in [each for each in nodes(tree) if isinstance(each, _KINDS)]:
         new = _normal(node)
         if new is node:
             continue

@@ -1,10 +1,22 @@
-"""Copying trees, fast: most of a compiler's time goes into copies."""
+"""Copying trees and walking over them, fast: that is where most of a compiler's time goes."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from sqlglot import exp
+
+
+def nodes(tree: exp.Expr) -> list[exp.Expr]:
+    """``tree`` and all nodes below it, the upper ones first; the tree may be changed meanwhile."""
+    found = [tree]
+    for node in found:  # which grows
+        for value in node.args.values():
+            if isinstance(value, exp.Expr):
+                found.append(value)
+            elif type(value) is list:
+                found.extend([item for item in value if isinstance(item, exp.Expr)])
+    return found
 
 
 def clone(node: exp.Expr) -> exp.Expr:

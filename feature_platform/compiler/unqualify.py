@@ -14,6 +14,7 @@ from sqlglot import exp
 
 from feature_platform.compiler.names import Resolution
 from feature_platform.compiler.ordering import is_output_reference
+from feature_platform.compiler.trees import nodes
 
 _CONDITION: Final = "fp_qualified"
 _OUTSIDE: Final = ("with_", "distinct", "order", "limit", "offset")
@@ -21,8 +22,8 @@ _OUTSIDE: Final = ("with_", "distinct", "order", "limit", "offset")
 
 def unqualify(tree: exp.Query, state: Resolution) -> exp.Query:
     """Rewrites every QUALIFY of a resolved tree; gives the root."""
-    for select in reversed(list(tree.find_all(exp.Select))):
-        if select.args.get("qualify") is None:
+    for select in reversed(nodes(tree)):
+        if not isinstance(select, exp.Select) or select.args.get("qualify") is None:
             continue
         outer = _rewritten(select, state.unique("qualified"))
         if select is tree:
