@@ -2,9 +2,9 @@
 
 ``fixtures/bypasses.sql`` has a query a block, and what is to become of it:
 
-* ``deny CODE …``: it does not compile, for these reasons; without a code, for any;
+* ``deny CODE …``: it does not compile, for these reasons;
 * ``mask``: it compiles, and its columns are labelled;
-* ``allow``: it compiles, and nothing about it is personal.
+* ``allow``: it compiles, nothing about it is personal, and it gives what it would give unguarded.
 
 What compiles is run in every pair of worlds, and in PostgreSQL where that has such queries.
 """
@@ -18,7 +18,7 @@ import pytest
 
 from feature_platform.compiler.guard import GuardedQuery
 from feature_platform.errors import FeaturePlatformError
-from tests.compiler.interference.oracle import Worlds, every_world, guarded, leak, opened, rendered
+from tests.compiler.interference.oracle import Worlds, changed, every_world, guarded, leak, opened, rendered
 from tests.compiler.interference.postgres_worlds import PostgresWorlds, opened_in_postgres
 from tests.compiler.interference.worlds import PAIRS, World
 from tests.compiler.sql_fixtures import Block, read
@@ -53,12 +53,15 @@ def postgres(postgres_url: str) -> Iterator[PostgresWorlds]:
 @pytest.mark.parametrize("block", BYPASSES, ids=titles)
 def test_a_bypass_gets_its_verdict(block: Block, worlds: Worlds, postgres: PostgresWorlds) -> None:
     found, query = verdict(block.sql)
-    assert found == block.outcome or (block.outcome == "deny" and query is None)
+    assert found == block.outcome
     if query is None:
         return
     text = rendered(query)
     assert not leak(worlds, text, range(PAIRS))
-    assert not worlds.run(World(0), text).error
+    outcome = worlds.run(World(0), text)
+    assert not outcome.error
+    if found == "allow":
+        assert not changed(outcome, worlds.run(World(0), block.sql))
     if "postgres" in query.engines:
         text = rendered(query, "postgres")
         one, two = postgres.run(World(0, "A"), text), postgres.run(World(0, "B"), text)
@@ -70,4 +73,4 @@ def test_the_corpus_is_large_and_knows_every_verdict() -> None:
     counts = Counter(block.outcome.split()[0] for block in BYPASSES)
     assert len(BYPASSES) == len({block.title for block in BYPASSES}) >= 150
     assert counts["deny"] >= 100
-    assert counts["mask"] + counts["allow"] >= 40
+    assert min(counts["mask"], counts["allow"]) >= 25

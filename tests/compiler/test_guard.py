@@ -12,6 +12,8 @@ import pytest
 from feature_platform.compiler.catalog import CatalogTable
 from feature_platform.compiler.guard import guard
 from feature_platform.compiler.parse import parse_expression, parse_query
+from feature_platform.compiler.report import Report
+from feature_platform.compiler.round_trip import check_round_trip
 from feature_platform.errors import CompileError, GuardError
 from feature_platform.governance.access import Access
 from feature_platform.governance.policies import PolicyBook
@@ -219,3 +221,10 @@ def compiles_or_is_too_deep(sql: str) -> bool:
         return all(guarded(sql).sql(engine) for engine in ENGINES)
     except CompileError as error:
         return "nested" in str(error)
+
+
+def test_reading_a_query_back_leaves_its_tree_as_it_is() -> None:
+    parsed = parse_query("SELECT if(ok, last4(card_number), country) AS x FROM transactions")
+    check_round_trip(parsed.tree, Report(parsed.places))
+    assert all(child.parent is node for node in parsed.tree.walk() for child in node.iter_expressions())
+    assert guarded(parsed.places.text or "").columns[0].labels

@@ -14,14 +14,16 @@ from collections.abc import Iterator
 
 import pytest
 
+from feature_platform.errors import FeaturePlatformError
 from tests.compiler.interference.campaign import Figures, explained, run
 from tests.compiler.interference.choices import Choices, shrunk
 from tests.compiler.interference.expressions import PERSONAL, TEMPLATES
-from tests.compiler.interference.oracle import Worlds, every_world, opened
+from tests.compiler.interference.oracle import Worlds, changed, every_world, guarded, opened, rendered
+from tests.compiler.interference.postgres_worlds import opened_in_postgres
 from tests.compiler.interference.queries import write
 from tests.compiler.interference.worlds import CANARIES, PAIRS, World
 
-SEEDS = int(os.environ.get("FP_FUZZ_SEEDS", "3000"))
+SEEDS = int(os.environ.get("FP_FUZZ_SEEDS", "2000"))
 FIRST = int(os.environ.get("FP_FUZZ_FROM", "0"))
 
 
@@ -52,24 +54,46 @@ def test_no_query_breaks_the_law(law: str, worlds: Worlds, figures: Figures) -> 
         pytest.fail(f"{len(broken)} of {SEEDS} queries break the law '{law}'. The first:\n{first}", pytrace=False)
 
 
+def test_nothing_leaks_in_postgres_either_and_both_engines_agree(worlds: Worlds, postgres_url: str) -> None:
+    """A share of the same queries, those that PostgreSQL has a form of."""
+    ran = 0
+    with opened_in_postgres(postgres_url, [World(0, "A"), World(0, "B")]) as postgres:
+        for seed in range(FIRST, FIRST + SEEDS // 6):
+            written = write(Choices(seed))
+            query = guarded(written.sql)
+            if isinstance(query, FeaturePlatformError) or "postgres" not in query.engines:
+                continue
+            text = rendered(query, "postgres")
+            one, two = postgres.run(World(0, "A"), text), postgres.run(World(0, "B"), text)
+            shown = f"seed {seed} in PostgreSQL\n{written.sql}\n{text}"
+            assert one.same(two), shown
+            other = worlds.run(World(0), rendered(query))
+            assert bool(one.error) == bool(other.error), shown
+            if not one.error and "ties" not in written.constructs:
+                assert not changed(one, other), shown
+            ran += 1
+    assert ran > SEEDS // 30
+
+
 def test_the_queries_have_power(figures: Figures) -> None:
     """Unguarded, many of the queries do tell the worlds apart, and many that would are let through in a guarded
     form."""
     assert figures.share("valid", "queries") > 0.9
     assert figures.share("personal", "valid") > 0.12
-    assert figures.share("personal, let through", "personal") > 0.25
+    assert figures.share("personal, let through", "personal") > 0.7
 
 
 def test_every_construct_is_let_through_in_some_query(figures: Figures) -> None:
     """Else a law could hold because a construct never gets so far."""
     named = {construct for templates in (TEMPLATES, PERSONAL) for rows in templates.values() for construct, _ in rows}
     assert named <= figures.met.keys() | figures.passed.keys()
-    assert sum(1 for construct in figures.met if figures.passed[construct]) > 60
+    never = {construct for construct in figures.met if not figures.passed[construct]}
+    assert not never
 
 
 def test_few_queries_that_depend_on_nothing_personal_are_refused(figures: Figures) -> None:
     refused = figures.share("independent, refused", "independent")
-    assert refused <= 0.8, figures.report()
+    assert refused <= 0.05, figures.report()
 
 
 def test_the_worlds_of_a_pair_differ_in_every_class_and_in_nothing_clear(worlds: Worlds) -> None:

@@ -13,6 +13,9 @@ from tests.compiler.interference.oracle import Worlds, changed, depends, guarded
 from tests.compiler.interference.queries import Written, write
 from tests.compiler.interference.worlds import LABELLED, PAIRS, World
 
+OTHERWISE = frozenset({"ties", "count_if"})
+"""Constructs that may give something else than unguarded DuckDB: the engine breaks ties as it likes, and of no rows the
+dialect counts 0 where DuckDB's count_if gives NULL."""
 _SIDES = (*LABELLED, "token")
 
 
@@ -115,7 +118,7 @@ def judge(worlds: Worlds, written: Written, seed: int, *, thorough: bool = False
     if fault:
         return Judgement(written, f"leak: {fault}", valid=valid, dependent=dependent, text=text)
     fault = _unlabelled(worlds, query, text, _SIDES if thorough else [_SIDES[seed % len(_SIDES)]])
-    if not fault and not written.personal and valid and "ties" not in written.constructs:
+    if not fault and not written.personal and valid and not OTHERWISE & written.constructs:
         difference = changed(worlds.run(World(seed % PAIRS), text), raw)
         fault = f"meaning: {difference}" if difference else ""
     return Judgement(written, fault, valid=valid, dependent=dependent, text=text)

@@ -94,7 +94,7 @@ TEMPLATES: Final[dict[Kind, tuple[tuple[str, str], ...]]] = {
         ("struct", "(«'n': {int}»)['n']"),
         ("map", "map «'k': {int}»['k']"),
         ("map", "cardinality(map «'k': {int}»)"),
-        ("json", "CAST(json_extract(to_json(«'n': {int}»), '$.n') AS int)"),
+        ("json", "TRY_CAST(json_extract_string(to_json(«'n': {int}»), '$.n') AS int)"),
         ("json", "json_array_length(to_json({list}))"),
         ("lambda", "list_sum(list_transform([{int}, {int}], lambda z: z + 1))"),
         ("lambda", "list_sum(list_filter([{int}, {int}], lambda z: z > {int}))"),
@@ -231,16 +231,24 @@ class Expressions(Writer):
             return self.fill(self.of(FORBIDDEN[kind]), scope, 0)
         if depth <= 0 or not self.chance(60):
             return self.leaf(scope, kind)
-        if self.personal and kind in PERSONAL and self.chance(45):
+        if kind in PERSONAL and self.chance(45) and self.personal and self.knows_person(scope):
             construct, template = self.choices.of(PERSONAL[kind])
         else:
             construct, template = self.choices.of(TEMPLATES[kind])
         self.mark(construct)
         return f"({self.fill(template, scope, depth - 1)})"
 
+    def condition(self, scope: Scope, depth: int, place: str) -> str:
+        """A condition in a clause."""
+        if self.slip() and self.person(scope, outside=False) is not None:
+            self.mark("forbidden")
+            self.mark(f"forbidden in {place}")
+            return self.fill(self.of(FORBIDDEN["bool"]), scope, 0)
+        return self.value(scope, "bool", depth)
+
     def leaf(self, scope: Scope, kind: Kind) -> str:
         """A column, what a transform leaves of one, or a literal."""
-        if self.personal and self.chance(35):
+        if self.personal and self.chance(50):
             form = self.form(scope, kind)
             if form is not None:
                 return form
@@ -271,6 +279,10 @@ class Expressions(Writer):
         """A bare column of one of these classes."""
         found = [pair for pair in scope.columns(outside=outside) if pair[1].person in classes]
         return self.choices.of(found) if found else None
+
+    def knows_person(self, scope: Scope) -> bool:
+        """Whether a token is in scope."""
+        return any(column.person in TOKENS for _, column in scope.columns(outside=True))
 
     def fill(self, template: str, scope: Scope, depth: int) -> str:
         """The template with every hole filled."""

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from tests.compiler.interference.choices import Choices
 from tests.compiler.interference.relations import Relations
-from tests.compiler.interference.writing import BY_KIND, DENIED, Col, Scope, unsourced
-
-Columns = tuple[Col, ...]
-
-
-@dataclass(frozen=True)
-class Item:
-    """One expression of a SELECT list."""
-
-    sql: str
-    column: Col
-
-    @property
-    def named(self) -> str:
-        return f"{self.sql} AS {self.column.written}"
+from tests.compiler.interference.writing import (
+    BY_KIND,
+    DENIED,
+    Col,
+    Columns,
+    Item,
+    Scope,
+    columns_given,
+    is_key,
+    listed,
+    unsourced,
+)
 
 
 @dataclass(frozen=True)
@@ -39,7 +35,11 @@ def write(choices: Choices) -> Written:
     """The query that these choices make."""
     personal = choices.chance(62)
     grammar = Grammar(choices, personal=personal)
-    sql, _ = grammar.query(2, Scope())
+    # Few queries try what is forbidden, but those that do, do it often: most have to be let through and to hold.
+    if not personal:
+        grammar.mark("clear")
+    grammar.slips = choices.of((0, 0, 0, 10)) if personal else 0
+    sql, _ = grammar.query(choices.of((0, 1, 1, 2, 2)), Scope())
     return Written(sql, frozenset(grammar.used), personal, tuple(choices.made))
 
 
@@ -150,15 +150,15 @@ class Grammar(Relations):
         if not self.chance(45):
             return ""
         self.mark("WHERE")
-        return f" WHERE {self.value(scope, 'bool', 2)}"
+        return f" WHERE {self.condition(scope, 2, 'WHERE')}"
 
     def plain(self, scope: Scope, source: str) -> tuple[str, Columns]:
         found = self.items(scope)
-        text = f"SELECT {_list(found)} {source}{self.where(scope)}"
+        text = f"SELECT {listed(found)} {source}{self.where(scope)}"
         if self.chance(8):
             self.mark("FROM first")
-            text = f"{source} SELECT {_list(found)}{self.where(scope)}"
-        return text, _columns(found)
+            text = f"{source} SELECT {listed(found)}{self.where(scope)}"
+        return text, columns_given(found)
 
     def distinct(self, scope: Scope, source: str) -> tuple[str, Columns]:
         found = self.items(scope, 1)
@@ -167,22 +167,26 @@ class Grammar(Relations):
             key = self.value(scope, "int", 0)
             total = self._total_order(scope)
             return (
-                f"SELECT DISTINCT ON ({key}) {_list(found)} {source}{self.where(scope)} ORDER BY {key}, {total}",
-                _columns(found),
+                f"SELECT DISTINCT ON ({key}) {listed(found)} {source}{self.where(scope)} ORDER BY {key}, {total}",
+                columns_given(found),
             )
         self.mark("DISTINCT")
-        return f"SELECT DISTINCT {_list(found)} {source}{self.where(scope)}", _columns(found)
+        return f"SELECT DISTINCT {listed(found)} {source}{self.where(scope)}", columns_given(found)
 
     def ordered(self, scope: Scope, source: str) -> tuple[str, Columns]:
         self.mark("ORDER BY")
         found = self.items(scope, 1)
         sortable = [item for item in found if not item.column.person and item.column.kind not in ("list", "bool")]
         keys = [self.value(scope, self.of(("int", "text", "time")), 1)]
+        keys = keys if not keys[0].isdigit() else [self._first_clear(scope)]
         keys += [self.of([item.column.written, str(found.index(item) + 1)]) for item in sortable[:1]]
         if self.slip():
             raw = self.person(scope, DENIED, outside=False)
-            keys = [self.ref(scope, *raw)] if raw is not None else keys
-        text = f"SELECT {_list(found)} {source}{self.where(scope)} ORDER BY {', '.join(keys)}"
+            if raw is not None:
+                self.mark("forbidden")
+                self.mark("forbidden in ORDER BY")
+                keys = [self.ref(scope, *raw)]
+        text = f"SELECT {listed(found)} {source}{self.where(scope)} ORDER BY {', '.join(keys)}"
         if self.chance(20):
             text += self.of((" DESC", " NULLS FIRST", " DESC NULLS LAST"))
         total = self.chance(80)
@@ -192,7 +196,7 @@ class Grammar(Relations):
                 self.mark("ties")
             self.mark("LIMIT")
             text += f" LIMIT {1 + self.choices.below(5)}" + self.of(("", " OFFSET 1"))
-        return text, _columns(found)
+        return text, columns_given(found)
 
     def lateral_alias(self, scope: Scope, source: str) -> tuple[str, Columns]:
         """``SELECT a + 1 AS b, b * 2 AS c``."""
@@ -203,7 +207,7 @@ class Grammar(Relations):
         third = Item(f"{second.column.written} > {alias}", Col(self.name("a"), "bool"))
         found = [first, second, third]
         where = f" WHERE {alias} > 0" if self.chance(30) else self.where(scope)
-        return f"SELECT {_list(found)} {source}{where}", _columns(found)
+        return f"SELECT {listed(found)} {source}{where}", columns_given(found)
 
     def star(self, scope: Scope, source: str) -> tuple[str, Columns]:
         """``*`` or ``t.*``, with EXCLUDE, REPLACE and RENAME."""
@@ -255,7 +259,7 @@ class Grammar(Relations):
             (f"COLUMNS([{', '.join(repr(column.name) for column in chosen)}])", chosen),
         ]
         if ints and all(column.kind == "int" for column in ints):
-            forms += [("COLUMNS('.*_id$')", ints), ("COLUMNS(c -> c LIKE '%_id')", ints)]
+            forms += [("COLUMNS('.*_id$')", ints), ("COLUMNS('.*_id$')", ints)]
             forms += [
                 ("COLUMNS(lambda c: c LIKE '%_id')", ints),
                 ("max(COLUMNS('.*_id$'))", []),
@@ -287,7 +291,7 @@ class Grammar(Relations):
 
     def grouped(self, scope: Scope, source: str) -> tuple[str, Columns]:
         self.mark("GROUP BY")
-        keys = [self.item(scope, 1) for _ in range(1 + self.choices.below(2))]
+        keys = [self.key(scope) for _ in range(1 + self.choices.below(2))]
         found = [*keys, *(self.aggregate(scope) for _ in range(1 + self.choices.below(2)))]
         numbers = ", ".join(str(number) for number in range(1, len(keys) + 1))
         expressions = ", ".join(item.sql for item in keys)
@@ -295,16 +299,27 @@ class Grammar(Relations):
         form = self.of(("keys", "ALL", "ordinals", "aliases", "sets"))
         self.mark(f"GROUP BY {form}")
         written = {"keys": expressions, "ALL": "ALL", "ordinals": numbers, "aliases": aliases}.get(form)
-        if any(not _is_key(item.sql) for item in keys) and form in ("keys", "sets"):
+        if any(not is_key(item.sql) for item in keys) and form in ("keys", "sets"):
             written = aliases
         elif form == "sets":
             pattern = self.of(("ROLLUP ({})", "CUBE ({})", "GROUPING SETS (({}), ())"))
             written = pattern.format(expressions)
-        text = f"SELECT {_list(found)} {source}{self.where(scope)} GROUP BY {written}"
+        text = f"SELECT {listed(found)} {source}{self.where(scope)} GROUP BY {written}"
         if self.chance(35):
             self.mark("HAVING")
             text += f" HAVING {self.having(scope)}"
-        return text, _columns(found)
+        return text, columns_given(found)
+
+    def key(self, scope: Scope) -> Item:
+        """What to group by: something of the rows, not a constant."""
+        made = self.item(scope, 1)
+        if made.column.person or (is_key(made.sql) and any(f"{r.alias}." in made.sql for r in scope.relations)):
+            return made
+        clear = [pair for pair in scope.columns() if not pair[1].person]
+        if not clear:
+            return made
+        relation, column = self.choices.of(clear)
+        return Item(f"{relation.alias}.{column.written}", replace(made.column, kind=column.kind))
 
     def aggregated(self, scope: Scope, source: str) -> tuple[str, Columns]:
         self.mark("aggregate")
@@ -313,12 +328,13 @@ class Grammar(Relations):
         if self.chance(15):
             self.mark("HAVING")
             having = f" HAVING {self.having(scope)}"
-        return f"SELECT {_list(found)} {source}{self.where(scope)}{having}", _columns(found)
+        return f"SELECT {listed(found)} {source}{self.where(scope)}{having}", columns_given(found)
 
     def having(self, scope: Scope) -> str:
         raw = self.person(scope, outside=False) if self.slip() else None
         if raw is not None:
             self.mark("forbidden")
+            self.mark("forbidden in HAVING")
             return f"max({self.ref(scope, *raw)}) {self.of(('<', '=', 'LIKE'))} 'm%'"
         return f"{self.aggregate(scope, 'int').sql} {self.of(('>', '<=', '<>'))} {self.choices.below(4)}"
 
@@ -327,7 +343,7 @@ class Grammar(Relations):
         sql, column = self._aggregate(scope, kind or self.of(("int", "int", "num", "text", "bool", "list")))
         if self.chance(20):
             self.mark("FILTER")
-            sql += f" FILTER (WHERE {self.value(scope, 'bool', 1)})"
+            sql += f" FILTER (WHERE {self.condition(scope, 1, 'FILTER')})"
         return Item(sql, replace(column, name=self.name("g")))
 
     def _aggregate(self, scope: Scope, kind: str) -> tuple[str, Col]:
@@ -371,6 +387,8 @@ class Grammar(Relations):
         call = self.of(forms[kind])
         if call.startswith("arg_"):
             self.mark("ties")
+        if call.startswith("count_if"):
+            self.mark("count_if")
         return call, Col("", kind)
 
     def _of_persons(self, scope: Scope, sql: str, column: Col, kind: str) -> tuple[str, Col]:
@@ -405,15 +423,15 @@ class Grammar(Relations):
         over = name or f"({window})"
         found = [self.item(scope, 1), Item(f"{call} OVER {over}", Col(self.name("a"), "int"))]
         clause = f" WINDOW {name} AS ({window})" if name else ""
-        return f"SELECT {_list(found)} {source}{self.where(scope)}{clause}", _columns(found)
+        return f"SELECT {listed(found)} {source}{self.where(scope)}{clause}", columns_given(found)
 
     def qualified(self, scope: Scope, source: str) -> tuple[str, Columns]:
         self.mark("QUALIFY")
         found = self.items(scope, 1)
         condition = f"row_number() OVER ({self._window(scope, frame=False)}) {self.of(('= 1', '<= 2', '> 1'))}"
         if self.chance(20):
-            condition += f" {self.of(('AND', 'OR'))} {self.value(scope, 'bool', 1)}"
-        return f"SELECT {_list(found)} {source}{self.where(scope)} QUALIFY {condition}", _columns(found)
+            condition += f" {self.of(('AND', 'OR'))} {self.condition(scope, 1, 'QUALIFY')}"
+        return f"SELECT {listed(found)} {source}{self.where(scope)} QUALIFY {condition}", columns_given(found)
 
     def _window(self, scope: Scope, *, frame: bool = True) -> str:
         parts = []
@@ -421,6 +439,8 @@ class Grammar(Relations):
             person = self.person(scope, outside=False) if self.personal and self.chance(40) else None
             if self.slip():
                 person = self.person(scope, DENIED, outside=False)
+                self.mark("forbidden")
+                self.mark("forbidden in OVER")
             key = self.ref(scope, *person) if person is not None else self.value(scope, self.of(("int", "text")), 1)
             parts.append(f"PARTITION BY {key}")
         first = f"{self.value(scope, 'int', 0)}, " if self.chance(30) else ""
@@ -460,17 +480,4 @@ class Grammar(Relations):
                 item = Item("NULL", column)
             found.append(replace(item, column=replace(column, source=False)))
         text = ", ".join(item.named if named else item.sql for item in found)
-        return f"SELECT {text} {source}{self.where(scope)}", _columns(found)
-
-
-def _is_key(sql: str) -> bool:
-    """Whether it can stand in GROUP BY as it is: not a literal, which would be an ordinal, and not a subquery."""
-    return not sql[:1].isdigit() and not sql.startswith(("'", "-")) and "SELECT" not in sql
-
-
-def _list(items: Sequence[Item]) -> str:
-    return ", ".join(item.named for item in items)
-
-
-def _columns(items: Sequence[Item]) -> Columns:
-    return tuple(replace(item.column, source=False) for item in items)
+        return f"SELECT {text} {source}{self.where(scope)}", columns_given(found)

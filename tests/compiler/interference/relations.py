@@ -31,7 +31,7 @@ class Relations(Expressions):
         if depth <= 0 or not self.chance(30):
             return self.table(scope)
         write = self.choices.of(
-            (self.subquery, self.subquery, self.values, self.unnest, self.series, self.pivot, self.unpivot, self.whole)
+            (self.subquery, self.subquery, self.values, self.unnest, self.pivot, self.unpivot, self.whole)
         )
         return write(scope, depth - 1)
 
@@ -99,12 +99,6 @@ class Relations(Expressions):
         alias, name = self.name("u"), self.name("e")
         return f"unnest(['CZ', 'SK']) AS {alias}({name})", Rel(alias, (Col(name, "text"),))
 
-    def series(self, _scope: Scope, _depth: int) -> tuple[str, Rel]:
-        self.mark("range")
-        alias, name = self.name("g"), self.name("i")
-        call = self.of(("range(3)", "range(1, 4)", "generate_series(1, 3)"))
-        return f"{call} AS {alias}({name})", Rel(alias, (Col(name, "int"),))
-
     def pivot(self, _scope: Scope, _depth: int) -> tuple[str, Rel]:
         """Countries become columns; what is summed or counted is clear, or a person counted."""
         self.mark("PIVOT")
@@ -114,18 +108,18 @@ class Relations(Expressions):
         if used == "sum(quantity)":
             rows = "(SELECT merchant_id, country, quantity FROM transactions)"
         columns = (Col("merchant_id", "int"), Col("cz", "int"), Col("sk", "int"))
-        if self.personal and self.chance(3):
+        if self.slip():
             self.mark("forbidden")
             return (
                 f"(PIVOT (FROM customers SELECT customer_id, phone) ON phone USING count(*) GROUP BY ALL) AS {alias}",
                 Rel(alias, (Col("customer_id", "int"),)),
             )
-        forms = (
-            f"{rows} PIVOT ({used} FOR country IN ('CZ' AS cz, 'SK' AS sk) GROUP BY merchant_id) AS {alias}",
-            f"(PIVOT {rows} ON country IN ('CZ' AS cz, 'SK' AS sk) USING {used} GROUP BY merchant_id) AS {alias}",
-            f"(PIVOT transactions ON country IN ('CZ' AS cz, 'SK' AS sk) USING {used} GROUP BY merchant_id) AS {alias}",
-        )
-        return self.of(forms), Rel(alias, columns)
+        read = self.of((rows, rows, "(FROM transactions)", "transactions"))
+        if self.chance(50):
+            text = f"(PIVOT {read} ON country IN ('CZ', 'SK') USING {used} GROUP BY merchant_id) AS {alias}"
+            return text, Rel(alias, (columns[0], Col("CZ", "int"), Col("SK", "int")))
+        text = f"{rows} PIVOT ({used} FOR country IN ('CZ' AS cz, 'SK' AS sk) GROUP BY merchant_id) AS {alias}"
+        return text, Rel(alias, columns)
 
     def unpivot(self, _scope: Scope, _depth: int) -> tuple[str, Rel]:
         self.mark("UNPIVOT")
@@ -180,7 +174,7 @@ class Relations(Expressions):
         condition = f"{pair[0].alias}.{pair[1].written} = {relation.alias}.{column.written}"
         scope.relations.append(relation)
         if side != "FULL JOIN" and self.chance(30):
-            condition += f" AND {self.value(scope, 'bool', 1)}"
+            condition += f" AND {self.condition(scope, 1, 'ON')}"
         return f" {side} {text} ON {condition}"
 
     def join_persons(self, scope: Scope, depth: int) -> str:
@@ -207,10 +201,12 @@ class Relations(Expressions):
             return self.join_on(scope, depth)
         name, tables = self.choices.of(common)
         self.mark("USING")
+        scope.merged.add(name)
         table, alias = self.of(tables), self.name("t")
         relation = base(table, alias)
         scope.relations.append(relation)
         side = self.of(("JOIN", "LEFT JOIN", "RIGHT JOIN", "FULL JOIN"))
+        self.mark(f"{side} USING")
         return f' {side} "{table}" AS {alias} USING ({name})'
 
     def join_natural(self, scope: Scope, depth: int) -> str:
@@ -219,6 +215,7 @@ class Relations(Expressions):
             return self.join_on(scope, depth)
         name, tables = self.choices.of(common)
         self.mark("NATURAL")
+        scope.merged.add(name)
         table, alias, more = self.of(tables), self.name("s"), self.name("m")
         column = next(c for c in BASE[table] if c.name == name)
         kept = next(c for c in BASE[table] if not c.person and c.name != name)

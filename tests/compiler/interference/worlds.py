@@ -59,7 +59,7 @@ class World:
         """The values of a person's classified columns."""
         other = self.side == "B"
         order = PEOPLE - person if other else person
-        moved = {name: (person + 1) % PEOPLE if self.side == name else person for name in LABELLED}
+        moved = {name: min(person + 1, PEOPLE - 1) if self.side == name else person for name in LABELLED}
         domain = _DOMAINS[(moved["email"] + self.pair) % 3].format("-b" if other else "")
         card = moved["card"]
         middle = 317_000 + order * 7 if other else 902_111 + order + self.pair
@@ -78,8 +78,7 @@ class World:
     def _with_gaps(self, person: int, held: dict[str, Any]) -> dict[str, Any]:
         other = self.side == "B"
         gaps = {"phone": person == 1 if other else person % 3 == 2, "agent": person == 2 if other else person == 4}
-        moved = 1 if self.side == "name" else 0
-        gaps["name"] = person == 3 + moved
+        gaps["name"] = person == 3 or (self.side == "name" and person == 0)
         match self.pair:
             case 1:
                 gaps |= {"email": person == 0, "birth_date": person == 2, "card_number": person == 5}
@@ -131,7 +130,7 @@ class World:
 
     def _spend(self, number: int, chance: random.Random) -> tuple[Any, ...]:
         person = number % PEOPLE
-        issuer = f"4111{11 + ((person + 1) if self.side == 'card' else person) % 2}"
+        issuer = f"4111{11 + (min(person + 1, PEOPLE - 1) if self.side == 'card' else person) % 2}"
         return (self._token(person), _moment(chance), _moment(chance), Decimal(chance.randrange(900)), issuer)
 
 

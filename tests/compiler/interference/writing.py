@@ -68,6 +68,8 @@ class Scope:
     ctes: dict[str, tuple[Col, ...]] = field(default_factory=dict)
     outer: Scope | None = None
     relations: list[Rel] = field(default_factory=list)
+    merged: set[str] = field(default_factory=set)
+    """Columns that USING or NATURAL made one."""
 
     def columns(self, *, outside: bool = False) -> Iterator[tuple[Rel, Col]]:
         for relation in self.relations:
@@ -102,6 +104,34 @@ def base(name: str, alias: str = "") -> Rel:
     return Rel(alias, BASE[name], "updated_at" if name == "customers" else "", KEYS.get(name, ""))
 
 
+Columns = tuple[Col, ...]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One expression of a SELECT list."""
+
+    sql: str
+    column: Col
+
+    @property
+    def named(self) -> str:
+        return f"{self.sql} AS {self.column.written}"
+
+
+def is_key(sql: str) -> bool:
+    """Whether it can stand in GROUP BY as it is: not a literal, which would be an ordinal, and not a subquery."""
+    return not sql[:1].isdigit() and not sql.startswith(("'", "-")) and "SELECT" not in sql
+
+
+def listed(items: Sequence[Item]) -> str:
+    return ", ".join(item.named for item in items)
+
+
+def columns_given(items: Sequence[Item]) -> Columns:
+    return tuple(replace(item.column, source=False) for item in items)
+
+
 class Writer:
     """Choices with memory: which constructs were used, which names are taken, how much may still be written."""
 
@@ -109,6 +139,8 @@ class Writer:
         self.choices = choices
         self.personal = personal
         """Whether classified columns may occur at all."""
+        self.slips = 0
+        """In how many of a hundred cases to do what the policy forbids."""
         self.used: set[str] = set()
         self.bare: set[str] = set()
         """Tables that are read without an alias, each once."""
@@ -129,8 +161,8 @@ class Writer:
         return self.choices.chance(percent)
 
     def slip(self) -> bool:
-        """Whether to do now what the policy forbids; seldom, so that most queries are let through and have to hold."""
-        return self.personal and self.chance(3)
+        """Whether to do now what the policy forbids."""
+        return self.slips > 0 and self.chance(self.slips)
 
     def ref(self, scope: Scope, relation: Rel, column: Col) -> str:
         """A column, qualified or not, in one of the spellings that mean the same."""
@@ -143,7 +175,7 @@ class Writer:
         elif self.chance(4) and spelled == column.name:
             self.mark("case-folded identifier")
             spelled = column.name.upper()
-        if alone and local and self.chance(15):
+        if (alone and local and self.chance(15)) or column.name in scope.merged:
             return spelled
         return f"{relation.alias}.{spelled}"
 
