@@ -30,8 +30,9 @@ ui: $(STAMP) ## Dagster's web UI and daemon over the same state
 test: $(STAMP) ## every test
 	@$(BIN)/python -m pytest -n 2 --dist loadscope
 
-fuzz: $(STAMP) ## the tests with new random examples, and more of them
-	@HYPOTHESIS_PROFILE=search $(BIN)/python -m pytest -n 2 --dist loadscope
+fuzz: $(STAMP) ## the tests with new random examples, and more of them (SEEDS=30000 queries against the guard)
+	@HYPOTHESIS_PROFILE=search FP_FUZZ_SEEDS=$(or $(SEEDS),30000) FP_FUZZ_FROM=$$(date +%s) \
+		$(BIN)/python -m pytest -n 2 --dist loadscope
 
 lint: $(STAMP) ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
