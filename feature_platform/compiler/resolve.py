@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from sqlglot import exp
 
 from feature_platform.compiler.catalog import Catalog
-from feature_platform.compiler.codes import AMBIGUOUS_COLUMN, OUTPUT_NAMES, UNKNOWN_COLUMN
+from feature_platform.compiler.codes import AMBIGUOUS_COLUMN, CONSTRUCT, OUTPUT_NAMES, UNKNOWN_COLUMN
 from feature_platform.compiler.grouping import check_aggregation, resolve_groups
 from feature_platform.compiler.joins import is_comma, resolve_join
 from feature_platform.compiler.names import CTEs, Queries, Relation, Resolution, Scope, quoted
@@ -26,7 +26,7 @@ from feature_platform.compiler.report import Report
 from feature_platform.compiler.rows import is_access, resolve_beyond_columns, resolve_position
 from feature_platform.compiler.scopes import bare, ctes, from_items
 from feature_platform.compiler.set_operations import align
-from feature_platform.compiler.stars import expand_conditions, expand_projections
+from feature_platform.compiler.stars import expand_conditions, expand_order, expand_projections
 from feature_platform.errors import did_you_mean
 
 
@@ -129,6 +129,7 @@ def _resolve_clauses(select: exp.Select, scope: Scope, visible: CTEs, state: Res
             within(clause)
     for condition in scope.filters:
         select.where(condition, copy=False)
+    expand_order(select, scope, state)
     resolve_order(select, within, state)
     resolve_distinct_on(select, within, state)
     check_limits(select, state)
@@ -146,6 +147,10 @@ def resolve_expression(node: exp.Expr, scope: Scope, visible: CTEs, state: Resol
         return
     if isinstance(node, exp.Query):
         resolve_query(node, visible, scope, state)
+        return
+    if isinstance(node, exp.Columns):
+        what = "COLUMNS(...) outside of SELECT, WHERE, HAVING, QUALIFY and ORDER BY"
+        state.report.add(CONSTRUCT, node, what, "name the columns")
         return
     for child in list(node.iter_expressions()):
         resolve_expression(child, scope, visible, state)

@@ -66,6 +66,21 @@ def expand_conditions(clause: exp.Expr, scope: Scope, state: Resolution) -> None
         clause.set("this", exp.and_(*several, copy=False) if several else exp.true())
 
 
+def expand_order(select: exp.Select, scope: Scope, state: Resolution) -> None:
+    """Replaces COLUMNS(...) in ORDER BY: each of the columns, in order."""
+    order = select.args.get("order")
+    if order is None or not any(map(_columns_in, order.expressions)):
+        return
+    expanded: list[exp.Expr] = []
+    for ordered in order.expressions:
+        if not _columns_in(ordered):
+            expanded.append(ordered)
+            continue
+        parts = {key: value for key, value in ordered.args.items() if key != "this"}
+        expanded += [exp.Ordered(this=each.this, **parts) for each in _each_column(ordered.this, scope, state)]
+    order.set("expressions", expanded)
+
+
 def star_columns(star: exp.Expr, scope: Scope, state: Resolution) -> list[StarColumn]:
     """The columns that a star stands for, in order: ``*``, ``t.*``, with EXCLUDE, REPLACE, RENAME, LIKE, SIMILAR TO."""
     pattern = None if isinstance(star, exp.Star | exp.Column) else star
