@@ -39,6 +39,9 @@ def expand_projections(select: exp.Select, scope: Scope, state: Resolution) -> N
     expanded: list[exp.Expr] = []
     for projection in select.expressions:
         _unpack(projection, scope, state)
+        for filtered in projection.find_all(exp.Filter):
+            if _columns_in(filtered.expression):
+                expand_conditions(filtered.expression, scope, state)
         if is_star(projection):
             expanded.extend(_aliased(column) for column in star_columns(projection, scope, state))
         elif _columns_in(projection):
