@@ -38,6 +38,8 @@ _SPELLINGS: Final[Mapping[str, type[exp.Expr]]] = {
     "reduce": exp.Reduce,
     "array_reduce": exp.Reduce,
 }
+_DEEPEST: Final = 8
+"""Lambdas inside one lambda. What a reduction gathers is looked at several times, so depth costs."""
 _PARAMETERS: Final[Mapping[type[exp.Expr], tuple[int, int]]] = {
     exp.Transform: (1, 2),
     exp.ArrayFilter: (1, 2),
@@ -113,6 +115,8 @@ def bind(held: exp.Lambda, report: Report) -> None:
             "compute it in a CTE, join it, and use its column",
         )
     depth = 1 + sum(1 for inner in held.find_all(exp.Lambda) if inner is not held)
+    if depth > _DEEPEST:
+        report.add(CONSTRUCT, held, f"a lambda with more than {_DEEPEST} lambdas inside", "split it into CTEs")
     named = {parameter.name.lower(): f"fp_{parameter.name.lower()}_{depth}" for parameter in held.expressions}
     if len(named) < len(held.expressions):
         report.add(ARGUMENTS, held, "two parameters of a lambda have one name", "rename one of them")

@@ -114,11 +114,13 @@ def _reduce(node: exp.Reduce, element: DataType, state: Inference) -> Inferred:
         return UNKNOWN
     if gathered == NULL:
         gathered = element
+    written = held.this.copy()
     try:
         body = _body(held, [gathered, element, BIGINT], state)
         common = supertype([gathered, body]) if is_known(body) else UNKNOWN
         if common != gathered and isinstance(common, DataType):
-            # The sum of two ints is a bigint: gather in the wider type from the start.
+            # The sum of two ints is a bigint: gather in the wider type from the start, without the casts of the first.
+            held.set("this", written)
             body = _body(held, [common, element, BIGINT], state)
             common = supertype([common, body]) if is_known(body) else UNKNOWN
     except NoTypeError as problem:

@@ -18,7 +18,7 @@ Parameters of lambdas get names of their own and are columns without a table fro
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from sqlglot import exp
@@ -27,6 +27,7 @@ from sqlglot.expressions import apply_index_offset
 from feature_platform.compiler.codes import CONSTRUCT
 from feature_platform.compiler.functions.catalogue import function_named
 from feature_platform.compiler.lambdas import (
+    LAMBDA_CALLS,
     bind_parameters,
     comprehension,
     is_lambda_argument,
@@ -66,13 +67,19 @@ def normalize_spellings(tree: exp.Query, report: Report) -> exp.Query:
             node.replace(new)
     if exp.Explode in kinds:
         check_unnest(tree, report)
+    if kinds & _LEFT_OVER.keys():
+        _check_left_over(tree, report)
     return tree
 
 
 def is_spelling(node: exp.Anonymous) -> bool:
     """Whether a call that the parser does not know is another spelling of something that is."""
     name = str(node.this).lower()
-    return name in _OWN or spelled_as_call(node) or (name in _AGGREGATES and _folded(node) is not None)
+    return (
+        (name in _OWN and bool(node.expressions))
+        or spelled_as_call(node)
+        or (name in _AGGREGATES and _folded(node) is not None)
+    )
 
 
 def is_row(node: exp.Expr) -> bool:
@@ -200,6 +207,8 @@ def _quantified(node: exp.Binary, quantified: exp.Expr) -> exp.Expr:
         return exp.In(this=node.this, query=_subquery(query))
     if isinstance(quantified, exp.All) and isinstance(node, exp.NEQ) and isinstance(query, exp.Query):
         return exp.Not(this=exp.In(this=node.this, query=_subquery(query)))
+    if is_row(node.this):
+        node.set("this", _struct(node.this))
     return node
 
 
@@ -210,14 +219,25 @@ def _subquery(query: exp.Expr) -> exp.Expr:
 
 
 def _membership(node: exp.In, _report: Report) -> exp.Expr:
+    if isinstance(node.parent, exp.Pivot):
+        return node  # UNPIVOT lists columns
     listed = node.args.get("field")
+    query = node.args.get("query")
+    if query is not None and is_row(node.this):
+        node.set("this", exp.Tuple(expressions=node.this.expressions))
+        return node
     if listed is not None:
+        if is_row(node.this):
+            node.set("this", _struct(node.this))
         return exp.ArrayContains(this=listed, expression=node.this)
     if is_row(node.this) and node.expressions:
         rows = node.expressions
         if all(is_row(row) and len(row.expressions) == len(node.this.expressions) for row in rows):
             tests = [_equality(exp.EQ(this=node.this.copy(), expression=row.copy()), _report) for row in rows]
             return exp.Paren(this=exp.or_(*tests, copy=False))
+    for value in [node.this, *node.expressions]:
+        if is_row(value):
+            value.replace(_struct(value))
     return node
 
 
@@ -324,6 +344,42 @@ def _try(node: exp.Try, _report: Report) -> exp.Expr:
         return exp.TryCast(this=inner.this, to=inner.to)
     return node
 
+
+def _check_left_over(tree: exp.Expr, report: Report) -> None:
+    """Notes what was allowed because a rule above would bring it to something else, and none has."""
+    for node in tree.walk():
+        fine = _LEFT_OVER.get(type(node))
+        if fine is not None and not fine(node):
+            report.add(
+                CONSTRUCT,
+                node,
+                f"not part of the dialect: {_shown(node)} in this place",
+                "write list_transform(list, x -> ...), {'name': value} or (a, b) = (c, d)",
+            )
+
+
+def _shown(node: exp.Expr) -> str:
+    if isinstance(node, exp.Anonymous):
+        return f"{str(node.this).lower()}(...)"
+    return ":=" if isinstance(node, exp.PropertyEQ) else f"a {type(node).__name__.lower()}"
+
+
+def _in_list_argument(node: exp.Expr) -> bool:
+    return isinstance(node.parent, LAMBDA_CALLS) and node.arg_key in ("expression", "merge")
+
+
+_LEFT_OVER: Final[Mapping[type[exp.Expr], Callable[[exp.Expr], bool]]] = {
+    exp.Anonymous: lambda node: not (isinstance(node, exp.Anonymous) and is_spelling(node)),
+    exp.Lambda: _in_list_argument,
+    exp.Any: lambda node: isinstance(node.parent, _QUANTIFIABLE) and node.arg_key == "expression",
+    exp.All: lambda node: isinstance(node.parent, _QUANTIFIABLE) and node.arg_key == "expression",
+    exp.PropertyEQ: lambda node: isinstance(node.parent, exp.Struct),
+    exp.StructExtract: lambda node: isinstance(node.args.get("expression"), exp.Literal),
+    exp.Comprehension: lambda _node: False,
+    exp.Slice: lambda _node: False,
+    exp.Dot: lambda _node: False,
+}
+"""Node classes that rules above make or take away, and where they may be left."""
 
 Rule = Callable[[Any, Report], exp.Expr]
 _RULES: Final[dict[type[exp.Expr], Rule]] = {

@@ -168,6 +168,7 @@ EXPRESSIONS = [
     "list_reduce([1, 2, a], lambda s, x: s + x)",
     "list_reduce(l, lambda s, x, i: s + x * i, 0)",
     "list_reduce([{'a': 1}, {'a': a}], lambda s, x: s + x.a, 0)",
+    "list_reduce([0.5, 1.25], lambda s, x: s + s + x, a)",
     "list_reduce(k, lambda s, x: concat(s, x), '')",
     "[x + a FOR x IN l]",
     "[x FOR x IN l IF x > 1]",
