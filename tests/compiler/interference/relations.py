@@ -284,6 +284,8 @@ class Relations(Expressions):
 
     def join_positional(self, scope: Scope, _depth: int) -> str:
         self.mark("POSITIONAL")
+        if len(scope.relations) > 1 or not scope.relations[0].key:
+            self.mark("ties")  # rows that a join or a subquery made have no places of their own
         text, relation = self.table(scope)
         scope.relations.append(relation)
         return f" POSITIONAL JOIN {text}"
