@@ -184,8 +184,9 @@ def test_keys_that_come_to_one_name_get_different_ops(cards: Workplace) -> None:
     assert len({definitions.resolve_assets_def(key).op.name for key in keys}) == 2
 
 
-def test_the_load_path_imports_no_engine_and_no_detector(cards: Workplace) -> None:
+def test_loading_what_is_compiled_imports_no_engine_and_no_detector(cards: Workplace) -> None:
     cards.write(LAST_PAYMENT, DAILY_SPEND)
+    cards.open().close()  # compiling asks an engine whether it understands each query
     code = (
         "import sys\nfrom pathlib import Path\n"
         "from feature_platform.orchestration.factory import build_definitions\n"
