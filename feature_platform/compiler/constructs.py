@@ -54,7 +54,7 @@ ALLOWED: Final[dict[type[exp.Expr], frozenset[str]]] = {
     exp.Union: frozenset(["this", "expression", "distinct", "with_", "order", "limit", "offset", "by_name"]),
     exp.Except: frozenset(["this", "expression", "distinct", "with_", "order", "limit", "offset"]),
     exp.Intersect: frozenset(["this", "expression", "distinct", "with_", "order", "limit", "offset"]),
-    exp.Subquery: frozenset({"this", "alias", "pivots"}),
+    exp.Subquery: frozenset({"this", "alias", "joins", "pivots"}),
     exp.With: frozenset({"expressions", "recursive"}),
     exp.CTE: frozenset({"this", "alias", "materialized"}),
     exp.TableAlias: frozenset({"this", "columns"}),

@@ -3,7 +3,7 @@
 ``a JOIN b USING (k)`` becomes ``a JOIN b ON a.k = b.k``; a bare ``k`` then means the left column, after a right join
 the right one, after a full join the first of both that is not NULL. NATURAL is USING over the columns of both sides.
 ``a SEMI JOIN b ON c`` becomes ``a WHERE EXISTS (SELECT 1 FROM b WHERE c)``. A comma is a CROSS JOIN whose right side
-begins anew: conditions behind it see nothing before it.
+begins anew: conditions behind it look there first, and RIGHT, FULL and POSITIONAL joins keep nothing from before it.
 """
 
 from __future__ import annotations
@@ -22,14 +22,61 @@ _INEQUALITIES: Final = (exp.GT, exp.GTE, exp.LT, exp.LTE)
 
 
 def is_comma(join: exp.Join) -> bool:
-    """Whether it is ``a, b``."""
-    return not any(join.args.get(part) for part in ("method", "side", "kind", "on", "using"))
+    """Whether it is ``a, b``, or was it before it became a CROSS JOIN."""
+    return bool(join.meta_get("comma")) or not any(
+        join.args.get(part) for part in ("method", "side", "kind", "on", "using")
+    )
+
+
+def enclose_outer_joins(select: exp.Select) -> None:
+    """Parentheses for joins that keep rows of their right side, where other things than their left side stand before.
+
+    ``a, b RIGHT JOIN c ON ...`` becomes ``a, (b RIGHT JOIN c ON ...)``; ``a SEMI JOIN b ON ... FULL JOIN c ON ...``
+    becomes ``(a SEMI JOIN b ON ...) FULL JOIN c ON ...``.
+    """
+    joins: list[exp.Join] = list(select.args.get("joins") or ())
+    if not any(map(_keeps_right, joins)):
+        return
+    groups: list[list[exp.Join]] = [[]]
+    for join in joins:
+        if is_comma(join):
+            groups.append([])
+        groups[-1].append(join)
+    first, *others = groups
+    kept = _enclosed_start(select.args["from_"], first)
+    for comma, *behind in others:
+        if any(map(_keeps_right, behind)):
+            comma.set("this", _enclosed(comma.this, behind))
+            kept.append(comma)
+        else:
+            kept += [comma, *behind]
+    select.set("joins", kept)
+
+
+def _enclosed_start(start: exp.From, joins: list[exp.Join]) -> list[exp.Join]:
+    """Puts a semi or anti join and what is before it into parentheses if rows of later tables are kept; gives the
+    joins that stay outside."""
+    filtering = [number for number, join in enumerate(joins, start=1) if join.args.get("kind") in ("SEMI", "ANTI")]
+    until = max((number for number in filtering if any(map(_keeps_right, joins[number:]))), default=0)
+    if until:
+        start.set("this", _enclosed(start.this, joins[:until]))
+    return joins[until:]
+
+
+def _enclosed(first: exp.Expr, joins: list[exp.Join]) -> exp.Subquery:
+    inside = first.copy()
+    inside.set("joins", [join.copy() for join in joins])
+    return exp.Subquery(this=inside)
+
+
+def _keeps_right(join: exp.Join) -> bool:
+    return join.side in ("RIGHT", "FULL") or join.method == "POSITIONAL"
 
 
 def resolve_join(join: exp.Join, scope: Scope, resolve: Callable[[exp.Expr, Scope], None], state: Resolution) -> None:
     """Resolves the condition of a join whose right side is the scope's; ``resolve`` does so for an expression in a
     scope."""
-    _check_order(join, scope, state)
+    _check_order(join, state)
     if join.args.get("kind") == "OUTER":
         join.set("kind", None)
     if is_comma(join) or join.args.get("kind") == "CROSS":
@@ -39,7 +86,7 @@ def resolve_join(join: exp.Join, scope: Scope, resolve: Callable[[exp.Expr, Scop
     elif join.method != "POSITIONAL" and _resolve_condition(join, scope, resolve, state):
         if join.method == "ASOF":
             _check_asof(join, scope, state)
-        elif join.side == "FULL" and not _only_equalities(join.args["on"]):
+        elif join.side == "FULL" and not _only_equalities(join.args["on"], scope):
             limit(
                 join, "a FULL JOIN on anything but equal columns", "join on a.x = b.x [AND ...] and filter afterwards"
             )
@@ -68,20 +115,10 @@ def _resolve_condition(
     return join.args.get("on") is not None
 
 
-def _check_order(join: exp.Join, scope: Scope, state: Resolution) -> None:
-    outer = join.side in ("RIGHT", "FULL") or join.method == "POSITIONAL"
-    if outer and isinstance(join.this, exp.Lateral | exp.Unnest):
-        state.report.add(
-            JOIN, join, f"a {join.side} JOIN of what looks beside itself", "write INNER JOIN, LEFT JOIN or CROSS JOIN"
-        )
-    if outer and (scope.filters or scope.group):
-        before = "a semi or anti join" if scope.filters else "a comma"
-        state.report.add(
-            JOIN,
-            join,
-            f"a {join.side or join.method} JOIN behind {before}",
-            "put what is joined before into a subquery, so that it is clear what comes first",
-        )
+def _check_order(join: exp.Join, state: Resolution) -> None:
+    if _keeps_right(join) and isinstance(join.this, exp.Lateral | exp.Unnest):
+        what = f"a {join.side or join.method} JOIN of what looks beside itself"
+        state.report.add(JOIN, join, what, "write INNER JOIN, LEFT JOIN or CROSS JOIN")
 
 
 def _common_columns(join: exp.Join, scope: Scope, state: Resolution) -> list[exp.Identifier]:
@@ -203,11 +240,18 @@ def _filter(join: exp.Join, scope: Scope) -> None:
     join.pop()
 
 
-def _only_equalities(condition: exp.Expr) -> bool:
+def _only_equalities(condition: exp.Expr, scope: Scope) -> bool:
+    """Whether only columns of one side are compared with columns of the other."""
     if isinstance(condition, exp.Paren):
-        return _only_equalities(condition.this)
+        return _only_equalities(condition.this, scope)
     if isinstance(condition, exp.And):
-        return _only_equalities(condition.this) and _only_equalities(condition.expression)
-    return isinstance(condition, exp.EQ) and all(
-        isinstance(side, exp.Column) for side in (condition.this, condition.expression)
+        return _only_equalities(condition.this, scope) and _only_equalities(condition.expression, scope)
+    if not isinstance(condition, exp.EQ):
+        return False
+    left = {relation.alias for relation in scope.relations[scope.group : scope.right]}
+    right = {relation.alias for relation in scope.relations[scope.right :]}
+    one, two = (
+        {column.table for column in side.find_all(exp.Column)} for side in (condition.this, condition.expression)
     )
+    columns = isinstance(condition.this, exp.Column) and isinstance(condition.expression, exp.Column)
+    return columns and ((one <= left and two <= right) or (one <= right and two <= left))

@@ -74,7 +74,7 @@ class Scope:
     aliases: dict[str, exp.Expr] = field(default_factory=dict)
     """Expressions of the projections so far, by lower-case name."""
     group: int = 0
-    """Where the relations behind the last comma begin: a condition of a join looks no further to the left."""
+    """Where the relations behind the last comma begin: a condition of a join looks among them first."""
     right: int = 0
     """Where the right side of the last join begins: a table, or the tables of a join in parentheses."""
     right_merged: dict[str, Merged] = field(default_factory=dict)
@@ -88,12 +88,17 @@ class Scope:
         return next((relation for relation in self.relations if relation.written == written), None)
 
     def joined(self) -> Scope:
-        """What the condition of the last join can see."""
-        return Scope(self.relations[self.group :], self.outer, _beside(self.left_merged(), self.right_merged))
+        """What the condition of the last join can see: its two sides, and around them what stands before the comma."""
+        before = Scope(self.relations[: self.group], self.outer, self._merged_of(0, self.group))
+        around = before if self.group else self.outer
+        return Scope(self.relations[self.group :], around, _beside(self.left_merged(), self.right_merged))
 
     def left_merged(self) -> dict[str, Merged]:
         """Merged columns of the left side of the last join."""
-        aliases = {relation.alias for relation in self.relations[self.group : self.right]}
+        return self._merged_of(self.group, self.right)
+
+    def _merged_of(self, first: int, end: int) -> dict[str, Merged]:
+        aliases = {relation.alias for relation in self.relations[first:end]}
         return {name: one for name, one in self.merged.items() if any(alias in aliases for alias, _ in one.covers)}
 
     def end_join(self) -> None:

@@ -39,7 +39,7 @@ def add_relation(item: exp.Expr, scope: Scope, queries: Queries) -> exp.Expr:
     match item:
         case exp.Values():
             item = as_union(item)
-        case exp.Subquery() if not isinstance(item.this, exp.Query):
+        case exp.Subquery() if not isinstance(item.this, exp.Query) or _begins_join(item.this):
             return _add_nested(item, scope, queries)
     relation: Relation | None
     match item:
@@ -165,6 +165,11 @@ def _unnest(item: exp.Unnest, scope: Scope, queries: Queries) -> Relation | None
     return Relation(
         alias, (given.name if given is not None and given.name else "unnest").lower(), _columns(names), node=item
     )
+
+
+def _begins_join(inside: exp.Expr) -> bool:
+    """Whether it is the subquery in ``((SELECT ...) AS a JOIN b ON ...)``."""
+    return isinstance(inside, exp.Subquery) and bool(inside.args.get("joins"))
 
 
 def _add_nested(item: exp.Subquery, scope: Scope, queries: Queries) -> exp.Expr:

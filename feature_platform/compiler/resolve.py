@@ -17,7 +17,7 @@ from sqlglot import exp
 from feature_platform.compiler.catalog import Catalog
 from feature_platform.compiler.codes import AMBIGUOUS_COLUMN, CONSTRUCT, OUTPUT_NAMES, UNKNOWN_COLUMN
 from feature_platform.compiler.grouping import check_aggregation, resolve_groups
-from feature_platform.compiler.joins import is_comma, resolve_join
+from feature_platform.compiler.joins import enclose_outer_joins, is_comma, resolve_join
 from feature_platform.compiler.names import CTEs, Queries, Relation, Resolution, Scope, quoted
 from feature_platform.compiler.ordering import check_limits, resolve_distinct_on, resolve_order
 from feature_platform.compiler.recursion import may_recurse, note_recursion
@@ -103,6 +103,7 @@ def _resolve_tables(select: exp.Select, scope: Scope, visible: CTEs, state: Reso
         lambda inner, own: _resolve_tables(inner, own, visible, state),
         lambda inner, own: _resolve_clauses(inner, own, visible, state),
     )
+    enclose_outer_joins(select)
     for item, join in list(from_items(select)):
         if join is not None and is_comma(join):
             scope.group = len(scope.relations)

@@ -12,6 +12,7 @@ from feature_platform.compiler.functions.catalogue import AGGREGATE_NODES, call_
 def bare(query: exp.Expr) -> exp.Select | exp.SetOperation:
     """The SELECT or set operation inside parentheses."""
     while isinstance(query, exp.Subquery):
+        assert not query.args.get("joins"), "a join in parentheses is no query"
         query = query.this
     assert isinstance(query, exp.Select | exp.SetOperation), f"not a query: {type(query).__name__}"
     return query

@@ -1,11 +1,13 @@
-"""Queries that are written as statements of their own → SELECTs: PIVOT, UNPIVOT, VALUES; numbers in a row, what
-stands behind parentheses, and one form of UNNEST.
+"""Queries that are written as statements of their own → SELECTs: PIVOT, UNPIVOT, VALUES; joins where a SELECT has
+them, numbers in a row, what stands behind parentheses, and one form of UNNEST.
 
 >>> import sqlglot
 >>> normal(sqlglot.parse_one("VALUES (1), (2)", read="duckdb")).sql("duckdb")
 'SELECT 1 AS col0 UNION ALL SELECT 2 AS col0'
 >>> normal(sqlglot.parse_one("PIVOT t ON a IN ('x') USING sum(b)", read="duckdb")).sql("duckdb")
 "SELECT * FROM t PIVOT(SUM(b) FOR a IN ('x'))"
+>>> normal(sqlglot.parse_one("FROM t JOIN u JOIN v ON u.b = v.b ON t.a = u.a", read="duckdb")).sql("duckdb")
+'SELECT * FROM t JOIN (u JOIN v ON u.b = v.b) ON t.a = u.a'
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from feature_platform.compiler.functions.constants import whole_value
 from feature_platform.compiler.trees import nodes
 from feature_platform.compiler.values import as_union, union_of
 
-_KINDS: Final = (exp.Pivot, exp.Values, exp.Unnest, exp.Lateral, exp.Subquery, exp.Table)
+_KINDS: Final = (exp.Pivot, exp.Values, exp.Unnest, exp.Lateral, exp.Subquery, exp.Table, exp.From, exp.Join)
 _BEHIND: Final = ("order", "limit", "offset")
 _MOST_ROWS: Final = 1_000
 
@@ -44,6 +46,10 @@ def _normal(node: exp.Expr) -> exp.Expr:
             return _ordered(node)
         case exp.Table():
             return _series(node)
+        case exp.From():
+            return _spread(node)
+        case exp.Join():
+            return _enclosed(node)
     if isinstance(node, exp.Values):
         if isinstance(node.parent, exp.From | exp.Join):
             return node
@@ -63,6 +69,23 @@ def _normal(node: exp.Expr) -> exp.Expr:
     pivot = _unpivot(node) if node.args.get("unpivot") else _pivot(node)
     table.append("pivots", pivot)
     return exp.Select(expressions=[exp.Star()], from_=exp.From(this=table))
+
+
+def _spread(node: exp.From) -> exp.Expr:
+    """``FROM t JOIN u ... SELECT a``: the parser leaves the joins with the table; they belong to the SELECT."""
+    select, joins = node.parent, node.this.args.get("joins")
+    if joins and isinstance(select, exp.Select):
+        node.this.set("joins", None)
+        select.set("joins", [*joins, *(select.args.get("joins") or ())])
+    return node
+
+
+def _enclosed(node: exp.Join) -> exp.Expr:
+    """``t JOIN u JOIN v ON ... ON ...`` is ``t JOIN (u JOIN v ON ...) ON ...``."""
+    inner = node.this
+    if inner.args.get("joins"):
+        node.set("this", exp.Subquery(this=inner))
+    return node
 
 
 def _ordered(node: exp.Subquery) -> exp.Expr:
@@ -103,7 +126,7 @@ def _series(node: exp.Table) -> exp.Expr:
 
 
 def _unnest(node: exp.Expr) -> exp.Expr:
-    """``, LATERAL unnest(a)`` is ``CROSS JOIN unnest(a)``."""
+    """``, LATERAL unnest(a)`` is ``CROSS JOIN unnest(a)``, which is how it is written out."""
     join = node.parent
     if isinstance(node, exp.Lateral):
         if not isinstance(node.this, exp.Unnest):
@@ -113,6 +136,7 @@ def _unnest(node: exp.Expr) -> exp.Expr:
         node = inner
     if isinstance(join, exp.Join) and not any(join.args.get(part) for part in ("kind", "side", "method", "on")):
         join.set("kind", "CROSS")
+        join.meta["comma"] = True  # what is joined behind it is joined to the list, not to what is before it
     return node
 
 

@@ -36,6 +36,8 @@ def stands_right(node: exp.Expr, report: Report) -> bool:
     match node:
         case exp.Table() if not isinstance(node.this, exp.Identifier):
             return _refuse_table_function(node, report)
+        case exp.Table() | exp.Subquery() if node.args.get("joins") and not _is_enclosed(node):
+            what, mend = "not part of the dialect: joins in this place", "put them into parentheses behind FROM or JOIN"
         case exp.Join() if (node.args.get("kind") or "") not in _JOIN_KINDS or node.method not in _JOIN_METHODS:
             what, mend = f"not part of the dialect: {node.args['kind']} JOIN", "write JOIN ... ON"
         case exp.Star() if not _is_star_place(node):
@@ -49,6 +51,12 @@ def stands_right(node: exp.Expr, report: Report) -> bool:
             return True
     report.add(CONSTRUCT, node, what, mend)
     return False
+
+
+def _is_enclosed(node: exp.Expr) -> bool:
+    """Whether it is the first of a join in parentheses, in FROM: ``FROM t, (u JOIN v USING (k))``."""
+    around = node.parent
+    return isinstance(around, exp.Subquery) and isinstance(around.parent, exp.From | exp.Join | exp.Subquery)
 
 
 def _is_listed(field: exp.Expr) -> bool:
