@@ -52,7 +52,21 @@ def _unpack(top: Path, revision: str, inside: str, folder: Path) -> None:
     if archive is None:
         raise _unusable(revision, f"revision '{revision}' has no '{inside}'")
     with tarfile.open(fileobj=io.BytesIO(archive)) as files:
-        files.extractall(folder, filter="data")
+        _extract(files, folder.resolve())
+
+
+def _extract(files: tarfile.TarFile, folder: Path) -> None:
+    """Files and links that stay inside ``folder``. ``tarfile``'s own filters came with Python 3.11.4 only."""
+    for member in files:
+        place = folder / member.name
+        target = (place.parent / member.linkname) if member.issym() else place
+        if not target.resolve().is_relative_to(folder):
+            continue
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if member.issym():
+            place.symlink_to(member.linkname)
+        elif (content := files.extractfile(member)) is not None:
+            place.write_bytes(content.read())
 
 
 def _git(folder: Path, *arguments: str) -> bytes | None:
