@@ -28,6 +28,7 @@ from feature_platform.compiler.functions.refused import refusal_of
 from feature_platform.compiler.report import Report
 from feature_platform.compiler.spellings import is_spelling
 from feature_platform.compiler.table_constructs import stands_right
+from feature_platform.compiler.trees import children
 from feature_platform.errors import did_you_mean
 from feature_platform.governance.transforms import TRANSFORMS
 
@@ -192,7 +193,7 @@ def check_constructs(tree: exp.Expr, report: Report) -> None:
     while stack:
         node = stack.pop()
         if _check_node(node, report):
-            stack.extend(reversed(list(node.iter_expressions())))
+            stack.extend(reversed(children(node)))
 
 
 def _check_node(node: exp.Expr, report: Report) -> bool:

@@ -13,6 +13,7 @@ from sqlglot import exp
 
 from feature_platform.compiler.names import Resolution
 from feature_platform.compiler.ordering import is_output_reference
+from feature_platform.compiler.trees import nodes
 from feature_platform.compiler.unqualify import wrapped
 
 _RANK: Final = "fp_rank"
@@ -20,7 +21,9 @@ _RANK: Final = "fp_rank"
 
 def keep_first(tree: exp.Query, state: Resolution) -> exp.Query:
     """Rewrites every DISTINCT ON of a resolved tree without QUALIFY; gives the root."""
-    for select in reversed(list(tree.find_all(exp.Select))):
+    for select in reversed(nodes(tree)):
+        if not isinstance(select, exp.Select):
+            continue
         distinct = select.args.get("distinct")
         if distinct is None or distinct.args.get("on") is None:
             continue

@@ -66,6 +66,9 @@ def lacking(tree: exp.Expr, places: Places) -> Mapping[Engine, tuple[Problem, ..
     """What keeps a typed tree from running, by engine; an engine that has everything is not there."""
     reports = {engine: Report(places) for engine in ENGINES}
     for node in nodes(tree):
+        notes = node._meta
+        if type(node) not in _KINDS and (not notes or notes.keys().isdisjoint(_NOTES)):
+            continue  # nearly all
         for found in _limits(node):
             for engine in ENGINES:
                 if engine not in found.engines:
@@ -102,3 +105,6 @@ _PARTS: Final[dict[type[exp.Expr], set[str]]] = {}
 for _kind, _part, _ in LIMITED:
     if _part:
         _PARTS.setdefault(_kind, set()).add(_part)
+_KINDS: Final = frozenset(kind for kind, _, _ in LIMITED)
+_NOTES: Final = frozenset({_LIMIT, DUCKDB_ALONE, SIGNATURE})
+"""What :func:`_limits` looks at: other nodes have no limits."""

@@ -57,8 +57,8 @@ class _Mover:
             return False
         inside = [source_column(declared), *(self._inside(argument, scan) for argument in arguments[1:])]
         name = self._place(transform, declared, inside, scan)
-        column = exp.column(
-            exp.Identifier(this=name, quoted=True), table=exp.Identifier(this=scan.relation.alias, quoted=True)
+        column = exp.Column(
+            this=exp.Identifier(this=name, quoted=True), table=exp.Identifier(this=scan.relation.alias, quoted=True)
         )
         column.meta["resolved"] = True
         call.replace(column)

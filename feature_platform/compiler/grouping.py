@@ -15,7 +15,7 @@ from feature_platform.compiler.functions.constants import whole_value
 from feature_platform.compiler.names import Resolution, Resolver
 from feature_platform.compiler.report import Report
 from feature_platform.compiler.scopes import aggregates_in, from_items, is_aggregate, windows_in
-from feature_platform.compiler.trees import nodes
+from feature_platform.compiler.trees import children
 
 _SETS: Final = (exp.Rollup, exp.Cube, exp.GroupingSets, exp.Tuple)
 """What may hold keys of GROUP BY inside."""
@@ -54,7 +54,7 @@ def check_aggregation(select: exp.Select, own: set[str], report: Report) -> None
     """Aggregates and windows in their places; beside them only grouped columns. ``own`` are the aliases of the
     select's tables."""
     group = select.args.get("group")
-    if group is None and select.args.get("having") is None and not _has_calls(select):
+    if group is None and select.args.get("having") is None and not _calls_below(children(select)):
         return  # most queries: nothing is aggregated, no window
     _check_places(select, report)
     parts = [
@@ -76,9 +76,15 @@ def check_aggregation(select: exp.Select, own: set[str], report: Report) -> None
         _check_grouped(part, keys, own, report)
 
 
-def _has_calls(select: exp.Select) -> bool:
-    """Whether an aggregate or a window function occurs anywhere at this level or below."""
-    return any(isinstance(node, exp.Window) or is_aggregate(node) for node in nodes(select))
+def _calls_below(parts: Iterable[exp.Expr]) -> int:
+    """How many windows and calls of aggregates there are in parts of a query, not counting those of subqueries."""
+    found, open_nodes = 0, list(parts)
+    for node in open_nodes:  # which grows
+        if isinstance(node, exp.Query):
+            continue
+        found += isinstance(node, exp.Window) or is_aggregate(node)
+        open_nodes += children(node)
+    return found
 
 
 def _resolve_keys(key: exp.Expr, select: exp.Select, resolve: Resolver, state: Resolution) -> None:
@@ -128,7 +134,7 @@ def _check_places(select: exp.Select, report: Report) -> None:
     places = [("WHERE", select.args.get("where")), ("GROUP BY", select.args.get("group"))]
     places += [("ON", join.args.get("on")) for _, join in from_items(select) if join is not None]
     for name, clause in places:
-        if clause is None:
+        if clause is None or not _calls_below([clause]):
             continue
         for call in aggregates_in(clause):
             report.add(
@@ -146,13 +152,15 @@ def _check_places(select: exp.Select, report: Report) -> None:
 
 
 def _check_nesting(node: exp.Expr, report: Report) -> None:
+    if _calls_below([node]) < 2:
+        return
     for call in aggregates_in(node):
-        if any(True for child in call.iter_expressions() for _ in aggregates_in(child)):
+        if any(True for child in children(call) for _ in aggregates_in(child)):
             report.add(GROUPING, call, "an aggregate inside an aggregate", "aggregate in a CTE first")
-        if any(True for child in call.iter_expressions() for _ in windows_in(child)):
+        if any(True for child in children(call) for _ in windows_in(child)):
             report.add(GROUPING, call, "a window function inside an aggregate", "compute it in a CTE first")
     for window in windows_in(node):
-        if any(True for child in window.iter_expressions() for _ in windows_in(child)):
+        if any(True for child in children(window) for _ in windows_in(child)):
             report.add(
                 GROUPING, window, "a window function inside a window function", "compute the inner one in a CTE first"
             )
@@ -163,7 +171,7 @@ def _check_grouped(node: exp.Expr, keys: set[exp.Expr], own: set[str], report: R
         return
     if isinstance(node, exp.Window):
         inner = node.this.this if isinstance(node.this, exp.Filter) else node.this
-        for child in [*inner.iter_expressions(), *(part for part in node.iter_expressions() if part is not node.this)]:
+        for child in [*children(inner), *(part for part in children(node) if part is not node.this)]:
             _check_grouped(child, keys, own, report)
         return
     if isinstance(node, exp.Filter) or is_aggregate(node):
@@ -182,7 +190,7 @@ def _check_grouped(node: exp.Expr, keys: set[exp.Expr], own: set[str], report: R
                 f"add {node.name} to GROUP BY, or aggregate it, for instance max({node.name})",
             )
         return
-    for child in node.iter_expressions():
+    for child in children(node):
         _check_grouped(child, keys, own, report)
 
 

@@ -48,6 +48,7 @@ from feature_platform.compiler.report import Report
 from feature_platform.compiler.scans import Scan, ScanColumn
 from feature_platform.compiler.scopes import bare, ctes, from_items, is_null_column
 from feature_platform.compiler.token_use import check_comparison, check_mixture, refuse_token, tokens_of
+from feature_platform.compiler.trees import children
 from feature_platform.compiler.unnesting import unnested
 from feature_platform.governance.labels import Label
 
@@ -210,7 +211,7 @@ def _inside(node: exp.Expr, state: _Pass) -> Flow:
 
 
 def _parts(node: exp.Expr, state: _Pass) -> Flow:
-    return union(_flow(child, state) for child in node.iter_expressions())
+    return union(_flow(child, state) for child in children(node))
 
 
 def _exists(node: exp.Exists, state: _Pass) -> Flow:

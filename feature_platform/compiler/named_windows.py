@@ -17,6 +17,7 @@ from sqlglot import exp
 from feature_platform.compiler.codes import UNKNOWN_COLUMN
 from feature_platform.compiler.report import Report
 from feature_platform.compiler.scopes import windows_in
+from feature_platform.compiler.trees import walk
 from feature_platform.errors import did_you_mean
 
 _PARTS: Final = ("partition_by", "order", "spec")
@@ -25,7 +26,9 @@ Q = TypeVar("Q", bound=exp.Expr)
 
 def inline_windows(tree: Q, report: Report) -> Q:
     """Rewrites ``tree`` in place; gives it. A name that no window has is noted."""
-    for select in tree.find_all(exp.Select):
+    for select in walk(tree):
+        if not isinstance(select, exp.Select):
+            continue
         known: dict[str, exp.Expr] = {}
         for window in select.args.get("windows") or ():
             _complete(window, known, report)

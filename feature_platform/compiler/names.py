@@ -42,8 +42,8 @@ class Relation:
 
     def column(self, lower: str, origin: exp.Expr | None = None) -> exp.Column:
         """A resolved reference to a column, that stands where ``origin`` stood."""
-        column = exp.column(
-            exp.Identifier(this=self.columns[lower], quoted=True),
+        column = exp.Column(
+            this=exp.Identifier(this=self.columns[lower], quoted=True),
             table=exp.Identifier(this=self.alias, quoted=True),
         )
         column.meta["resolved"] = True

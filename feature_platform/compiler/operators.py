@@ -29,6 +29,7 @@ from feature_platform.compiler.numeric import (
     comparable,
     multiplication,
 )
+from feature_platform.compiler.trees import children
 from feature_platform.types import BIGINT, BOOLEAN, DATE, DOUBLE, INT, STRING, TIMESTAMP, DataType, decimal
 
 _WIDEST_IN_64_BITS = 18
@@ -155,7 +156,7 @@ def infer_test(node: exp.Is, state: Inference) -> Inferred:
 
 def infer_logic(node: exp.Expr, state: Inference) -> Inferred:
     """Of AND, OR, NOT."""
-    for child in node.iter_expressions():
+    for child in children(node):
         require_boolean(child, state.of(child), state)
     return BOOLEAN
 

@@ -22,6 +22,7 @@ from sqlglot.errors import ParseError, SqlglotError
 
 from feature_platform.compiler.codes import NOT_ONE_SELECT, SYNTAX
 from feature_platform.compiler.statements import normal
+from feature_platform.compiler.trees import children
 from feature_platform.compiler.typed_literals import reorder_casts
 from feature_platform.errors import Code, GuardError, Location, Problem
 
@@ -179,7 +180,7 @@ def _check_depth(tree: exp.Expr, places: Places) -> None:
     # Later passes recurse; a query that is deeper than any person writes must not end in a RecursionError.
     level: list[exp.Expr] = [tree]
     for _ in range(_DEEPEST):
-        level = [child for node in level for child in node.iter_expressions()]
+        level = [child for node in level for child in children(node)]
         if not level:
             return
     raise _refusal(

@@ -27,6 +27,7 @@ from feature_platform.compiler.rows import is_access, resolve_beyond_columns, re
 from feature_platform.compiler.scopes import bare, ctes, from_items
 from feature_platform.compiler.set_operations import align
 from feature_platform.compiler.stars import expand_conditions, expand_order, expand_projections
+from feature_platform.compiler.trees import children
 from feature_platform.errors import did_you_mean
 
 
@@ -153,7 +154,7 @@ def resolve_expression(node: exp.Expr, scope: Scope, visible: CTEs, state: Resol
         what = "COLUMNS(...) outside of SELECT, WHERE, HAVING, QUALIFY and ORDER BY"
         state.report.add(CONSTRUCT, node, what, "name the columns")
         return
-    for child in list(node.iter_expressions()):
+    for child in children(node):
         resolve_expression(child, scope, visible, state)
 
 

@@ -14,7 +14,7 @@ from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
 from feature_platform.compiler.codes import ROUND_TRIP
-from feature_platform.compiler.functions.catalogue import call_of
+from feature_platform.compiler.functions.catalogue import FUNCTION_NODES, Call, call_of
 from feature_platform.compiler.parse import DIALECT
 from feature_platform.compiler.report import Report
 from feature_platform.compiler.spellings import spell_within_groups
@@ -47,31 +47,44 @@ def _again(tree: exp.Expr, *, quoted: bool) -> exp.Expr | None:
 
 
 def _same(one: Any, two: Any) -> bool:
-    if isinstance(one, list) and isinstance(two, list):
+    if isinstance(one, exp.Expr) and isinstance(two, exp.Expr):
+        return _same_nodes(one, two)
+    if type(one) is list and type(two) is list:
         return len(one) == len(two) and all(map(_same, one, two))
-    if not (isinstance(one, exp.Expr) and isinstance(two, exp.Expr)):
-        return bool(one == two) or (not one and not two)
+    return bool(one == two) or (not one and not two)
+
+
+def _same_nodes(one: exp.Expr, two: exp.Expr) -> bool:
+    if type(one) is exp.Identifier and type(two) is exp.Identifier:
+        return bool(one.name == two.name)  # quotes change nothing: names compare without regard to case
     one, two = _as_case(one.unnest()), _as_case(two.unnest())
-    first, second = call_of(one), call_of(two)
-    if first is not None and second is not None:
-        return (
-            first.function is second.function
-            and first.distinct == second.distinct
-            and _same(
-                [_plain(argument) for argument in first.arguments], [_plain(argument) for argument in second.arguments]
-            )
-            and _same(list(first.order), list(second.order))
-        )
+    if _may_call(one) and _may_call(two):
+        first, second = call_of(one), call_of(two)
+        if first is not None and second is not None:
+            return _same_calls(first, second)
     if type(one) is not type(two):
         return False
     if isinstance(one, exp.Identifier):
-        return bool(one.name == two.name)  # quotes change nothing: names compare without regard to case
+        return bool(one.name == two.name)
     if isinstance(one, exp.Anonymous):
         return str(one.this).lower() == str(two.this).lower() and _same(one.expressions, two.expressions)
     return all(
         _same(one.args.get(key), two.args.get(key))
         for key in one.args.keys() | two.args.keys()
         if (type(one), key) not in _SPELLED_OUT
+    )
+
+
+def _may_call(node: exp.Expr) -> bool:
+    return type(node) in FUNCTION_NODES or isinstance(node, exp.Anonymous)
+
+
+def _same_calls(one: Call, two: Call) -> bool:
+    return (
+        one.function is two.function
+        and one.distinct == two.distinct
+        and _same([_plain(argument) for argument in one.arguments], [_plain(argument) for argument in two.arguments])
+        and _same(list(one.order), list(two.order))
     )
 
 

@@ -214,7 +214,7 @@ def _rewrite(scan: Scan) -> exp.Table:
 def _named(expression: exp.Expr, name: str) -> exp.Expr:
     if isinstance(expression, exp.Column) and expression.name == name:
         return expression
-    return exp.alias_(expression, name, quoted=True, copy=False)
+    return exp.Alias(this=expression, alias=exp.Identifier(this=name, quoted=True))
 
 
 def _suspicion(column: CatalogColumn) -> tuple[str, str] | None:

@@ -79,7 +79,7 @@ def plain(declared: CatalogColumn) -> exp.Expr:
 
 def source_column(declared: CatalogColumn) -> exp.Column:
     """The raw column, inside the scan."""
-    return exp.column(exp.Identifier(this=declared.name, quoted=True))
+    return exp.Column(this=exp.Identifier(this=declared.name, quoted=True))
 
 
 def check_tokenisable(node: exp.Expr, declared: CatalogColumn, report: Report) -> None:

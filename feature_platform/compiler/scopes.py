@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from sqlglot import exp
 
 from feature_platform.compiler.functions.catalogue import AGGREGATE_NODES, call_of
+from feature_platform.compiler.trees import children
 
 
 def bare(query: exp.Expr) -> exp.Select | exp.SetOperation:
@@ -73,14 +74,14 @@ def aggregates_in(node: exp.Expr) -> Iterator[exp.Expr]:
             continue
         if isinstance(current, exp.Window):
             windowed = current.this.this if isinstance(current.this, exp.Filter) else current.this
-            stack.extend(child for child in current.iter_expressions() if child is not current.this)
+            stack.extend(child for child in children(current) if child is not current.this)
             if isinstance(current.this, exp.Filter):
                 stack.append(current.this.expression)
-            stack.extend(windowed.iter_expressions())
+            stack.extend(children(windowed))
             continue
         if is_aggregate(current):
             yield current
-        stack.extend(current.iter_expressions())
+        stack.extend(children(current))
 
 
 def windows_in(node: exp.Expr) -> Iterator[exp.Window]:
@@ -92,4 +93,4 @@ def windows_in(node: exp.Expr) -> Iterator[exp.Window]:
             continue
         if isinstance(current, exp.Window):
             yield current
-        stack.extend(current.iter_expressions())
+        stack.extend(children(current))

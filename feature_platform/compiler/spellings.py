@@ -38,7 +38,7 @@ from feature_platform.compiler.parse import DIALECT
 from feature_platform.compiler.report import Report
 from feature_platform.compiler.stars import is_star
 from feature_platform.compiler.table_constructs import is_list_of_columns
-from feature_platform.compiler.trees import nodes
+from feature_platform.compiler.trees import nodes, walk
 from feature_platform.compiler.unnesting import check_unnest
 
 _COMPARISONS: Final = (exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.NullSafeNEQ, exp.In)
@@ -347,7 +347,7 @@ def _try(node: exp.Try, _report: Report) -> exp.Expr:
 
 def _check_left_over(tree: exp.Expr, report: Report) -> None:
     """Notes what was allowed because a rule above would bring it to something else, and none has."""
-    for node in tree.walk():
+    for node in walk(tree):
         fine = _LEFT_OVER.get(type(node))
         if fine is not None and not fine(node):
             report.add(

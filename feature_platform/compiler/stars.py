@@ -19,6 +19,7 @@ from feature_platform.compiler.functions import constants
 from feature_platform.compiler.functions.catalogue import call_of
 from feature_platform.compiler.functions.model import NotFittingError
 from feature_platform.compiler.names import Relation, Resolution, Scope, distinct_names, quoted
+from feature_platform.compiler.trees import children
 from feature_platform.errors import did_you_mean
 
 
@@ -38,13 +39,14 @@ def expand_projections(select: exp.Select, scope: Scope, state: Resolution) -> N
         return
     expanded: list[exp.Expr] = []
     for projection in select.expressions:
-        _unpack(projection, scope, state)
-        for filtered in projection.find_all(exp.Filter):
-            if _columns_in(filtered.expression):
+        special = _columns_in(projection)
+        if special:
+            _unpack(projection, scope, state)
+            for filtered in [each for each in _own_level(projection) if isinstance(each, exp.Filter)]:
                 expand_conditions(filtered.expression, scope, state)
         if is_star(projection):
             expanded.extend(_aliased(column) for column in star_columns(projection, scope, state))
-        elif _columns_in(projection):
+        elif special and _columns_in(projection):
             expanded.extend(_each_column(projection, scope, state))
         else:
             expanded.append(_named(projection, len(expanded) + 1))
@@ -63,6 +65,8 @@ def _only_rows_count(select: exp.Select) -> bool:
 
 def expand_conditions(clause: exp.Expr, scope: Scope, state: Resolution) -> None:
     """Replaces COLUMNS(...) in a condition: it has to hold for each of the columns."""
+    if not _columns_in(clause.this):
+        return
     _unpack(clause, scope, state)
     if _columns_in(clause.this):
         several = [each.this for each in _each_column(clause.this, scope, state)]
@@ -197,7 +201,7 @@ def _own_level(node: exp.Expr) -> Iterator[exp.Expr]:
         current = stack.pop()
         yield current
         if not isinstance(current, exp.Query):
-            stack.extend(current.iter_expressions())
+            stack += children(current)
 
 
 def _each_column(projection: exp.Expr, scope: Scope, state: Resolution) -> Iterator[exp.Alias]:

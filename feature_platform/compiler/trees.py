@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from sqlglot import exp
+
+
+def children(node: exp.Expr) -> list[exp.Expr]:
+    """The nodes right below ``node``, in order."""
+    found: list[exp.Expr] = []
+    for value in node.args.values():
+        if isinstance(value, exp.Expr):
+            found.append(value)
+        elif type(value) is list:
+            found += [item for item in value if isinstance(item, exp.Expr)]
+    return found
+
+
+def walk(tree: exp.Expr) -> Iterator[exp.Expr]:
+    """``tree`` and all nodes below it, the upper ones first; what the caller puts below a node that it was just given
+    is walked over too."""
+    found = [tree]
+    for node in found:  # which grows
+        yield node
+        found += children(node)
 
 
 def nodes(tree: exp.Expr) -> list[exp.Expr]:

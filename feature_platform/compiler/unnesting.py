@@ -8,6 +8,7 @@ from sqlglot import exp
 
 from feature_platform.compiler.codes import CONSTRUCT
 from feature_platform.compiler.report import Report
+from feature_platform.compiler.trees import children, walk
 
 
 def unnested(select: exp.Select) -> Iterator[exp.Explode]:
@@ -19,12 +20,12 @@ def unnested(select: exp.Select) -> Iterator[exp.Explode]:
             continue
         if isinstance(node, exp.Explode):
             yield node
-        stack.extend(node.iter_expressions())
+        stack.extend(children(node))
 
 
 def check_unnest(tree: exp.Expr, report: Report) -> None:
     """Notes calls of ``unnest`` where they would make no rows of their SELECT."""
-    selected = {id(node) for select in tree.find_all(exp.Select) for node in unnested(select)}
+    selected = {id(node) for select in walk(tree) if isinstance(select, exp.Select) for node in unnested(select)}
     for node in tree.find_all(exp.Explode):
         inside = node.find_ancestor(exp.Window, exp.Filter, exp.Lambda, exp.Explode, exp.Case, exp.AggFunc, exp.Query)
         if id(node) not in selected or not isinstance(inside, exp.Query):
