@@ -172,7 +172,7 @@ _MENDS: Final[dict[type[exp.Expr], tuple[str, str]]] = {
 
 _PART_MENDS: Final[dict[tuple[type[exp.Expr], str], tuple[str, str]]] = {
     (exp.Between, "symmetric"): ("BETWEEN SYMMETRIC", "write x BETWEEN least(a, b) AND greatest(a, b)"),
-    (exp.Table, "catalog"): ("a table with a schema", "name the source or view alone"),
+    (exp.Table, "catalog"): ("a table with a database in front", "name the source or view alone"),
     (exp.CTE, "key_expressions"): ("USING KEY", "use UNION, and keep what is known in the rows"),
     (exp.Table, "sample"): ("TABLESAMPLE", "leave it out: a sample is another one each time"),
     (exp.Subquery, "sample"): ("TABLESAMPLE", "leave it out: a sample is another one each time"),

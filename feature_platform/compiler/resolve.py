@@ -234,6 +234,12 @@ def _substitute(column: exp.Column, expression: exp.Expr) -> None:
 def _note_unknown(column: exp.Column, scope: Scope, state: Resolution) -> None:
     relations: Iterable[Relation] = scope.relations
     qualifier = column.table.lower()
+    if is_access(column):
+        dotted = ".".join(part.name for part in column.parts)
+        what = f"'{dotted}' is neither a column nor a field of one"
+        mend = "write table.column with the name that the table has in FROM; a field of a struct stands behind that"
+        state.report.add(UNKNOWN_COLUMN, column, what, mend)
+        return
     if qualifier:
         known = scope.relation(qualifier)
         if known is None:

@@ -53,6 +53,12 @@ def resolve_position(node: exp.PositionalColumn, scope: Scope, state: Resolution
 
 def _based(parts: list[exp.Identifier], scope: Scope) -> tuple[exp.Expr, list[exp.Identifier]] | None:
     """The column that a dotted name begins with, and the fields behind it."""
+    if len(parts) > 2:
+        named = scope.relation(parts[1].name.lower())
+        if named is not None and _is_of_schema(named, parts[0].name.lower()):
+            name = named.columns.get(parts[2].name.lower())
+            if name is not None:
+                return _column(named, name, parts[0]), parts[3:]
     relation = scope.relation(parts[0].name.lower())
     if relation is not None and len(parts) > 2:
         name = relation.columns.get(parts[1].name.lower())
@@ -66,6 +72,12 @@ def _based(parts: list[exp.Identifier], scope: Scope) -> tuple[exp.Expr, list[ex
     if len(holders) == 1:
         return _column(holders[0], holders[0].columns[lower], parts[0]), parts[1:]
     return None
+
+
+def _is_of_schema(relation: Relation, schema: str) -> bool:
+    """Whether it is a table of the catalogue under its own name: ``sources.t.a`` of ``FROM t``."""
+    table = relation.table
+    return table is not None and table.ref.schema == schema and table.ref.name.lower() == relation.written
 
 
 def _row(relation: Relation, origin: exp.Column) -> exp.Expr:

@@ -33,7 +33,14 @@ def is_null_column(query: exp.Expr, place: int) -> bool:
     if isinstance(inner, exp.SetOperation):
         return is_null_column(inner.this, place) and is_null_column(inner.expression, place)
     projections = inner.expressions
-    return place < len(projections) and isinstance(projections[place].unalias(), exp.Null)
+    return place < len(projections) and is_null(projections[place])
+
+
+def is_null(node: exp.Expr) -> bool:
+    """Whether it is written as NULL: as such, with a name, in parentheses or with a type."""
+    while isinstance(node, exp.Alias | exp.Paren | exp.Cast):
+        node = node.this
+    return isinstance(node, exp.Null)
 
 
 def output_names(query: exp.Expr) -> list[str]:

@@ -9,6 +9,7 @@ from sqlglot import exp
 from feature_platform.compiler.codes import TOKEN_CLASSES, TOKEN_USE
 from feature_platform.compiler.flows import Flow, union
 from feature_platform.compiler.report import Report
+from feature_platform.compiler.scopes import is_null
 
 
 def check_comparison(node: exp.Expr, sides: list[exp.Expr], flows: list[Flow], report: Report) -> None:
@@ -22,7 +23,7 @@ def check_comparison(node: exp.Expr, sides: list[exp.Expr], flows: list[Flow], r
     plain = next((side for side, flow in zip(sides, flows, strict=True) if not flow.token), None)
     if plain is not None:
         constant = not any(isinstance(part, exp.Column) for part in plain.walk())
-        if isinstance(plain, exp.Null):
+        if is_null(plain):
             report.add(TOKEN_USE, node, "a comparison with NULL is never true", "write IS NULL or IS NOT NULL")
         elif constant:
             report.add(
@@ -49,11 +50,7 @@ def check_comparison(node: exp.Expr, sides: list[exp.Expr], flows: list[Flow], r
 
 def check_mixture(results: Iterable[exp.Expr], flows: list[Flow], report: Report) -> None:
     """The branches of a choice are tokens of one class all, or none is; NULL goes with everything."""
-    seen = {
-        (tokens_of(flow)): result
-        for result, flow in zip(results, flows, strict=True)
-        if not isinstance(result, exp.Null)
-    }
+    seen = {tokens_of(flow): result for result, flow in zip(results, flows, strict=True) if not is_null(result)}
     if len(seen) > 1 and any(tokens for tokens in seen):
         report.add(
             TOKEN_CLASSES,

@@ -30,9 +30,9 @@ def run_sql(project: Project, asker: Asker, text: str) -> Result:
         guarded = guard(text, project.catalog, project.access(asker.purpose, asker.role))
         if "duckdb" in guarded.engines:
             project.binder.check(guarded.sql("duckdb"), guarded.columns, guarded.reads, project.compiled.views)
-    store = project.compute_store(guarded.reads)
-    warehouse = project.warehouse(store)
-    sent = guarded.sql(warehouse.engine)
+        store = project.compute_store(guarded.reads)
+        warehouse = project.warehouse(store)
+        sent = guarded.sql(warehouse.engine)
     query = Query(sent, warehouse.engine, tables=project.bindings(guarded.reads, store))
     event = project.audit.query(text, guarded, sent, warehouse.engine, asker)
     schema = in_utc(_schema(guarded).arrow())

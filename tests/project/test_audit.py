@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from feature_platform.errors import SpecError
+import feature_platform
+from feature_platform.errors import GuardError, SpecError
 from feature_platform.governance.audit import spool
 from feature_platform.governance.audit.file_ledger import FileLedger
 from feature_platform.governance.audit.keys import KEY_FILE
@@ -16,6 +17,17 @@ from feature_platform.project.project import STATE_VARIABLE, Project
 from feature_platform.stores.embedded import running
 
 TEMPLATE = Path(__file__).parents[2] / "feature_platform" / "templates"
+IN_POSTGRES = """---
+kind: source
+name: refunds
+description: What was paid back.
+store: postgres
+table: shop.refunds
+event_time: paid_at
+columns:
+  paid_at: {type: timestamp, pii: none}
+  amount: {type: "decimal(18,2)", pii: none}
+"""
 POSTGRES = "      postgres: {type: postgres}\n"
 
 
@@ -76,3 +88,16 @@ def test_the_audit_store_has_to_be_a_postgres_store(root: Path) -> None:
     with_postgres(root, "    audit_store: redis\n")
     with pytest.raises(SpecError, match="'redis', which should keep the audit ledger, is no store of type `postgres`"):
         Project.open(root)
+
+
+def test_a_query_that_its_engine_can_not_run_is_recorded_as_refused(root: Path) -> None:
+    with_postgres(root)
+    with (root / "shop" / "sources.yaml").open("a", encoding="utf-8") as file:
+        file.write(IN_POSTGRES)
+    with feature_platform.connect(root, purpose="fraud_detection") as store:
+        with pytest.raises(GuardError, match="FP-SQL-051"):
+            store.sql("SELECT a.amount FROM refunds AS a POSITIONAL JOIN refunds AS b")
+        store.project.audit.trail.drain()
+        *_, last = store.project.audit.trail.ledger.records()
+    assert (last.event()["action"], last.event()["decision"]) == ("query", "deny")
+    assert [refused["code"] for refused in last.event()["refusals"]] == ["FP-SQL-051"]
