@@ -201,7 +201,7 @@ def _print(screen: Screen, record: Record) -> None:
     if refused := [each["code"] for each in event.get("refusals", ())]:
         line.append(f"  {', '.join(dict.fromkeys(refused))}", style="red")
     if "rows" in event:
-        line.append(f"  {event['rows']:,} rows", style="cyan")
+        line.append(f"  {event['rows']:,} row{'s' if event['rows'] != 1 else ''}", style="cyan")
     standard_output().print(line, soft_wrap=True)
 
 

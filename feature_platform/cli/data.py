@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
+from csv import reader
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -197,22 +199,45 @@ def _csv_spine(project: Project, path: Path, time: str) -> Any:
     from feature_platform.sdk.values import parse_text
     from feature_platform.types import TIMESTAMP
 
-    types = {key.name: key.type.arrow() for entity in project.registry.entities.values() for key in entity.keys}
+    types = {key.name: key.type for entity in project.registry.entities.values() for key in entity.keys}
     for view in project.registry.views.values():
-        types |= {name: kind.arrow() for name, kind in view.spec.request.items()}
+        types |= view.spec.request
+    read_as = {name: type_.arrow() for name, type_ in types.items()} | {time: pa.string()}
     try:
-        table = csv.read_csv(path, convert_options=csv.ConvertOptions(column_types=types | {time: pa.string()}))
-        place = table.schema.get_field_index(time)
-        if place < 0:
-            return table
+        table = csv.read_csv(path, convert_options=csv.ConvertOptions(column_types=read_as))
+        place = table.schema.names.index(time) if time in table.schema.names else -1  # fails if no UTF-8
+    except FileNotFoundError:
+        raise _bad_spine(f"there is no file '{path}'", "check the path") from None
+    except OSError as error:
+        raise _bad_spine(f"'{path}' can't be read: {error.strerror or 'no file'}", "check the path") from None
+    except ValueError as error:
+        raise _bad_spine(*_csv_fault(path, str(error), types)) from None
+    if place < 0:
+        return table
+    try:
         moments = [parse_text(text or "", TIMESTAMP) for text in table.column(time).to_pylist()]
-        return table.set_column(place, time, pa.array(moments, pa.timestamp("us")))
-    except (OSError, ValueError):
-        raise UsageError(
-            BAD_VALUE.problem(
-                f"'{path}' is not a CSV file that can be read", mend="check the path, the header and the types"
-            )
-        ) from None
+    except ValueError:
+        what = f"column '{time}' of '{path}' has a value that is no time"
+        raise _bad_spine(what, "write 2026-07-01 or 2026-07-01T06:00 (UTC)") from None
+    return table.set_column(place, time, pa.array(moments, pa.timestamp("us")))
+
+
+def _csv_fault(path: Path, message: str, types: Mapping[str, Any]) -> tuple[str, str]:
+    """What is wrong with a CSV file and how to mend it, by the reader's own message, whose value stays untold."""
+    if "empty" in message.lower():
+        return f"'{path}' is empty", "give a CSV file with a header"
+    found = re.search(r"In CSV column #(\d+):(?: Row #(\d+):)?", message)
+    if found is None:
+        return f"'{path}' is not a CSV file that can be read", "give every row as many values as the header, in UTF-8"
+    with path.open(encoding="utf-8", errors="replace", newline="") as file:
+        name = next(reader(file))[int(found[1])]
+    row = f" in row {found[2]}" if found[2] else ""
+    type_ = f" that is no {types[name]}" if name in types else " that can't be read"
+    return f"column '{name}' of '{path}' has a value{type_}{row}", "correct the value, or the type of the key"
+
+
+def _bad_spine(what: str, mend: str) -> UsageError:
+    return UsageError(BAD_VALUE.problem(what, mend=mend))
 
 
 def _entity(values: Sequence[str], needed: Mapping[str, Any]) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def _expand(registry: Registry, term: str) -> set[str] | Problem:
         known = (*registry.views, *registry.services, *(DOMAIN_PREFIX + domain for domain in registry.domains))
         return UNKNOWN_SELECTION.problem(
             f"no view or service is called '{name}'.{did_you_mean(name, known)}",
-            mend="fp validate lists what there is; a whole domain is selected by domain:<name>",
+            mend=f"there are {', '.join(known[:20])}{', ...' if len(known) > 20 else ''}",
         )
     found = {name}
     needs = _needs(registry)

@@ -53,7 +53,9 @@ def _wrong_kind(fields: Mapping[str, Any], origin: Origin) -> Problem:
         near = next((name for name in fields if name.lower() == "kind"), None)
         hint = f" It is written in lower case, not `{near}`." if near else ""
         return NO_KIND.problem(
-            "`kind` is missing", mend=f"Add `kind:` with one of {kinds}.{hint}", where=origin.location
+            "`kind` is missing",
+            mend=f"Add `kind:` with one of {kinds}.{hint} Keep other files outside.",
+            where=origin.location,
         )
     kind = fields["kind"]
     where = origin.where("kind")

@@ -224,6 +224,28 @@ def test_a_file_that_can_not_be_written_is_a_problem_and_no_traceback(shop: Path
     )
 
 
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (None, "there is no file"),
+        (b"", "is empty"),
+        (b"customer_id,event_time\nsecret,2026-03-01\n", "column 'customer_id'"),
+        (b"customer_id,event_time\n1,secret\n", "has a value that is no time"),
+        (b"customer_id,event_time\n1,2026-03-01,secret\n", "as many values as the header"),
+        ("customer_id,event_time\n".encode("utf-16"), "UTF-8"),
+    ],
+)
+def test_a_spine_that_can_not_be_read_says_why_and_repeats_no_value(
+    shop: Path, tmp_path: Path, content: bytes | None, told: str
+) -> None:
+    spine = tmp_path / "spine.csv"
+    if content is not None:
+        spine.write_bytes(content)
+    message = " ".join(refused(2, "training-set", spine, "-f", "next_product").split())
+    assert told in message
+    assert "secret" not in message
+
+
 def test_get_gives_the_newest_vector(shop: Path) -> None:
     vector = answer("get", "next_product", "customer_id=3")
     assert vector["entity"] == {"customer_id": 3}
