@@ -365,6 +365,8 @@ def _shown(node: exp.Expr) -> str:
 
 
 def _in_list_argument(node: exp.Expr) -> bool:
+    if isinstance(node.parent, exp.Columns):  # a condition on names, which is decided when they are known
+        return True
     return isinstance(node.parent, LAMBDA_CALLS) and node.arg_key in ("expression", "merge")
 
 

@@ -18,6 +18,7 @@ from feature_platform.compiler.codes import CONSTRUCT, LITERAL, UNKNOWN_COLUMN
 from feature_platform.compiler.functions import constants
 from feature_platform.compiler.functions.catalogue import call_of
 from feature_platform.compiler.functions.model import NotFittingError
+from feature_platform.compiler.name_conditions import like_pattern, name_condition
 from feature_platform.compiler.names import Relation, Resolution, Scope, distinct_names, quoted
 from feature_platform.compiler.trees import children
 from feature_platform.errors import did_you_mean
@@ -100,12 +101,7 @@ def star_columns(star: exp.Expr, scope: Scope, state: Resolution) -> list[StarCo
     matches = _matcher(pattern, state)
     found = [column for column in columns if matches(column.name)]
     if not found and columns:
-        state.report.add(
-            UNKNOWN_COLUMN,
-            star,
-            "no column's name matches the pattern",
-            f"the columns are {', '.join(column.name for column in columns[:30])}",
-        )
+        _note_no_match(star, "no column's name matches the pattern", columns, state)
     return found
 
 
@@ -228,27 +224,36 @@ def _each_column(projection: exp.Expr, scope: Scope, state: Resolution) -> Itera
 
 
 def selected_columns(call: exp.Expr, scope: Scope, state: Resolution) -> list[StarColumn]:
-    """The columns that ``COLUMNS(...)`` selects: by a star, a regular expression or a list of names."""
+    """The columns that ``COLUMNS(...)`` selects: by a star, a regular expression, a condition or a list of names."""
     argument = call.this
     if is_star(argument):
         return star_columns(argument, scope, state)
     every = list(_expand("", exp.Star(), scope, state))
     for column in every:
         _place(column.value, argument)
+    if isinstance(argument, exp.Lambda):
+        holds = name_condition(argument, state.report)
+        chosen = [column for column in every if holds(column.name)]
+        if every and not chosen:
+            _note_no_match(call, "no column's name fulfils the condition", every, state)
+        return chosen
     if isinstance(argument, exp.Array):
         wanted = {name.name.lower(): name for name in argument.expressions}
         _note_unknown(wanted, {column.name.lower() for column in every}, state)
         return [column for column in every if column.name.lower() in wanted]
+    if not (isinstance(argument, exp.Literal) and argument.is_string):
+        what = "not part of the dialect: COLUMNS(...) of this expression"
+        state.report.add(CONSTRUCT, call, what, "write COLUMNS(*), a regular expression, or a list of names")
+        return []
     pattern = _regex(call, state)
     found = [column for column in every if pattern is not None and pattern.search(column.name)]
     if not found and pattern is not None:
-        state.report.add(
-            UNKNOWN_COLUMN,
-            call,
-            "no column's name matches the regular expression",
-            f"the columns are {', '.join(column.name for column in every[:30])}",
-        )
+        _note_no_match(call, "no column's name matches the regular expression", every, state)
     return found
+
+
+def _note_no_match(node: exp.Expr, what: str, every: list[StarColumn], state: Resolution) -> None:
+    state.report.add(UNKNOWN_COLUMN, node, what, f"the columns are {', '.join(column.name for column in every[:30])}")
 
 
 def _regex(call: exp.Expr, state: Resolution) -> re.Pattern[str] | None:
@@ -307,14 +312,7 @@ def _matcher(node: exp.Expr, state: Resolution) -> Callable[[str], bool]:
     if not (isinstance(literal, exp.Literal) and literal.is_string):
         state.report.add(LITERAL, literal, "the pattern of a star is a text", "write it in single quotes")
         return lambda _name: True
-    if isinstance(node, exp.Like | exp.ILike):
-        parts = {"%": ".*", "_": "."}
-        text = "".join(parts.get(char, re.escape(char)) for char in literal.name)
-        pattern: re.Pattern[str] | None = re.compile(
-            f"^(?s:{text})$", re.IGNORECASE if isinstance(node, exp.ILike) else 0
-        )
-    else:
-        pattern = _compiled(literal, state)
+    pattern = like_pattern(node) if isinstance(node, exp.Like | exp.ILike) else _compiled(literal, state)
     return lambda name: pattern is None or bool(pattern.search(name)) != negated
 
 
