@@ -40,14 +40,14 @@ from feature_platform.compiler.flows import (
 from feature_platform.compiler.functions.catalogue import Call, call_of
 from feature_platform.compiler.grouping import keys_of
 from feature_platform.compiler.lambdas import LAMBDA_CALLS, NO_TABLE
-from feature_platform.compiler.nested_flows import call_flow, field_flow, lambda_flow, map_flow, struct_flow
+from feature_platform.compiler.nested_flows import call_flow, check_names, field_flow, lambda_flow, map_flow, struct_flow
 from feature_platform.compiler.ordering import is_output_reference
 from feature_platform.compiler.paths import element, list_of, shape, whole
 from feature_platform.compiler.recursion import is_recursive, recursive_flows
 from feature_platform.compiler.report import Report
 from feature_platform.compiler.scans import Scan, ScanColumn
 from feature_platform.compiler.scopes import bare, ctes, from_items, is_null_column
-from feature_platform.compiler.token_use import check_comparison, check_mixture, refuse_token, tokens_of
+from feature_platform.compiler.token_use import are_apart, check_comparison, check_mixture, refuse_token
 from feature_platform.compiler.trees import children
 from feature_platform.compiler.unnesting import unnested
 from feature_platform.governance.labels import Label
@@ -111,8 +111,7 @@ def _set_operation(operation: exp.SetOperation, state: _Pass) -> QueryFlows:
     left, right = _query(operation.this, state), _query(operation.expression, state)
     columns = {}
     for place, ((name, one), two) in enumerate(zip(left.columns.items(), right.columns.values(), strict=False)):
-        mixed = tokens_of(one) != tokens_of(two) and (one.token or two.token)
-        if mixed and not any(is_null_column(branch, place) for branch in (operation.this, operation.expression)):
+        if are_apart(one, two) and not any(is_null_column(branch, place) for branch in (operation.this, operation.expression)):
             state.report.add(
                 SET_OPERATION,
                 operation,
@@ -124,7 +123,7 @@ def _set_operation(operation: exp.SetOperation, state: _Pass) -> QueryFlows:
     compares = bool(operation.args.get("distinct")) or not isinstance(operation, exp.Union)
     if compares:
         path = union([path, *(deciding(flow) for flow in columns.values())])
-    return QueryFlows(columns, path)
+    return QueryFlows(columns, union([path, *_order(operation, columns, state)]))
 
 
 def _select(select: exp.Select, state: _Pass) -> QueryFlows:
@@ -168,7 +167,7 @@ def _unnested(item: exp.Unnest, state: _Pass) -> Flow:
     return count
 
 
-def _order(select: exp.Select, columns: Mapping[str, Flow], state: _Pass) -> Iterator[Flow]:
+def _order(select: exp.Query, columns: Mapping[str, Flow], state: _Pass) -> Iterator[Flow]:
     order = select.args.get("order")
     for ordered in order.expressions if order is not None else ():
         flow = columns[ordered.this.name] if is_output_reference(ordered.this) else _flow(ordered.this, state)
@@ -244,6 +243,8 @@ def _cast(node: exp.Cast, state: _Pass) -> Flow:
     """What a nested value becomes keeps its parts as long as it is nested; of text no part is known."""
     flow = _flow(node.this, state)
     nested = node.to.args.get("nested") or node.to.this == exp.DType.JSON
+    if node.to.this == exp.DType.JSON:
+        check_names(flow, node, state.report)
     if not (nested and flow.parts):
         refuse_token(flow, node, "calculated with, cast or matched", state.report)
     return flow if nested else whole(flow)
@@ -299,7 +300,7 @@ def _equality(node: exp.Expr | None, sides: list[exp.Expr], state: _Pass) -> Flo
     left, right = _flow(sides[0], state), _flow(sides[1], state)
     check_comparison(node or sides[0], sides, [left, right], state.report)
     if node is None:  # NULLIF: the left side, or NULL
-        return decided(left, deciding(right))
+        return kept(decided(left, deciding(right)), left) if left.parts else decided(left, deciding(right))
     both = union([left, right])
     return Flow(both.direct, both.indirect, without_tokens(both.labels), both.transforms)
 

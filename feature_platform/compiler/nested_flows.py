@@ -114,7 +114,9 @@ def _values(call: Call, flows: Sequence[Flow], report: Report) -> Flow:
     return list_of(union(flows))
 
 
-def _json_values(_call: Call, flows: Sequence[Flow], _report: Report) -> Flow:
+def _json_values(call: Call, flows: Sequence[Flow], report: Report) -> Flow:
+    for argument, flow in zip(call.arguments, flows, strict=True):
+        check_names(flow, argument, report)
     return list_of(union(flows))
 
 
@@ -127,7 +129,7 @@ def _extracted(call: Call, flows: Sequence[Flow], report: Report) -> Flow:
         refuse_token(index, accessed, "a position", report)
     if not held.parts:
         refuse_token(held, call.arguments[0], "cut", report)
-    return kept(extracted(held, accessed), fact(index))
+    return kept(extracted(held, accessed), fact(union([index, held.parts.get(KEYS, NOTHING)])))
 
 
 def _map_values(call: Call, flows: Sequence[Flow], report: Report) -> Flow:
@@ -144,12 +146,17 @@ def _cut(call: Call, flows: Sequence[Flow], report: Report) -> Flow:
 
 def _ordered(call: Call, flows: Sequence[Flow], report: Report) -> Flow:
     refuse_token(flows[0], call.arguments[0], "ordered", report)
-    return flows[0]
+    return list_of(_placed(element(flows[0])), shape(flows[0]))
 
 
 def _distinct(_call: Call, flows: Sequence[Flow], _report: Report) -> Flow:
-    """How many are left tells how many were equal."""
-    return list_of(element(flows[0]), fact(flows[0]))
+    """How many are left tells how many were equal. They come in order."""
+    return list_of(_placed(element(flows[0])), fact(flows[0]))
+
+
+def _placed(flow: Flow) -> Flow:
+    """Elements in the order of their values: every part of one tells where the other parts put it."""
+    return kept(flow, fact(flow)) if flow.parts else flow
 
 
 def _same(_call: Call, flows: Sequence[Flow], _report: Report) -> Flow:
@@ -189,7 +196,7 @@ def _compared(call: Call, flows: Sequence[Flow], report: Report) -> Flow:
 
 
 def _common(call: Call, flows: Sequence[Flow], report: Report) -> Flow:
-    return list_of(element(flows[0]), _compared(call, flows, report))
+    return list_of(_placed(element(flows[0])), _compared(call, flows, report))
 
 
 def _length(call: Call, flows: Sequence[Flow], report: Report) -> Flow:
@@ -218,15 +225,17 @@ def _element(_call: Call, flows: Sequence[Flow], _report: Report) -> Flow:
 
 
 def _keys(_call: Call, flows: Sequence[Flow], _report: Report) -> Flow:
-    return list_of(keys(flows[0]))
+    return list_of(keys(flows[0]), fact(keys(flows[0])))
 
 
 def _held(_call: Call, flows: Sequence[Flow], _report: Report) -> Flow:
-    return list_of(values(flows[0]))
+    """How many there are tells how many keys differed."""
+    return list_of(values(flows[0]), fact(keys(flows[0])))
 
 
 def _entries(_call: Call, flows: Sequence[Flow], _report: Report) -> Flow:
-    return list_of(made_of_members([("key", keys(flows[0])), ("value", values(flows[0]))]))
+    pair = made_of_members([("key", keys(flows[0])), ("value", values(flows[0]))])
+    return list_of(pair, fact(keys(flows[0])))
 
 
 def _from_entries(_call: Call, flows: Sequence[Flow], _report: Report) -> Flow:
@@ -240,6 +249,24 @@ def _from_entries(_call: Call, flows: Sequence[Flow], _report: Report) -> Flow:
 
 def _at_path(call: Call, flows: Sequence[Flow], _report: Report) -> Flow:
     return at_path(flows[0], call.arguments[1])
+
+
+def _json(call: Call, flows: Sequence[Flow], report: Report) -> Flow:
+    check_names(flows[0], call.arguments[0], report)
+    return flows[0]
+
+
+def check_names(flow: Flow, node: exp.Expr, report: Report) -> None:
+    """Notes a token that would be a name in JSON: whoever writes a path asks for a known one."""
+    for step, part in flow.parts.items():
+        if step == KEYS:
+            refuse_token(part, node, "a name in JSON", report)
+        else:
+            check_names(part, node, report)
+
+
+def _json_keys(_call: Call, flows: Sequence[Flow], _report: Report) -> Flow:
+    return list_of(whole(flows[0]), fact(whole(flows[0])))
 
 
 def _path_fact(call: Call, flows: Sequence[Flow], _report: Report) -> Flow:
@@ -293,7 +320,7 @@ _RULES: Final[Mapping[str, Rule]] = {
     "map_values": _held,
     "map_entries": _entries,
     "map_from_entries": _from_entries,
-    "to_json": _same,
+    "to_json": _json,
     "json_array": _json_values,
     "json_extract": _at_path,
     "json_extract_string": _at_path,
@@ -301,7 +328,7 @@ _RULES: Final[Mapping[str, Rule]] = {
     "json_type": _path_fact,
     "json_exists": _path_fact,
     "json_valid": _path_fact,
-    "json_keys": _same,
+    "json_keys": _json_keys,
     "histogram": _counted,
     "array_agg": _gathered,
 }

@@ -13,7 +13,7 @@ from typing import Final
 
 from sqlglot import exp
 
-from feature_platform.compiler.flows import NO_PARTS, NOTHING, Flow, union, without_tokens
+from feature_platform.compiler.flows import NO_PARTS, NOTHING, Flow, kept, union, without_tokens
 from feature_platform.compiler.functions.constants import json_steps, whole_value
 
 ELEMENT: Final = "[]"
@@ -99,7 +99,8 @@ def at_path(flow: Flow, path: exp.Expr) -> Flow:
         found = next((flow.parts[candidate] for candidate in candidates if candidate in flow.parts), None)
         if found is None:
             return whole(flow)
-        flow = found
+        # whether a map has such a key tells of its keys
+        flow = kept(found, fact(flow.parts[KEYS])) if KEYS in flow.parts else found
     return flow
 
 

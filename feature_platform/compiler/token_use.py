@@ -8,6 +8,7 @@ from sqlglot import exp
 
 from feature_platform.compiler.codes import TOKEN_CLASSES, TOKEN_USE
 from feature_platform.compiler.flows import Flow, union
+from feature_platform.compiler.paths import SHAPE
 from feature_platform.compiler.report import Report
 from feature_platform.compiler.scopes import is_null
 
@@ -46,15 +47,37 @@ def check_comparison(node: exp.Expr, sides: list[exp.Expr], flows: list[Flow], r
             f"tokens of two classes are compared ({_named(flows)}); they are never equal",
             "compare columns of the same classification",
         )
+    elif _differ_in_shape(flows):
+        report.add(
+            TOKEN_CLASSES,
+            node,
+            f"{_named(flows)} is compared inside a nested value with one of another shape",
+            "compare field by field",
+        )
+
+
+def are_apart(one: Flow, two: Flow) -> bool:
+    """Whether two branches of a set operation give a token where the other gives none, or one of another class."""
+    if not (one.token or two.token):
+        return False
+    if one.parts and one.parts.keys() == two.parts.keys():
+        return any(are_apart(part, two.parts[step]) for step, part in one.parts.items() if step != SHAPE)
+    return tokens_of(one) != tokens_of(two) or _differ_in_shape([one, two])
+
+
+def _differ_in_shape(flows: list[Flow]) -> bool:
+    """Whether the sides don't say of the same parts what they are: a token could meet a constant."""
+    return len({frozenset(flow.parts) for flow in flows}) > 1
 
 
 def check_mixture(results: Iterable[exp.Expr], flows: list[Flow], report: Report) -> None:
     """The branches of a choice are tokens of one class all, or none is; NULL goes with everything."""
-    seen = {tokens_of(flow): result for result, flow in zip(results, flows, strict=True) if not is_null(result)}
-    if len(seen) > 1 and any(tokens for tokens in seen):
+    seen = [(result, flow) for result, flow in zip(results, flows, strict=True) if not is_null(result)]
+    apart = [result for result, flow in seen if are_apart(seen[0][1], flow)]
+    if apart:
         report.add(
             TOKEN_CLASSES,
-            list(seen.values())[-1],
+            apart[-1],
             f"{_named(flows)} is mixed with values that are no tokens of its class",
             "give all branches the same classification; for a missing token leave NULL",
         )
