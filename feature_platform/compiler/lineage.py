@@ -40,7 +40,14 @@ from feature_platform.compiler.flows import (
 from feature_platform.compiler.functions.catalogue import Call, call_of
 from feature_platform.compiler.grouping import keys_of
 from feature_platform.compiler.lambdas import LAMBDA_CALLS, NO_TABLE
-from feature_platform.compiler.nested_flows import call_flow, check_names, field_flow, lambda_flow, map_flow, struct_flow
+from feature_platform.compiler.nested_flows import (
+    call_flow,
+    check_names,
+    field_flow,
+    lambda_flow,
+    map_flow,
+    struct_flow,
+)
 from feature_platform.compiler.ordering import is_output_reference
 from feature_platform.compiler.paths import element, list_of, shape, whole
 from feature_platform.compiler.recursion import is_recursive, recursive_flows
@@ -111,7 +118,9 @@ def _set_operation(operation: exp.SetOperation, state: _Pass) -> QueryFlows:
     left, right = _query(operation.this, state), _query(operation.expression, state)
     columns = {}
     for place, ((name, one), two) in enumerate(zip(left.columns.items(), right.columns.values(), strict=False)):
-        if are_apart(one, two) and not any(is_null_column(branch, place) for branch in (operation.this, operation.expression)):
+        if are_apart(one, two) and not any(
+            is_null_column(branch, place) for branch in (operation.this, operation.expression)
+        ):
             state.report.add(
                 SET_OPERATION,
                 operation,
