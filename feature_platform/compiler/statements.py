@@ -27,6 +27,8 @@ _MOST_ROWS: Final = 1_000
 
 def normal(tree: exp.Expr) -> exp.Expr:
     """Rewrites ``tree`` in place; gives the root."""
+    for call in [each for each in nodes(tree) if isinstance(each, exp.GenerateSeries)]:
+        _list_numbers(call)
     for node in [each for each in nodes(tree) if isinstance(each, _KINDS)]:
         new = _normal(node)
         if new is node:
@@ -106,16 +108,10 @@ def _ordered(node: exp.Subquery) -> exp.Expr:
 def _series(node: exp.Table) -> exp.Expr:
     """``range(3)`` and ``generate_series(1, 3)`` of constants: their numbers, row by row."""
     call = node.this
-    if not isinstance(call, exp.GenerateSeries) or call.args.get("step") is not None:
+    numbers = _numbers(call) if isinstance(call, exp.GenerateSeries) else None
+    if not numbers:
         return node
-    first, last = whole_value(call.args["start"]), whole_value(call.args["end"])
-    if first is None or last is None:
-        return node
-    exclusive = bool(call.args.get("is_end_exclusive"))
-    numbers = range(first, last if exclusive else last + 1)
-    if not 0 < len(numbers) <= _MOST_ROWS:
-        return node
-    name = "range" if exclusive else "generate_series"
+    name = "range" if call.args.get("is_end_exclusive") else "generate_series"
     bigint = exp.DataType.build("BIGINT")
     selects = [
         exp.Select(expressions=[exp.alias_(exp.cast(exp.convert(number), bigint), name, quoted=True)])
@@ -123,6 +119,24 @@ def _series(node: exp.Table) -> exp.Expr:
     ]
     alias = node.args.get("alias") or exp.TableAlias(this=exp.to_identifier(name, quoted=True))
     return exp.Subquery(this=union_of(selects), alias=alias.copy())
+
+
+def _list_numbers(call: exp.GenerateSeries) -> None:
+    """``range(3)`` of constants in an expression: the list of its numbers."""
+    numbers = _numbers(call)
+    if numbers is not None and not isinstance(call.parent, exp.Table):
+        listed = exp.Array(expressions=[exp.convert(number) for number in numbers])
+        call.replace(exp.Cast(this=listed, to=exp.DataType.build("BIGINT[]", dialect="duckdb")))
+
+
+def _numbers(call: exp.GenerateSeries) -> range | None:
+    """The numbers between constants; None if they aren't known or too many."""
+    step = call.args.get("step")
+    first, last, by = whole_value(call.args["start"]), whole_value(call.args["end"]), whole_value(step) if step else 1
+    if first is None or last is None or not by:
+        return None
+    end = last if call.args.get("is_end_exclusive") else last + (1 if by > 0 else -1)
+    return range(first, end, by) if abs(end - first) <= _MOST_ROWS * abs(by) else None
 
 
 def _unnest(node: exp.Expr) -> exp.Expr:

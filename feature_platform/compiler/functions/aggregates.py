@@ -94,7 +94,7 @@ FUNCTIONS: Final = (
                 both="COUNT(CASE WHEN condition THEN 1 END)",
             ),
         ),
-        "Number of rows where the condition is true.",
+        "Number of rows where the condition is true; 0 if there are no rows, where DuckDB by itself has NULL.",
         "never",
         (node(exp.CountIf, "this"),),
         aliases=("countif",),

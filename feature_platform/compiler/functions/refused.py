@@ -131,8 +131,8 @@ REFUSED: Final[dict[str, Refusal]] = {
     **_all(
         "generate_series generateseries range",
         UNKNOWN_FUNCTION,
-        "it makes several rows of one",
-        "model the elements as rows of a source",
+        "it may make any number of them",
+        "write at most 1,000 numbers between constants: range(10)",
     ),
     **_all("iff", UNKNOWN_FUNCTION, "it is another dialect's", "write CASE WHEN ... THEN ... END"),
     **_all(
