@@ -12,15 +12,16 @@ from typing import Final
 from sqlglot import exp
 
 from feature_platform.governance import expressions as sql
+from feature_platform.governance.detection.parts import NOT_ASCII, Part
 from feature_platform.governance.detection.patterns import (
     CARD,
     ENCODED,
+    LONG,
     LONG_NUMBER,
     PARTS,
     PATTERNS,
     SUSPICIOUS,
 )
-from feature_platform.governance.detection.readings import NOT_ASCII
 from feature_platform.governance.transforms.cards import luhn_valid
 from feature_platform.monitoring.staged_table import ReadableTable, column, count_where
 from feature_platform.types import BIGINT, STRING, DataType, Engine
@@ -81,7 +82,7 @@ def noticed(table: ReadableTable, columns: Sequence[ScannedColumn]) -> exp.Selec
             continue
         if not scanned.type.is_exact:
             counts.append(count_where(_suspicious(value, table.engine)).as_(f"suspicious_{place}"))
-        counts.append(count_where(sql.matches(value, LONG_NUMBER)).as_(f"long_{place}"))
+        counts.append(count_where(_long(value, table.engine)).as_(f"long_{place}"))
     return exp.select(*counts).from_(table.source)
 
 
@@ -92,7 +93,7 @@ def class_hits(table: ReadableTable, scanned: ScannedColumn, classes: Sequence[s
     row for :data:`ALL_HITS`.
     """
     value = scanned.text(table.engine)
-    coarse = sql.either(_suspicious(value, table.engine), sql.matches(value, LONG_NUMBER))
+    coarse = sql.either(_suspicious(value, table.engine), _long(value, table.engine))
     hits = (
         exp.select(value.as_("value"), exp.Count(this=exp.Star()).as_("occurrences"))
         .from_(table.source)
@@ -150,20 +151,40 @@ def _suspicious(value: exp.Expression, engine: Engine) -> exp.Expression:
     """Whether the coarse pattern is found: one automaton in DuckDB, part by part in PostgreSQL."""
     if engine == "duckdb":
         return sql.matches(value, SUSPICIOUS)
-    return reduce(sql.either, (_part(value, characters, pattern) for characters, pattern in PARTS))
+    return reduce(sql.either, (_found(value, part) for part in PARTS))
 
 
-def _part(value: exp.Expression, characters: str, pattern: str) -> exp.Expression:
-    if not characters:
-        return sql.matches(value, pattern)
-    if characters == NOT_ASCII:
-        longer = exp.NEQ(this=sql.call("octet_length", value), expression=sql.call("length", value))
-        return sql.both(longer, sql.matches(value, pattern))
-    present: list[exp.Expression] = [
-        exp.GT(this=sql.call("strpos", value, sql.text(character)), expression=sql.number(0))
-        for character in characters
-    ]
-    return sql.both(reduce(sql.either, present), sql.matches(value, pattern))
+def _long(value: exp.Expression, engine: Engine) -> exp.Expression:
+    """Whether there are enough digits in a row for a card."""
+    return sql.matches(value, LONG_NUMBER) if engine == "duckdb" else _found(value, LONG)
+
+
+def _found(value: exp.Expression, part: Part) -> exp.Expression:
+    """Whether a pattern is found, in PostgreSQL: the tests that cost least come first."""
+    tests: list[exp.Expression] = []
+    if part.shortest:
+        tests.append(exp.GTE(this=sql.call("octet_length", value), expression=sql.number(part.shortest)))
+    if part.one_of == NOT_ASCII:
+        tests.append(exp.NEQ(this=sql.call("octet_length", value), expression=sql.call("length", value)))
+    elif part.one_of:
+        tests.append(reduce(sql.either, (_contains(value, character) for character in part.one_of)))
+    if part.like:
+        tests.append(reduce(sql.either, (_like(value, pattern) for pattern in part.like)))
+    if part.has:
+        plain = exp.Collate(this=value.copy(), expression=exp.to_identifier("C", quoted=True))
+        low, high = sql.call("lower", plain), sql.call("upper", plain)
+        one, other = {"upper": (value, low), "lower": (value, high), "letter": (low, high)}[part.has]
+        tests.append(exp.NEQ(this=one.copy(), expression=other))
+    patterns = [sql.matches(value, pattern) for pattern in (part.head, part.pattern) if pattern]
+    return reduce(sql.both, [*tests, *patterns])
+
+
+def _like(value: exp.Expression, pattern: str) -> exp.Expression:
+    return exp.Like(this=value.copy(), expression=sql.text(pattern))
+
+
+def _contains(value: exp.Expression, character: str) -> exp.Expression:
+    return exp.GT(this=sql.call("strpos", value, sql.text(character)), expression=sql.number(0))
 
 
 def _classed(classes: Sequence[str], engine: Engine) -> exp.Select:

@@ -22,8 +22,9 @@ from feature_platform.governance.detection import classify, looks_personal, pres
 from feature_platform.governance.detection.judge import Hits, judge
 from feature_platform.governance.detection.national_ids import SCHEMES as IDENTIFIERS
 from feature_platform.governance.detection.national_ids import Scheme, compact
-from feature_platform.governance.detection.patterns import LONG_NUMBER, PARTS, PATTERNS, SUSPICIOUS
-from feature_platform.governance.detection.readings import NOT_ASCII, readings
+from feature_platform.governance.detection.parts import NOT_ASCII, Part
+from feature_platform.governance.detection.patterns import LONG, LONG_NUMBER, PARTS, PATTERNS, SUSPICIOUS
+from feature_platform.governance.detection.readings import readings
 from feature_platform.governance.detection.validators import valid_part
 from tests.governance.samples import HARD_NEGATIVES, card, digits, iban
 
@@ -137,16 +138,25 @@ def test_generated_addresses_are_noticed_by_the_coarse_pattern_and_the_class(ema
     assert re.search(PATTERNS["email"], email)
 
 
-@pytest.mark.parametrize(("characters", "pattern"), [part for part in PARTS if part[0]])
-def test_every_match_of_a_part_has_one_of_the_characters_that_are_looked_for_first(
-    characters: str, pattern: str
-) -> None:
+@pytest.mark.parametrize("part", [*PARTS, LONG], ids=lambda part: part.pattern[:30])
+def test_every_match_of_a_part_passes_the_tests_that_come_first(part: Part) -> None:
     @settings(max_examples=20)
-    @given(st.from_regex(pattern))
+    @given(st.from_regex(part.pattern))
     def check(text: str) -> None:
-        assert not text.isascii() if characters == NOT_ASCII else set(characters) & set(text)
+        assert not part.one_of or (not text.isascii() if part.one_of == NOT_ASCII else set(part.one_of) & set(text))
+        assert not part.like or any(re.fullmatch(_like(each), text) for each in part.like)
+        assert len(text) >= part.shortest
+        letters = {"": ".?", "upper": "[A-Z]", "lower": "[a-z]", "letter": "[A-Za-z]"}
+        assert re.search(letters[part.has], text)
+        assert re.search(part.head, text)
 
     check()
+
+
+def _like(pattern: str) -> str:
+    """A LIKE pattern without escapes as a regular expression."""
+    wild = {"%": "(?s:.*)", "_": "(?s:.)"}
+    return "".join(wild.get(character) or re.escape(character) for character in pattern)
 
 
 SCHEMES = [

@@ -30,6 +30,8 @@ _BEFORE: Final = "(?:^|[^0-9A-Za-z+/_-])"
 
 BASE64: Final = f"{_BEFORE}(?:{_QUAD}){{3}}"
 """Nine characters of text or more; what the next two match, this one matches."""
+BASE64_HEAD: Final = f"{_BEFORE}{_FIRST}{_SECOND}"
+"""How it begins."""
 BASE64_AT: Final = f"{_BEFORE}(?:{_QUAD})*(?:{'|'.join(_AT_QUADS)})(?:{_QUAD}){{2}}"
 """The same with an ``@`` in it."""
 BASE64_DIGITS: Final = f"{_BEFORE}(?:{_QUAD})*(?:{_DIGITS_QUAD}){{3}}"

@@ -8,9 +8,18 @@ times slower in RE2: a run of thirteen digits multiplies the states of everythin
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
-from feature_platform.governance.detection.encoded import BASE64, BASE64_AT, BASE64_DIGITS, HEX_AT, HEX_DIGITS
+from feature_platform.governance.detection.encoded import (
+    BASE64,
+    BASE64_AT,
+    BASE64_DIGITS,
+    BASE64_HEAD,
+    HEX_AT,
+    HEX_DIGITS,
+)
+from feature_platform.governance.detection.parts import Part, shapes
 from feature_platform.governance.detection.readings import ODD, ODD_PARTS
 
 _START: Final = "(?:^|[^0-9A-Za-z])"
@@ -19,43 +28,56 @@ AT: Final = "(?:@|%(?:25)?40|\uff20|&#(?:64|[xX]40);|&commat;|\\\\u0040)"
 
 LONG_NUMBER: Final = "[0-9]{13}"
 """Coarse pattern for numbers that may be cards."""
+LONG: Final = Part(LONG_NUMBER, shortest=13)
 
 _NATIONAL_IDS: Final = (
-    ("-", "[0-9]{3}-[0-9]{2}-[0-9]{4}"),  # US
-    ("", "[A-Za-z]{2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-Da-d]"),  # UK
-    ("", "(?:[0-9]{8}|[XYZxyz][ -]?[0-9]{7})[ -]?[A-Za-z]"),  # Spain
-    ("", "[A-Za-z]{6}[0-9L-V]{2}[A-Ta-t][0-9L-V]{2}[A-Za-z][0-9L-V]{3}[A-Za-z]"),  # Italy
-    (".", "[0-9]{3}[.][0-9]{3}[.][0-9]{3}-[0-9]{2}"),  # Brazil
-    ("-+A", "[0-9]{6}[-+A][0-9]{3}[0-9A-Ya-y]"),  # Nordic countries
-    (".", "756[.][0-9]{4}[.][0-9]{4}[.][0-9]{2}"),  # Switzerland
-    ("", "[A-Z]{4}[0-9]{6}[HMX][A-Z]{5}[0-9A-Z][0-9]"),  # Mexico
-    ("-", "[0-9]{6}-[1-8][0-9]{6}"),  # Korea
-    ("<", "P<[A-Z]{3}[A-Z<]{20}"),  # passports, machine readable
+    Part(
+        "[0-9]{3}-[0-9]{2}-[0-9]{4}"  # US
+        "|[0-9]{6}[-+A][0-9]{3}[0-9A-Ya-y]"  # Nordic countries
+        "|[0-9]{6}-[1-8][0-9]{6}",  # Korea
+        like=shapes("%?____%", "-+A"),
+    ),
+    Part(
+        "[A-Za-z]{2} ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-Da-d]"  # UK
+        "|(?:[0-9]{8}|[XYZxyz][ -]?[0-9]{7})[ -]?[A-Za-z]"  # Spain
+        "|[A-Za-z]{6}[0-9L-V]{2}[A-Ta-t][0-9L-V]{2}[A-Za-z][0-9L-V]{3}[A-Za-z]",  # Italy
+        shortest=9,
+        has="letter",
+    ),
+    Part("[0-9]{3}[.][0-9]{3}[.][0-9]{3}-[0-9]{2}", like=("%.___.___-__%",)),  # Brazil
+    Part("756[.][0-9]{4}[.][0-9]{4}[.][0-9]{2}", like=("%756.____.____.__%",)),  # Switzerland
+    Part("[A-Z]{4}[0-9]{6}[HMX][A-Z]{5}[0-9A-Z][0-9]", shortest=18, has="upper"),  # Mexico
+    Part("P<[A-Z]{3}[A-Z<]{20}", like=("%P<___%",)),  # passports, machine readable
 )
-"""Forms of national identifiers that are special enough to count inside other text."""
+"""Forms of national identifiers that are special enough to count inside other text. Those that the same values could
+be share a pattern, since each costs a pass over the value."""
 
-_MIXED_IDS: Final = "|".join(pattern for characters, pattern in _NATIONAL_IDS if not characters)
-_LOWER_IBAN: Final = "[a-z]{2}[0-9]{2}[ -]?[0-9a-z]{4}(?:[ -]?[0-9]{4}){2}"
+_LOWER_IBAN: Final = "[a-z]{2}[0-9]{2}"
 
-PARTS: Final[tuple[tuple[str, str], ...]] = (
-    ("@%\uff20&\\", f"[^@ ]{AT}[^@ ]"),
-    ("+", "[+][1-9][0-9 ().-]{6}"),
-    (".", "[0-9][.][0-9]{1,3}[.][0-9]{1,3}[.][0-9]"),
-    (":", "(?:[0-9A-Fa-f]{0,4}:){3}"),
-    ("-", "(?:[0-9A-Fa-f]{2}-){5}"),
-    ("/", "[0-9]{6}/[0-9]{3}"),
-    ("", f"[A-Z]{{2}}[0-9]{{2}}[ -]?[0-9A-Z]{{4}}|{_START}(?:{_LOWER_IBAN}|(?:{_MIXED_IDS}){_END})"),
-    (" -", f"{_START}[2-6][0-9]{{3}}[ -][0-9]{{4,6}}[ -][0-9]{{4}}"),
-    *((characters, f"{_START}{pattern}{_END}") for characters, pattern in _NATIONAL_IDS if characters),
+PARTS: Final = (
+    Part(f"[^@ ]{AT}[^@ ]", one_of="@%\uff20&\\"),
+    Part("[+][1-9][0-9 ().-]{6}", one_of="+"),
+    Part("[0-9][.][0-9]{1,3}[.][0-9]{1,3}[.][0-9]", like=("%._%._%._%",)),
+    Part("(?:[0-9A-Fa-f]{0,4}:){3}", like=("%:%:%:%",)),
+    Part("(?:[0-9A-Fa-f]{2}-){5}", like=("%-__-__-__-__-%",)),
+    Part("[0-9]{6}/[0-9]{3}", like=("%/___%",)),
+    Part("[A-Z]{2}[0-9]{2}[ -]?[0-9A-Z]{4}", shortest=8, has="upper"),
+    Part(
+        f"{_START}{_LOWER_IBAN}[ -]?[0-9a-z]{{4}}(?:[ -]?[0-9]{{4}}){{2}}",
+        shortest=16,
+        has="lower",
+        head=f"{_START}{_LOWER_IBAN}",
+    ),
+    Part(f"{_START}[2-6][0-9]{{3}}[ -][0-9]{{4,6}}[ -][0-9]{{4}}", like=shapes("%?____%?____%", " -")),
+    *(replace(part, pattern=f"{_START}(?:{part.pattern}){_END}") for part in _NATIONAL_IDS),
     *ODD_PARTS,
-    ("", BASE64),
-    ("4", HEX_AT),
-    ("3", HEX_DIGITS),
+    Part(BASE64, shortest=12, has="letter", head=BASE64_HEAD),
+    Part(HEX_AT, like=("%40__%2E____%", "%40__%2e____%")),
+    Part(HEX_DIGITS, like=("%3_3_3_3_3_3_3_3_3_%",)),
 )
-"""(characters of which every match has at least one, pattern). PostgreSQL builds an automaton anew for every value, so
-looking for a character first saves most of its work."""
+"""The alternatives of the coarse pattern."""
 
-SUSPICIOUS: Final = "|".join(dict.fromkeys(pattern for _, pattern in PARTS))
+SUSPICIOUS: Final = "|".join(part.pattern for part in PARTS)
 """Coarse pattern for everything but long numbers."""
 
 _IIN: Final = (
@@ -89,7 +111,7 @@ PATTERNS: Final[Mapping[str, str]] = {
         "(?:^|[^0-9A-Za-z.])[0-9]{1,3}(?:[.][0-9]{1,3}){3}(?:$|[^0-9A-Za-z.]|[.]$)"
         "|(?:[0-9A-Fa-f]{1,4}:){7}[0-9A-Fa-f]{1,4}|(?:[0-9A-Fa-f]{0,4}:){2,6}:[0-9A-Fa-f]{0,4}"
     ),
-    "national_id": f"{_START}(?:{'|'.join(pattern for _, pattern in _NATIONAL_IDS)}){_END}",
+    "national_id": f"{_START}(?:{'|'.join(part.pattern for part in _NATIONAL_IDS)}){_END}",
     "birth_number": f"{_START}[0-9]{{6}}/[0-9]{{3,4}}{_END}",
     "device_id": f"{_START}(?:[0-9A-Fa-f]{{2}}:){{5}}[0-9A-Fa-f]{{2}}{_END}"
     f"|{_START}(?:[0-9A-Fa-f]{{2}}-){{5}}[0-9A-Fa-f]{{2}}{_END}",

@@ -18,6 +18,7 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from feature_platform.governance.detection.encoded import BASE64, decoded
+from feature_platform.governance.detection.parts import NOT_ASCII, Part
 
 _DEPTH: Final = 3
 _READINGS: Final = 12
@@ -29,17 +30,14 @@ _LARGEST_EXACT: Final = 2.0**53
 INVISIBLE: Final = "\u00ad\u200b\u200c\u200d\u200e\u200f\u2060\ufeff"
 _REMOVE_INVISIBLE: Final = dict.fromkeys(map(ord, INVISIBLE))
 _DASHES: Final = {ord(dash): "-" for dash in "\u2010\u2011\u2012\u2013\u2014\u2212"}
-NOT_ASCII: Final = "\uffff"
-"""Stands for any character beyond ASCII."""
-ODD_PARTS: Final[tuple[tuple[str, str], ...]] = (
-    ("&", "&(?:#[0-9xX]|commat|period)"),
-    ("\\", "\\\\u[0-9A-Fa-f]{4}"),
-    ("%", "%[2-7][0-9A-Fa-f]"),
-    (" ._-", "[0-9](?:[ ._-][0-9]){8}"),
-    (NOT_ASCII, f"[{INVISIBLE}\u2010-\u2014\u2212\uff10-\uff19\uff21-\uff5a\u0660-\u0669]"),
+ODD_PARTS: Final = (
+    Part("&(?:#[0-9xX]|commat|period)", one_of="&"),
+    Part("\\\\u[0-9A-Fa-f]{4}", one_of="\\"),
+    Part("%[2-7][0-9A-Fa-f]", one_of="%"),
+    Part("[0-9](?:[ ._-][0-9]){8}", one_of=" ._-", shortest=17, head="[ ._-][0-9][ ._-]"),
+    Part(f"[{INVISIBLE}\u2010-\u2014\u2212\uff10-\uff19\uff21-\uff5a\u0660-\u0669]", one_of=NOT_ASCII),
 )
-"""(characters of which every match has at least one, pattern)"""
-ODD: Final = "|".join(pattern for _, pattern in ODD_PARTS)
+ODD: Final = "|".join(part.pattern for part in ODD_PARTS)
 """Texts that may read otherwise; for engines too."""
 
 _WORTH_IT: Final = re.compile(f"{ODD}|{BASE64}|(?:[2-7][0-9A-Fa-f]){{7}}")
