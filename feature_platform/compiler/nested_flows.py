@@ -18,6 +18,7 @@ from feature_platform.compiler.paths import (
     ELEMENT,
     KEYS,
     at_path,
+    at_position,
     element,
     entry,
     extracted,
@@ -53,7 +54,7 @@ def map_flow(node: exp.Expr, walk: Walk, report: Report) -> Flow:
     """Of ``MAP {'k': v}`` and ``map(keys, values)``."""
     if isinstance(node, exp.Map):
         listed, held = (walk(node.args[part]) if node.args.get(part) else NOTHING for part in ("keys", "values"))
-        return map_of(element(listed), element(held))
+        return kept(map_of(element(listed), element(held)), fact(union([shape(listed), shape(held)])))
     pairs_ = node.this.expressions
     key_flows = [walk(pair.this) for pair in pairs_]
     value_flows = [walk(pair.expression) for pair in pairs_]
@@ -164,7 +165,8 @@ def _same(_call: Call, flows: Sequence[Flow], _report: Report) -> Flow:
 
 
 def _flattened(_call: Call, flows: Sequence[Flow], _report: Report) -> Flow:
-    return element(flows[0]) if element(flows[0]).parts else whole(flows[0])
+    inner = element(flows[0])
+    return kept(inner, fact(shape(flows[0]))) if inner.parts else whole(flows[0])
 
 
 def _joined(call: Call, flows: Sequence[Flow], report: Report) -> Flow:
@@ -217,7 +219,11 @@ def _summed(call: Call, flows: Sequence[Flow], report: Report) -> Flow:
 
 def _chosen(call: Call, flows: Sequence[Flow], report: Report) -> Flow:
     refuse_token(flows[0], call.arguments[0], "ordered", report)
-    return element(flows[0])
+    return at_position(flows[0])
+
+
+def _at_end(_call: Call, flows: Sequence[Flow], _report: Report) -> Flow:
+    return at_position(flows[0])
 
 
 def _element(_call: Call, flows: Sequence[Flow], _report: Report) -> Flow:
@@ -244,7 +250,7 @@ def _from_entries(_call: Call, flows: Sequence[Flow], _report: Report) -> Flow:
         next((pair.parts[step] for step in steps if step in pair.parts), whole(pair))
         for steps in ((".key", ".element1"), (".value", ".element2"))
     ]
-    return map_of(found[0], found[1])
+    return kept(map_of(found[0], found[1]), fact(shape(flows[0])))
 
 
 def _at_path(call: Call, flows: Sequence[Flow], _report: Report) -> Flow:
@@ -313,8 +319,8 @@ _RULES: Final[Mapping[str, Rule]] = {
     "list_bool_or": _summed,
     "list_min": _chosen,
     "list_max": _chosen,
-    "list_first": _element,
-    "list_last": _element,
+    "list_first": _at_end,
+    "list_last": _at_end,
     "unnest": _element,
     "map_keys": _keys,
     "map_values": _held,

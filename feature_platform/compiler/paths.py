@@ -89,7 +89,15 @@ def extracted(flow: Flow, accessed: exp.Expr) -> Flow:
         steps = [ELEMENT, member(f"element{position}"), VALUES]
     else:
         steps = [ELEMENT, VALUES]
-    return next((flow.parts[step] for step in steps if step in flow.parts), whole(flow))
+    found = next((step for step in steps if step in flow.parts), None)
+    if found is None:
+        return whole(flow)
+    return at_position(flow) if found == ELEMENT else flow.parts[found]
+
+
+def at_position(flow: Flow) -> Flow:
+    """Of the element at some place of a list: whether there is one, and which, its length tells."""
+    return kept(element(flow), fact(flow.parts[SHAPE])) if SHAPE in flow.parts else element(flow)
 
 
 def at_path(flow: Flow, path: exp.Expr) -> Flow:
@@ -99,8 +107,9 @@ def at_path(flow: Flow, path: exp.Expr) -> Flow:
         found = next((flow.parts[candidate] for candidate in candidates if candidate in flow.parts), None)
         if found is None:
             return whole(flow)
-        # whether a map has such a key tells of its keys
-        flow = kept(found, fact(flow.parts[KEYS])) if KEYS in flow.parts else found
+        # whether there is such a key or element tells of the keys, or of the length
+        known = union(flow.parts[step] for step in (KEYS, SHAPE) if step in flow.parts)
+        flow = kept(found, fact(known))
     return flow
 
 
