@@ -191,12 +191,15 @@ def _compiled_for_people(view: CompiledView, query: CompiledQuery, engine: Engin
     import sqlglot
     from rich.syntax import Syntax
     from rich.table import Table
+    from rich.text import Text
 
     from feature_platform.governance.labels import describe
 
     pretty = sqlglot.parse_one(query.sql[engine], dialect=engine).sql(dialect=engine, pretty=True)
     terminal = standard_output().is_terminal
-    yield Syntax(pretty, "sql", background_color="default", word_wrap=True) if terminal else pretty
+    yield (
+        Syntax(pretty, "sql", background_color="default", word_wrap=True) if terminal else Text(pretty)
+    )  # not read as markup: lists have brackets
     yield ""
     columns = Table("column", "type", "labels", box=None, pad_edge=False, header_style="bold")
     for column in query.columns:
@@ -211,8 +214,8 @@ def _trees(project: Project, wanted: str, direction: Direction) -> tuple[list[No
     from feature_platform.lineage.graph import Lineage
     from feature_platform.registry.graph import ColumnRef
 
-    table, columns, shown = _table(project, wanted.partition(":")[0])
-    column = wanted.partition(":")[2]
+    name, _, column = wanted.replace(".", ":", 1).partition(":")  # the tree itself writes view.column
+    table, columns, shown = _table(project, name)
     if column:
         shown = (_known(column, dict.fromkeys(columns, column), f"column of '{table.name}' called"),)
     lineage = Lineage(project.registry, project.compiled)

@@ -24,7 +24,9 @@ def plain_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, whole: 
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*header, box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in header:
+        table.add_column(Text(name))
     for column in table.columns[:whole]:
         column.no_wrap = True
     for row in rows:

@@ -144,6 +144,11 @@ def test_lineage_names_what_is_personal_and_the_transform(shop: Path) -> None:
     assert "for " in text.splitlines()[1], "the purposes of the view"
 
 
+def test_lineage_takes_names_as_it_writes_them(shop: Path) -> None:
+    assert answer("lineage", "customer_profile.age") == answer("lineage", "customer_profile:age")
+    assert "Did you mean 'age'?" in refused(2, "lineage", "customer_profile.agee")
+
+
 def test_lineage_of_a_personal_column_goes_down_to_what_is_made_of_it(shop: Path) -> None:
     (email,) = answer("lineage", "customers:birth_date", "-d", "down")["downstream"]
     assert email["classification"] == "birth_date"

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from feature_platform.cli.screen import Screen
-from feature_platform.cli.tables import show_result, shown
+from feature_platform.cli.tables import plain_table, show_result, shown
 from feature_platform.errors import UsageError
 from feature_platform.sdk.results import ColumnInfo, Result
 
@@ -57,3 +57,8 @@ def test_all_rows_are_written_to_a_file(tmp_path: Path) -> None:
 def test_a_file_of_an_unknown_kind_is_refused_before_anything_is_read(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="FP-CLI-004"):
         show_result(Screen(), result(a=[1]), tmp_path / "rows.xlsx", 3)
+
+
+def test_brackets_in_names_and_values_are_shown_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    Screen(machine=False).show({}, lambda: [plain_table(["l[a]", "[red]"], [["[/]", "[bold]x"]])])
+    assert capsys.readouterr().out.split() == ["l[a]", "[red]", "[/]", "[bold]x"]

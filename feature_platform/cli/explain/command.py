@@ -8,7 +8,7 @@ import typer
 
 from feature_platform.cli.codes import UNKNOWN_NAME
 from feature_platform.cli.options import JsonOption
-from feature_platform.cli.screen import Screen
+from feature_platform.cli.screen import Screen, standard_output
 from feature_platform.cli.session import reporting
 from feature_platform.errors import Code, UsageError, did_you_mean
 
@@ -21,6 +21,7 @@ def explain(
     screen = Screen(json)
     with reporting(screen):
         from rich.markdown import Markdown
+        from rich.text import Text
 
         from feature_platform.cli.explain.pages import error_page
 
@@ -28,7 +29,7 @@ def explain(
         page = error_page(found)
         screen.show(
             {"code": found.id, "title": found.title, "explanation": found.explanation, "page": page},
-            lambda: [Markdown(page)],
+            lambda: [Markdown(page) if standard_output().is_terminal else Text(page)],
         )
 
 
