@@ -124,7 +124,7 @@ def postgres_kind(url: str) -> Kind:
         with psycopg.connect(url) as connection:
             connection.execute(
                 "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
-                "WHERE pid <> pg_backend_pid() AND backend_type = 'client backend'"
+                "WHERE pid <> pg_backend_pid() AND application_name = 'feature_platform'"  # not other tests' own
             )
 
     def connect() -> OnlineStore:
