@@ -24,7 +24,7 @@ from feature_platform.stores.codes import (
     STAGED_ROWS_GONE,
 )
 from feature_platform.stores.online_encoding_keys import KeyTypeError, key_encoder
-from feature_platform.stores.postgres_connection import connect, reported
+from feature_platform.stores.postgres_connection import APPLICATION_NAME, connect, reported
 from feature_platform.stores.postgres_online_read import SnapshotReader
 from feature_platform.stores.postgres_online_sql import (
     LOCK_VIEW,
@@ -69,7 +69,7 @@ class PostgresOnlineStore:
             max_size=16,
             open=False,
             timeout=_CONNECT_SECONDS,
-            kwargs={"autocommit": True},
+            kwargs={"autocommit": True, "application_name": APPLICATION_NAME},
             configure=_configure,
         )
         self._reader = SnapshotReader(self._schema, self._connection)
