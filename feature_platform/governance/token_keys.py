@@ -10,13 +10,9 @@ the key in hexadecimal or base64:
 
 from __future__ import annotations
 
-import base64
-import binascii
 import os
 import re
-import secrets
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -24,6 +20,7 @@ from typing import Any, Final, Protocol
 from feature_platform.errors import GovernanceError, Problem
 from feature_platform.governance.canonical import CANONICAL
 from feature_platform.governance.codes import TOKEN_KEY_EXPOSED, TOKEN_KEY_MISSING, TOKEN_KEY_WEAK
+from feature_platform.governance.key_files import decoded, make_key_file
 
 KEY_FILE: Final = "token.key"
 FILE_SUFFIX: Final = "_FILE"
@@ -83,7 +80,7 @@ def read_keys(
         )
     own = state_dir / KEY_FILE
     if not own.exists():
-        _make(own)
+        make_key_file(own)
     return _from_file(own, f"{KEY_FILE} in the state folder")
 
 
@@ -151,7 +148,7 @@ def _parsed(text: str, called: str) -> tuple[KeyMaterial, ...]:
 
 def _entry(text: str, called: str) -> KeyMaterial | Problem:
     match = _ENTRY.fullmatch(text)
-    key = _decode(match[4]) if match else b""
+    key = decoded(match[4]) if match else b""
     if match is None or len(key) < MINIMUM_BYTES:
         return _unusable(called)
     if match[2] is not None and match[2] not in CANONICAL:
@@ -166,30 +163,3 @@ def _unusable(called: str) -> Problem:
     return TOKEN_KEY_WEAK.problem(
         f"the token key in {called} is not {MINIMUM_BYTES} bytes or more in hexadecimal or base64", mend=_ADVICE
     )
-
-
-def _decode(text: str) -> bytes:
-    try:
-        return bytes.fromhex(text)
-    except ValueError:
-        pass
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        return b""
-
-
-def _make(path: Path) -> None:
-    """Writes a new key whole or not at all; when two processes do it at once, both go on with the same one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{KEY_FILE}.{os.getpid()}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(f"v1:{secrets.token_hex(32)}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            os.link(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)

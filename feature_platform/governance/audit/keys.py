@@ -5,19 +5,16 @@ One key for each use is derived from it. Older versions only verify.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hmac
 import os
 import re
-import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from feature_platform.errors import AuditError
 from feature_platform.governance.audit.codes import AUDIT_KEY_MISSING, AUDIT_KEY_UNUSABLE
+from feature_platform.governance.key_files import decoded, make_key_file
 
 KEY_FILE: Final = "audit.key"
 MINIMUM_BYTES: Final = 32
@@ -91,7 +88,7 @@ def _from_file(path: Path, *, make: bool = True) -> dict[int, bytes]:
     called = f"file '{path.name}'"
     try:
         if make and not path.exists():
-            _make(path)
+            make_key_file(path)
         if path.stat().st_mode & 0o077:
             raise _unusable(f"{called} with the audit key is open to other users", f"chmod 600 {path}")
         text = path.read_text(encoding="ascii", errors="replace").strip()
@@ -107,35 +104,11 @@ def _parse(text: str, source: str) -> dict[int, bytes]:
     for part in re.split(r"[,\s]+", text):
         match = _VERSIONED.fullmatch(part)
         version = int(match[1] or 1) if match else 0
-        key = _decode(match[2]) if match else b""
+        key = decoded(match[2]) if match else b""
         if len(key) < MINIMUM_BYTES or version in keys:
             raise _unusable(f"the audit key in {source} is not {MINIMUM_BYTES} bytes or more in hexadecimal or base64")
         keys[version] = key
     return keys
-
-
-def _decode(text: str) -> bytes:
-    with suppress(ValueError):
-        return bytes.fromhex(text)
-    with suppress(binascii.Error, ValueError):
-        return base64.b64decode(text, validate=True)
-    return b""
-
-
-def _make(path: Path) -> None:
-    """Writes a new key whole or not at all; when two processes do it at once, both go on with the same one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{KEY_FILE}.{os.getpid()}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(f"v1:{secrets.token_hex(MINIMUM_BYTES)}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        with suppress(FileExistsError):
-            os.link(draft, path)
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _unusable(

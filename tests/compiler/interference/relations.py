@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import replace
 
 from tests.compiler.interference.expressions import Expressions
 from tests.compiler.interference.writing import BASE, TOKENS, Col, Rel, Scope, base, unsourced
 
 
-class Relations(Expressions):
+class Relations(Expressions, ABC):
     """Writes FROM clauses."""
 
+    @abstractmethod
     def query(self, depth: int, outer: Scope) -> tuple[str, tuple[Col, ...]]:
         """A query with its columns; the grammar of queries says how."""
-        raise NotImplementedError
 
     def from_clause(self, scope: Scope, depth: int) -> str:
         """``FROM …`` with one to three relations, which are put into ``scope``."""
