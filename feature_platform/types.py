@@ -1,22 +1,22 @@
 """The platform's logical types: what a column is, whatever engine or store holds it.
 
-======================  =============================  =====================  ====================
-logical                 Arrow                          DuckDB                 PostgreSQL
-======================  =============================  =====================  ====================
-``boolean``             ``bool``                       ``BOOLEAN``            ``boolean``
-``int``                 ``int32``                      ``INTEGER``            ``integer``
-``bigint``              ``int64``                      ``BIGINT``             ``bigint``
-``double``              ``float64``                    ``DOUBLE``             ``double precision``
-``decimal(p,s)``        ``decimal128(p, s)``           ``DECIMAL(p, s)``      ``numeric(p, s)``
-``string``              ``string``                     ``VARCHAR``            ``text``
-``date``                ``date32``                     ``DATE``               ``date``
-``timestamp``           ``timestamp[us]``, always UTC  ``TIMESTAMP``          ``timestamp``
-``array<scalar>``       ``list<scalar>``               ``scalar[]``           ``scalar[]``
-``array<type>``         ``list<type>``                 ``type[]``             –
-``struct<a: type>``     ``struct<a: type>``            ``STRUCT("a" type)``   –
-``map<type, type>``     ``map<type, type>``            ``MAP(type, type)``    –
-``json``                ``string``, the text           ``JSON``               –
-======================  =============================  =====================  ====================
+======================  =============================  =====================  ====================  ===================
+logical                 Arrow                          DuckDB                 PostgreSQL            Doris
+======================  =============================  =====================  ====================  ===================
+``boolean``             ``bool``                       ``BOOLEAN``            ``boolean``           ``BOOLEAN``
+``int``                 ``int32``                      ``INTEGER``            ``integer``           ``INT``
+``bigint``              ``int64``                      ``BIGINT``             ``bigint``            ``BIGINT``
+``double``              ``float64``                    ``DOUBLE``             ``double precision``  ``DOUBLE``
+``decimal(p,s)``        ``decimal128(p, s)``           ``DECIMAL(p, s)``      ``numeric(p, s)``     ``DECIMAL(p, s)``
+``string``              ``string``                     ``VARCHAR``            ``text``              ``STRING``
+``date``                ``date32``                     ``DATE``               ``date``              ``DATE``
+``timestamp``           ``timestamp[us]``, always UTC  ``TIMESTAMP``          ``timestamp``         ``DATETIME(6)``
+``array<scalar>``       ``list<scalar>``               ``scalar[]``           ``scalar[]``          ``ARRAY<scalar>``
+``array<type>``         ``list<type>``                 ``type[]``             –                     ``ARRAY<type>``
+``struct<a: type>``     ``struct<a: type>``            ``STRUCT("a" type)``   –                     ``STRUCT<`a`:type>``
+``map<type, type>``     ``map<type, type>``            ``MAP(type, type)``    –                     ``MAP<type, type>``
+``json``                ``string``, the text           ``JSON``               –                     ``JSON``
+======================  =============================  =====================  ====================  ===================
 
 Stores and published tables hold scalars and arrays of scalars (:attr:`DataType.is_stored`); the other nested types are
 there inside queries and in what an ad-hoc query gives, on DuckDB alone.
@@ -34,10 +34,11 @@ from typing import TYPE_CHECKING, Final, Literal
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Engine = Literal["duckdb", "postgres"]
-"""The SQL engines that a definition is rendered for."""
+Engine = Literal["duckdb", "postgres", "doris"]
+"""The SQL engines that a definition can be rendered for."""
 
 ENGINES: Final[tuple[Engine, ...]] = ("duckdb", "postgres")
+"""Those that every definition is rendered for when it compiles; Doris' text is made when somebody asks for it."""
 
 Kind = Literal[
     "boolean", "int", "bigint", "double", "decimal", "string", "date", "timestamp", "array", "struct", "map", "json"
@@ -69,6 +70,16 @@ _SQL: Final[dict[Engine, dict[str, str]]] = {
         "date": "DATE",
         "timestamp": "TIMESTAMP",
         "decimal": "NUMERIC",
+    },
+    "doris": {
+        "boolean": "BOOLEAN",
+        "int": "INT",
+        "bigint": "BIGINT",
+        "double": "DOUBLE",
+        "string": "STRING",
+        "date": "DATE",
+        "timestamp": "DATETIME(6)",  # without a scale fractions are lost
+        "decimal": "DECIMAL",
     },
 }
 
@@ -157,6 +168,8 @@ class DataType:
         Raises:
             ValueError: the engine has no such type.
         """
+        if engine == "doris":
+            return self._doris()
         if self.is_nested and not (engine == "duckdb" or self.is_stored):
             raise ValueError(f"{engine} has no form of {self}")
         match self.kind:
@@ -174,6 +187,24 @@ class DataType:
             case "json":
                 return "JSON"
         return _SQL[engine][self.kind]
+
+    def _doris(self) -> str:
+        match self.kind:
+            case "decimal":
+                return f"DECIMAL({self.precision}, {self.scale})"
+            case "array":
+                assert self.element is not None
+                return f"ARRAY<{self.element.sql('doris')}>"
+            case "map":
+                assert self.key is not None
+                assert self.element is not None
+                return f"MAP<{self.key.sql('doris')}, {self.element.sql('doris')}>"
+            case "struct":
+                fields = (f"`{name.replace('`', '``')}`:{type_.sql('doris')}" for name, type_ in self.fields)
+                return f"STRUCT<{', '.join(fields)}>"
+            case "json":
+                return "JSON"
+        return _SQL["doris"][self.kind]
 
     def arrow(self) -> pa.DataType:
         """The Arrow type. Timestamps have no zone here; they are UTC by rule."""

@@ -7,7 +7,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from feature_platform.types import BIGINT, JSON, STRING, DataType, array, decimal, map_of, struct
+from feature_platform.types import (
+    BIGINT,
+    DATE,
+    INT,
+    JSON,
+    STRING,
+    TIMESTAMP,
+    DataType,
+    array,
+    decimal,
+    map_of,
+    struct,
+)
 
 SCALARS = st.sampled_from(["boolean", "int", "bigint", "double", "string", "date", "timestamp", "json"]).map(
     DataType.parse
@@ -52,3 +64,19 @@ def test_postgres_and_the_stores_have_no_nested_types_but_arrays_of_scalars(type
 def test_what_is_no_type_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"write array<type>|two fields|unknown type"):
         DataType.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("type_", "name"),
+    [
+        (INT, "INT"),
+        (STRING, "STRING"),
+        (TIMESTAMP, "DATETIME(6)"),
+        (decimal(18, 2), "DECIMAL(18, 2)"),
+        (array(decimal(9, 4)), "ARRAY<DECIMAL(9, 4)>"),
+        (map_of(STRING, BIGINT), "MAP<STRING, BIGINT>"),
+        (struct(("a`b", DATE), ("c", array(TIMESTAMP))), "STRUCT<`a``b`:DATE, `c`:ARRAY<DATETIME(6)>>"),
+    ],
+)
+def test_doris_has_a_name_for_every_type_and_no_bare_datetime(type_: DataType, name: str) -> None:
+    assert type_.sql("doris") == name

@@ -8,6 +8,6 @@ allowed by a policy and can't be called on personal data. Country-specific ident
 from __future__ import annotations
 
 from feature_platform.governance.transforms.catalogue import BUILT_IN, PREFIX, TRANSFORMS, render_governed
-from feature_platform.governance.transforms.transform import DIALECTS, Argument, Dialect, Transform
+from feature_platform.governance.transforms.transform import DIALECTS, Argument, Transform
 
-__all__ = ["BUILT_IN", "DIALECTS", "PREFIX", "TRANSFORMS", "Argument", "Dialect", "Transform", "render_governed"]
+__all__ = ["BUILT_IN", "DIALECTS", "PREFIX", "TRANSFORMS", "Argument", "Transform", "render_governed"]

@@ -14,7 +14,7 @@ from feature_platform.governance.canonical import CANONICAL, TOKENISABLE, canoni
 from feature_platform.governance.tokens import expression as token_expression
 from feature_platform.governance.transforms import cards, contact, dates, national_ids, places
 from feature_platform.governance.transforms.doris import in_doris, token_in_doris
-from feature_platform.governance.transforms.transform import Argument, Dialect, Transform
+from feature_platform.governance.transforms.transform import Argument, Transform
 from feature_platform.types import BOOLEAN, INT, STRING, Engine, Kind
 
 PREFIX: Final = "fp_"
@@ -172,7 +172,7 @@ def remove(name: str) -> None:
     _KNOWN.pop(name, None)
 
 
-def render_governed(name: str, args: Sequence[exp.Expression], engine: Dialect) -> exp.Expression:
+def render_governed(name: str, args: Sequence[exp.Expression], engine: Engine) -> exp.Expression:
     """What a call of ``fp_<transform>`` in a tree becomes in ``engine``'s SQL. ``fp_token`` has its classification as
     first argument.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from sqlglot import exp
 
@@ -17,10 +17,8 @@ from feature_platform.types import ENGINES, DataType, Engine, Kind
 Rendering = Callable[[Engine, Sequence[exp.Expression]], exp.Expression]
 """(engine, arguments) → expression; arguments are copied, never put in as they are."""
 
-Dialect = Engine | Literal["doris"]
-"""What a transform can be said in: the engines that definitions are compiled for, and Doris."""
-
-DIALECTS: Final[tuple[Dialect, ...]] = (*ENGINES, "doris")
+DIALECTS: Final[tuple[Engine, ...]] = (*ENGINES, "doris")
+"""What a transform can be said in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +61,7 @@ class Transform:
         """``age_years(column, at)``."""
         return f"{self.name}({', '.join(('column', *(argument.name for argument in self.arguments)))})"
 
-    def expression(self, engine: Dialect, args: Sequence[exp.Expression]) -> exp.Expression:
+    def expression(self, engine: Engine, args: Sequence[exp.Expression]) -> exp.Expression:
         """The engine's expression for a call with these arguments: the column first, then ``arguments``.
 
         Raises:
