@@ -152,3 +152,15 @@ ONLINE_MOVING: Final = Code(
     "A read that meets a publication is repeated. Snapshots that are replaced faster than they can be read are a fault "
     "of the schedule.",
 )
+DORIS_TABLE: Final = Code(
+    "FP-STORE-050",
+    "Doris has no such table",
+    "Keys come first and are of types that sort, partitions are whole hours or days, names are plain: what Doris would "
+    "refuse, or take and lose something of, is refused before it is asked.",
+)
+DORIS_CHANGE: Final = Code(
+    "FP-STORE-051",
+    "A table in Doris cannot be changed in place",
+    "Adding nullable columns and lengthening a VARCHAR change metadata only. Anything else rewrites the table while "
+    "readers look, so it is made anew, filled and swapped in.",
+)
