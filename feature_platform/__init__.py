@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from feature_platform.sdk.client import connect as connect
+    from feature_platform.sdk.sql_spine import Sql as Sql
 
 __version__ = "0.1.0"
 
-__all__ = ["__version__", "connect"]
+__all__ = ["Sql", "__version__", "connect"]
 
 
 def __getattr__(name: str) -> Any:
@@ -22,4 +23,8 @@ def __getattr__(name: str) -> Any:
         from feature_platform.sdk.client import connect
 
         return connect
+    if name == "Sql":
+        from feature_platform.sdk.sql_spine import Sql
+
+        return Sql
     raise AttributeError(f"module 'feature_platform' has no attribute {name!r}")

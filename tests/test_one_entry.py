@@ -52,10 +52,11 @@ QUERIES = {
         "CompiledQuery",
         "{engine: render(tree, engine, spent=engine == ENGINES[-1]) for engine in ENGINES}",
     ),
-    ("compiler/training.py", "CompiledQuery", "{engine: str(request.sql(time, engine)) for engine in engines}"),
+    ("compiler/training.py", "CompiledQuery", "{engine: str(request.sql(time, engine, rows)) for engine in engines}"),
     ("compiler/codec.py", "CompiledQuery", "sql = data"),
     ("project/project.py", "Query", "compiled.sql[engine]"),
     ("sdk/query.py", "Query", "sent = guarded.sql(warehouse.engine)"),
+    ("sdk/sql_spine.py", "Query", "sent = rows.sql(warehouse.engine)"),
     ("sdk/training.py", "Query", "compiled.sql[warehouse.engine]"),
     # the platform's own statements, over published, staged or declared tables: trees without a word of a user's
     ("canaries/scan.py", "Query", "select.sql(dialect=warehouse.engine)"),

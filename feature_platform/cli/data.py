@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from csv import reader
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from feature_platform.cli.codes import BAD_VALUE, UNKNOWN_NAME
+from feature_platform.cli.codes import BAD_VALUE
 from feature_platform.cli.options import JsonOption, ProfileOption, ProjectOption, PurposeOption, RoleOption
 from feature_platform.cli.screen import Screen
 from feature_platform.cli.session import opened
+from feature_platform.cli.training import (
+    FeatureOption,
+    SpineArgument,
+    SpineSqlOption,
+    TimeOption,
+    given_spine,
+    purpose_of,
+)
 from feature_platform.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from feature_platform.project.project import Project
     from feature_platform.sdk.online import FeatureVectors
 
 OutOption = Annotated[
@@ -28,11 +33,6 @@ OutOption = Annotated[
         "--out", "-o", help="Write all rows to a .parquet or .csv file instead of showing some.", show_default=False
     ),
 ]
-FeatureOption = Annotated[
-    list[str],
-    typer.Option("--feature", "-f", help="`view:feature`, `view:*` or a service. Repeat it.", show_default=False),
-]
-TimeOption = Annotated[str, typer.Option("--time", "-t", help="The spine's column with each row's time (UTC).")]
 LimitOption = Annotated[int, typer.Option("--limit", "-n", min=0, help="Rows to show.")]
 
 
@@ -83,10 +83,9 @@ def features(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
 
 
 def training_set(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
-    spine: Annotated[
-        Path, typer.Argument(help="Rows to get features for: a .parquet or .csv file.", show_default=False)
-    ],
     feature: FeatureOption,
+    spine: SpineArgument = None,
+    spine_sql: SpineSqlOption = None,
     time: TimeOption = "event_time",
     purpose: PurposeOption = None,
     role: RoleOption = "author",
@@ -98,13 +97,12 @@ def training_set(  # noqa: PLR0913, PLR0917 - a command's options are its parame
 ) -> None:
     """Put features beside the rows of a spine, as they were known at each row's time."""
     screen = Screen(json)
-    with opened(screen, project, profile) as found:
+    with opened(screen, project, profile, spine_sql) as found:
         from feature_platform.cli.tables import show_result
         from feature_platform.sdk.client import FeatureStore
 
-        rows = read_spine(found, spine, time)
         session = FeatureStore(found, purpose=purpose_of(found, purpose, feature), role=role)
-        answer = session.training_set(rows, feature, time=time)
+        answer = session.training_set(given_spine(found, spine, spine_sql, time), feature, time=time)
         if out is not None:
             found.audit.export("training_set", out.suffix.lstrip("."), session.asker)
         show_result(screen, answer, out, limit)
@@ -159,85 +157,6 @@ def sql(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         if out is not None:
             found.audit.export("query", out.suffix.lstrip("."), session.asker)
         show_result(screen, answer, out, limit)
-
-
-def purpose_of(project: Project, given: str | None, wanted: Sequence[str]) -> str:
-    """The purpose that was given, or that of the services that were asked for, if it is one and the same."""
-    if given is not None:
-        return given
-    services = project.compiled.services
-    unknown = [name for name in wanted if ":" not in name and name not in services]
-    if unknown:
-        raise UsageError(
-            UNKNOWN_NAME.problem(
-                f"there is no feature service '{name}'.{did_you_mean(name, services)}",
-                mend=f"services are: {', '.join(services) or 'none'}",
-            )
-            for name in unknown
-        )
-    purposes = {services[name].purpose for name in wanted if name in services}
-    if len(purposes) == 1:
-        return purposes.pop()
-    known = ", ".join(project.registry.platform.purposes)
-    raise UsageError(
-        BAD_VALUE.problem("no purpose is given", mend=f"say why the data is used: --purpose with one of {known}")
-    )
-
-
-def read_spine(project: Project, path: Path, time: str) -> Any:
-    """The rows of a .csv file as an Arrow table; any other path as it is."""
-    return _csv_spine(project, path, time) if path.suffix.lower() == ".csv" else path
-
-
-def _csv_spine(project: Project, path: Path, time: str) -> Any:
-    """A CSV file as an Arrow table; columns called like a key or request value are read as its type, so `007` stays
-    text, and times may be written in any form of ISO 8601.
-    """
-    import pyarrow as pa
-    from pyarrow import csv
-
-    from feature_platform.sdk.values import parse_text
-    from feature_platform.types import TIMESTAMP
-
-    types = {key.name: key.type for entity in project.registry.entities.values() for key in entity.keys}
-    for view in project.registry.views.values():
-        types |= view.spec.request
-    read_as = {name: type_.arrow() for name, type_ in types.items()} | {time: pa.string()}
-    try:
-        table = csv.read_csv(path, convert_options=csv.ConvertOptions(column_types=read_as))
-        place = table.schema.names.index(time) if time in table.schema.names else -1  # fails if no UTF-8
-    except FileNotFoundError:
-        raise _bad_spine(f"there is no file '{path}'", "check the path") from None
-    except OSError as error:
-        raise _bad_spine(f"'{path}' can't be read: {error.strerror or 'no file'}", "check the path") from None
-    except ValueError as error:
-        raise _bad_spine(*_csv_fault(path, str(error), types)) from None
-    if place < 0:
-        return table
-    try:
-        moments = [parse_text(text or "", TIMESTAMP) for text in table.column(time).to_pylist()]
-    except ValueError:
-        what = f"column '{time}' of '{path}' has a value that is no time"
-        raise _bad_spine(what, "write 2026-07-01 or 2026-07-01T06:00 (UTC)") from None
-    return table.set_column(place, time, pa.array(moments, pa.timestamp("us")))
-
-
-def _csv_fault(path: Path, message: str, types: Mapping[str, Any]) -> tuple[str, str]:
-    """What is wrong with a CSV file and how to mend it, by the reader's own message, whose value stays untold."""
-    if "empty" in message.lower():
-        return f"'{path}' is empty", "give a CSV file with a header"
-    found = re.search(r"In CSV column #(\d+):(?: Row #(\d+):)?", message)
-    if found is None:
-        return f"'{path}' is not a CSV file that can be read", "give every row as many values as the header, in UTF-8"
-    with path.open(encoding="utf-8", errors="replace", newline="") as file:
-        name = next(reader(file))[int(found[1])]
-    row = f" in row {found[2]}" if found[2] else ""
-    type_ = f" that is no {types[name]}" if name in types else " that can't be read"
-    return f"column '{name}' of '{path}' has a value{type_}{row}", "correct the value, or the type of the key"
-
-
-def _bad_spine(what: str, mend: str) -> UsageError:
-    return UsageError(BAD_VALUE.problem(what, mend=mend))
 
 
 def _entity(values: Sequence[str], needed: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from feature_platform.cli.data import FeatureOption, TimeOption, purpose_of, read_spine
 from feature_platform.cli.options import JsonOption, ProfileOption, ProjectOption, PurposeOption, RoleOption
 from feature_platform.cli.screen import Screen
 from feature_platform.cli.session import FOUND_PROBLEMS, opened
+from feature_platform.cli.training import (
+    FeatureOption,
+    SpineArgument,
+    SpineSqlOption,
+    TimeOption,
+    given_spine,
+    purpose_of,
+)
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -26,10 +32,9 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="A d
 @app.command("create")
 def create(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     name: Annotated[str, typer.Argument(help="Name of the dataset.", show_default=False)],
-    spine: Annotated[
-        Path, typer.Argument(help="Rows to get features for: a .parquet or .csv file.", show_default=False)
-    ],
     feature: FeatureOption,
+    spine: SpineArgument = None,
+    spine_sql: SpineSqlOption = None,
     time: TimeOption = "event_time",
     purpose: PurposeOption = None,
     role: RoleOption = "author",
@@ -39,12 +44,12 @@ def create(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
 ) -> None:
     """Make a training set and keep it as the next version of a dataset."""
     screen = Screen(json)
-    with opened(screen, project, profile) as found:
+    with opened(screen, project, profile, spine_sql) as found:
         from feature_platform.sdk.client import FeatureStore
 
         session = FeatureStore(found, purpose=purpose_of(found, purpose, feature), role=role)
         with screen.working("making the training set"):
-            made = session.create_dataset(name, read_spine(found, spine, time), feature, time=time)
+            made = session.create_dataset(name, given_spine(found, spine, spine_sql, time), feature, time=time)
         screen.show({"dataset": asdict(made.manifest)}, lambda: _manifest_for_people(made.manifest))
 
 

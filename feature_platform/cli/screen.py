@@ -127,7 +127,9 @@ class Texts:
             lines = self.query.splitlines()
         else:
             try:
-                lines = ((self.root or Path()) / where.file).read_text(encoding="utf-8").splitlines()
+                path = (self.root or Path()) / where.file
+                path = path if path.exists() else Path(where.file)  # given on the command line
+                lines = path.read_text(encoding="utf-8").splitlines()
             except (OSError, UnicodeDecodeError):
                 return None
         return lines[where.line - 1].replace("\t", " ") if 1 <= where.line <= len(lines) else None

@@ -42,6 +42,7 @@ from feature_platform.compiler.spellings import normalize_spellings
 from feature_platform.compiler.unqualify import unqualify
 from feature_platform.errors import GuardError, Location, Problem
 from feature_platform.governance.access import Access
+from feature_platform.governance.labels import CLEAN, Labels
 from feature_platform.registry.graph import TableRef
 from feature_platform.types import ENGINES, Engine
 
@@ -62,6 +63,8 @@ class GuardedQuery:
 
     transforms: frozenset[str] = frozenset()
     """Governed transforms that it applies to raw values anywhere, also where only rows are decided."""
+    forms: Labels = CLEAN
+    """Partial forms of personal values that it reads, also those that only decide about rows."""
     lacking: Mapping[Engine, tuple[Problem, ...]] = field(default_factory=dict)
     """What keeps the query from running, by engine that lacks something."""
 
@@ -144,4 +147,7 @@ def _guarded(parsed: Parsed, catalog: Catalog, access: Access, *, written: bool)
     opened = [column for scan in scans.values() for column in scan.columns.values()]
     rules = sorted({rule for column in opened for rule in column.rules})
     transforms = frozenset(name for column in opened for name in column.transforms)
-    return GuardedQuery(tree, tuple(columns), tuple(reads), tuple(rules), transforms, lacking(tree, parsed.places))
+    forms = frozenset(label for column in opened for label in column.labels if label.kind == "partial")
+    return GuardedQuery(
+        tree, tuple(columns), tuple(reads), tuple(rules), transforms, forms, lacking(tree, parsed.places)
+    )

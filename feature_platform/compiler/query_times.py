@@ -32,6 +32,8 @@ from feature_platform.registry.cron import Cron, parse_cron
 from feature_platform.types import TIMESTAMP, DataType, Engine
 
 SPINE = "fp_asked"
+GIVEN_SPINE = Sql('"inputs"."spine"')
+"""The table that a caller's rows are bound to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +77,23 @@ class Target:
         return name(f"{self.prefix}_{relation}")
 
 
-def spine_relations(
+def spine_relations(  # noqa: PLR0913 - the parts of the relations
     key_types: Mapping[str, DataType],
     time: str,
     taken: Mapping[str, DataType],
     schedules: Sequence[str],
     engine: Engine,
+    *,
+    rows: Sql = GIVEN_SPINE,
 ) -> list[Relation]:
     """Relations that end in :data:`SPINE`: per spine row ``fp_row``, the key columns under their own names, the
     columns ``taken`` from the request under ``fp_r_<name>``, the query time ``fp_q`` and the tick of the n-th
-    schedule, ``fp_q<n>``.
+    schedule, ``fp_q<n>``. ``rows`` is the relation with the spine's rows.
     """
     read = [aliased(cast(their_column(time, "s"), TIMESTAMP, engine), name("fp_moment"))]
     read += [aliased(cast(their_column(key, "s"), of, engine), quoted(key)) for key, of in key_types.items()]
     read += [aliased(cast(their_column(each, "s"), of, engine), quoted(f"fp_r_{each}")) for each, of in taken.items()]
-    spine = sql('SELECT s.fp_row, :read FROM "inputs"."spine" AS s', read=listed(*read))
+    spine = sql("SELECT s.fp_row, :read FROM :rows AS s", read=listed(*read), rows=rows)
     relations = [Relation("fp_spine", spine, stored=True)]
     ticks = NOTHING
     joins = NOTHING

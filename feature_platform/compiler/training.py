@@ -2,7 +2,8 @@
 
 Reads ``"inputs"."spine"``: the caller's rows with a leading bigint ``fp_row``, personal keys as tokens. Gives
 ``fp_row`` and ``<view>__<feature>`` for every spine row exactly once, ordered by ``fp_row``; the caller puts its own
-columns back beside them.
+columns back beside them. Of a spine that is a query, the rows are computed by the same statement; see
+:mod:`.given_rows`.
 
 * Aggregations come from the source's events at the row's time, or at the newest tick of the view's schedule
   (``accuracy: snapshot``).
@@ -32,10 +33,20 @@ from feature_platform.compiler.fragments import (
     their_column,
     with_relations,
 )
+from feature_platform.compiler.given_rows import GIVEN_ROWS, beside_rows, carried
+from feature_platform.compiler.guard import GuardedQuery
 from feature_platform.compiler.plan import CompiledProject, CompiledQuery, OutputColumn
 from feature_platform.compiler.point_in_time import newest_row_relations
 from feature_platform.compiler.point_measures import level_relation
-from feature_platform.compiler.query_times import SPINE, Points, Target, join_points, point_relations, spine_relations
+from feature_platform.compiler.query_times import (
+    GIVEN_SPINE,
+    SPINE,
+    Points,
+    Target,
+    join_points,
+    point_relations,
+    spine_relations,
+)
 from feature_platform.compiler.windows_at_points import window_relations
 from feature_platform.errors import CompileError, Problem, did_you_mean
 from feature_platform.registry.graph import Registry, TableRef
@@ -53,11 +64,13 @@ def compile_training_set(  # noqa: PLR0913 - what is asked for, and options by k
     time: str,
     engines: Sequence[Engine] = ENGINES,
     catalog: Catalog | None = None,
+    rows: GuardedQuery | None = None,
 ) -> CompiledQuery:
     """The query for ``features``, (view, feature) in the order wanted, at the times in the spine's column ``time``.
 
     ``spine`` has the columns of ``inputs.spine`` (``fp_row`` may be left out of it). Duplicates among ``features``
-    are given once.
+    are given once. With ``rows`` the statement computes the spine too: it reads no ``inputs.spine``, runs on engines
+    that have all of ``rows``, and gives the columns of ``rows`` before the features.
 
     Raises:
         CompileError: unknown features, or a spine without the keys, the time or the request columns that they need,
@@ -67,10 +80,15 @@ def compile_training_set(  # noqa: PLR0913 - what is asked for, and options by k
     columns = training_columns(compiled, wanted)
     request = _Request(registry, compiled, catalog or catalog_of(registry, compiled.views, compiled.profiles), wanted)
     request.check(spine, time)
+    if rows is not None:
+        used = {input_name(*each): request.taken_by(*each) for each in wanted}
+        columns = (*rows.columns, *carried(columns, rows, (time, *request.key_columns()), used))
+        engines = [engine for engine in engines if engine in rows.engines]
     return CompiledQuery(
-        sql={engine: str(request.sql(time, engine)) for engine in engines},
+        sql={engine: str(request.sql(time, engine, rows)) for engine in engines},
         columns=(OutputColumn("fp_row", BIGINT), *columns),
-        reads=request.reads(),
+        reads=request.reads() if rows is None else tuple(sorted({*request.reads(), *rows.reads})),
+        rules=() if rows is None else rows.rules,
     )
 
 
@@ -199,9 +217,25 @@ class _Request:
                     what = f"'{key.name}' is {of} for view '{other}' and {key.type} for view '{view}'"
                     yield SPINE_TYPE.problem(what, mend="ask for their features in two training sets")
 
-    def sql(self, time: str, engine: Engine) -> Sql:
-        """The query for one engine."""
-        relations = spine_relations(self.key_columns(), time, self.request, self.schedules, engine)
+    def taken_by(self, view: str, feature: str) -> tuple[str, ...]:
+        """The request columns that a derived feature uses."""
+        if view not in self.derived or not self.derived[view].request:
+            return ()
+        own = plan_derived(
+            self.registry.views[view], self.compiled.views, self.catalog, self.compiled.author, {feature}
+        )
+        return tuple(own.request)
+
+    def sql(self, time: str, engine: Engine, rows: GuardedQuery | None = None) -> Sql:
+        """The query for one engine; of ``rows`` if they are given, else of ``inputs.spine``."""
+        spine = GIVEN_SPINE if rows is None else name(GIVEN_ROWS)
+        relations, query = self._planned(time, engine, spine)
+        if rows is None:
+            return with_relations(relations, query)
+        return beside_rows(rows, relations, query, [input_name(*each) for each in self.wanted], engine)
+
+    def _planned(self, time: str, engine: Engine, spine: Sql) -> tuple[list[Relation], Sql]:
+        relations = spine_relations(self.key_columns(), time, self.request, self.schedules, engine, rows=spine)
         for points in self.points.values():
             relations += point_relations(points, engine)
         if self.aggregations:
@@ -222,11 +256,9 @@ class _Request:
             relations.append(
                 Relation(_VALUES, sql("SELECT :found FROM :asked AS s:joins", found=found, **parts), stored=True)
             )
-            return with_relations([*relations, *self._derivations(engine)], self._with_derived())
+            return [*relations, *self._derivations(engine)], self._with_derived()
         found = listed(*(stored[each] for each in self.wanted))
-        return with_relations(
-            relations, sql("SELECT s.fp_row, :found FROM :asked AS s:joins ORDER BY s.fp_row", found=found, **parts)
-        )
+        return relations, sql("SELECT s.fp_row, :found FROM :asked AS s:joins ORDER BY s.fp_row", found=found, **parts)
 
     def _answers(self, view: str, target: Target) -> list[Relation]:
         if view in self.aggregations:

@@ -66,15 +66,20 @@ class FeatureStore:
     def training_set(self, spine: SpineLike, features: Sequence[str], *, time: str = "event_time") -> TrainingSet:
         """The spine's rows with features as they were known at each row's time.
 
-        ``spine`` is an Arrow table or reader, a pandas or polars data frame, or the path of a Parquet file. It has the
-        keys of the entities whose features are asked for, and the column ``time``: a timestamp (UTC if it has no zone)
-        or a date (its midnight). ``features`` are ``view:feature``, ``view:*`` or names of services. The answer has
-        the spine's rows, order, duplicates and other columns, and ``<view>__<feature>``; nothing is computed before it
-        is read.
+        ``spine`` is an Arrow table or reader, a pandas or polars data frame, the path of a Parquet file, or a query
+        over the project's sources and views, ``Sql("SELECT …")``. It has the keys of the entities whose features are
+        asked for, and the column ``time``: a timestamp (UTC if it has no zone) or a date (its midnight). ``features``
+        are ``view:feature``, ``view:*`` or names of services. The answer has the spine's rows, order, duplicates and
+        other columns, and ``<view>__<feature>``; nothing is computed before it is read.
 
         Keys that are personal, such as card numbers, may be given as they are or as tokens; they come back as tokens.
 
+        A query is guarded like that of :meth:`sql`: personal columns are what the policy makes of them, and what they
+        carry stays with the columns of the answer. Its rows come in the order of its ORDER BY; without one in the order
+        in which the engine delivers them, which may be another one next time.
+
         Raises:
+            GuardError: the query that gives the spine reaches for what is closed, or is not understood.
             UsageError: unknown features, features that the purpose may not have, a spine without the columns needed.
             StoreError: a view that is needed was never materialized.
         """

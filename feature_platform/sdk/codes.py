@@ -27,7 +27,8 @@ NOT_PERMITTED: Final = Code(
 SPINE_NOT_READABLE: Final = Code(
     "FP-SDK-010",
     "Spine can't be read",
-    "A spine is an Arrow table or reader, a pandas or polars data frame, or the path of a Parquet file.",
+    "A spine is an Arrow table or reader, a pandas or polars data frame, the path of a Parquet file, or a query: "
+    "`Sql(...)`.",
 )
 SPINE_COLUMN_MISSING: Final = Code(
     "FP-SDK-011",
@@ -46,6 +47,12 @@ SPINE_COLUMN_CLASH: Final = Code(
     "Column name is taken",
     "The spine has two columns of one name, or one with the name of a feature that was asked for; nothing is "
     "silently replaced.",
+)
+SPINE_COLUMN_LABEL: Final = Code(
+    "FP-SDK-014",
+    "Spine column holds something else than the key",
+    "A query that gives a spine has a column with the name of a key, or of a request value, that is made of another "
+    "personal value, or of a part of one. It would find nobody, or carry a token into a computation.",
 )
 NOT_ONLINE: Final = Code(
     "FP-SDK-020",

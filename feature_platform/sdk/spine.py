@@ -8,12 +8,12 @@ to UTC. Memory stays at one batch, whatever the number of rows.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from feature_platform.errors import Problem, UsageError, did_you_mean
+from feature_platform.errors import Location, Problem, UsageError, did_you_mean
 from feature_platform.sdk.codes import (
     SPINE_COLUMN_CLASH,
     SPINE_COLUMN_MISSING,
@@ -27,7 +27,12 @@ if TYPE_CHECKING:
     import polars as pl
     import pyarrow as pa
 
-    SpineLike: TypeAlias = pa.Table | pa.RecordBatch | pa.RecordBatchReader | pd.DataFrame | pl.DataFrame | str | Path
+    from feature_platform.sdk.sql_spine import Sql
+
+    Rows: TypeAlias = (
+        pa.Table | pa.RecordBatch | pa.RecordBatchReader | pd.DataFrame | pl.DataFrame | pl.LazyFrame | str | Path
+    )
+    SpineLike: TypeAlias = Rows | Sql
 
 Tokenise = Callable[[str, "pa.Array"], "pa.Array"]
 """(classification, values) → tokens; tokens among the values stay as they are."""
@@ -54,13 +59,16 @@ class Spine:
     open: Callable[[], pa.RecordBatchReader]
     once: bool = False
     """Whether ``open`` works a single time only, because the caller gave a stream."""
+    varies: bool = False
+    """Whether ``open`` may give the rows in another order each time: keep them with :func:`kept` before they are read
+    twice."""
 
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(self.schema.names)
 
 
-def open_spine(spine: SpineLike) -> Spine:
+def open_spine(spine: Rows) -> Spine:
     """The rows of an Arrow table or reader, a pandas or polars data frame, or a Parquet file.
 
     Raises:
@@ -87,17 +95,13 @@ def normalised(
 
     Raises:
         UsageError: a column is missing, has a type that doesn't convert, or a reserved name. Values that don't convert
-        raise
-            when the rows are read.
+        raise when the rows are read.
     """
     wanted = {column.name: column for column in needed} | {time: NeededColumn(time, TIME_TYPE, needed_by="the time")}
-    if problems := [*_missing(spine, wanted), *_clashes(spine, reserved), *_misfits(spine, wanted)]:
-        raise UsageError(problems)
+    check_columns(spine.schema, list(wanted.values()), reserved)
     import pyarrow as pa
 
-    schema = pa.schema(
-        [field.with_type(_held_as(wanted[field.name])) if field.name in wanted else field for field in spine.schema]
-    )
+    schema = held_as(spine.schema, wanted.values())
 
     def opened() -> pa.RecordBatchReader:
         def batches() -> Iterator[pa.RecordBatch]:
@@ -107,7 +111,55 @@ def normalised(
 
         return pa.RecordBatchReader.from_batches(schema, batches())
 
-    return _spooled(Spine(schema, opened)) if spine.once else Spine(schema, opened)
+    ready = Spine(schema, opened, varies=spine.varies)
+    return kept(ready) if spine.once else ready
+
+
+def check_columns(
+    schema: pa.Schema,
+    needed: Sequence[NeededColumn],
+    reserved: Sequence[str],
+    *,
+    where: Location | None = None,
+    any_case: bool = False,
+) -> None:
+    """Refuses a spine that lacks a needed column, has one whose type doesn't convert, or one with a name in
+    ``reserved``; with ``any_case`` also one that differs from it in case only, which engines don't tell apart.
+
+    Raises:
+        UsageError: all of these, at ``where``.
+    """
+    wanted = {column.name: column for column in needed}
+    problems = [*_missing(schema, wanted), *_clashes(schema, reserved, any_case=any_case), *_misfits(schema, wanted)]
+    if problems:
+        raise UsageError(replace(problem, where=where) for problem in problems)
+
+
+def held_as(schema: pa.Schema, needed: Iterable[NeededColumn]) -> pa.Schema:
+    """``schema`` with the needed columns as the platform holds them: declared types, tokens as text."""
+    wanted = {column.name: column for column in needed}
+    import pyarrow as pa
+
+    return pa.schema(
+        [field.with_type(_held_as(wanted[field.name])) if field.name in wanted else field for field in schema]
+    )
+
+
+def kept(spine: Spine) -> Spine:
+    """The rows on disk, as Arrow IPC in a file that goes when nobody refers to the spine any more: they can be read
+    again and again, in one order.
+    """
+    import pyarrow as pa
+
+    file = tempfile.NamedTemporaryFile(prefix="fp-spine-", suffix=".arrow")  # noqa: SIM115 - lives as long as the spine
+    with pa.ipc.new_stream(file.name, spine.schema) as writer, spine.open() as reader:
+        for batch in reader:
+            writer.write_batch(batch)
+
+    def opened() -> pa.RecordBatchReader:
+        return pa.ipc.open_stream(pa.OSFile(file.name))
+
+    return Spine(spine.schema, opened)
 
 
 def beside(left: pa.RecordBatchReader, right: pa.RecordBatchReader) -> pa.RecordBatchReader:
@@ -151,7 +203,7 @@ def _opened(spine: Any) -> Spine:
         raise UsageError(
             SPINE_NOT_READABLE.problem(
                 f"the spine is a {type(spine).__module__}.{type(spine).__qualname__}",
-                mend="give an Arrow table or reader, a pandas or polars data frame, or the path of a Parquet file",
+                mend="give an Arrow table, a reader, a pandas or polars data frame, a Parquet path, or `Sql(…)`",
             )
         )
     table: pa.Table = spine
@@ -194,27 +246,29 @@ def _parquet(path: Path) -> Spine:
     return Spine(schema, opened)
 
 
-def _missing(spine: Spine, wanted: Mapping[str, NeededColumn]) -> Iterator[Problem]:
+def _missing(schema: pa.Schema, wanted: Mapping[str, NeededColumn]) -> Iterator[Problem]:
     for column in wanted.values():
-        if column.name not in spine.names:
+        if column.name not in schema.names:
+            has = ", ".join(schema.names) or "none"
             yield SPINE_COLUMN_MISSING.problem(
                 f"the spine has no column '{column.name}', needed by {column.needed_by}."
-                f"{did_you_mean(column.name, spine.names)}",
-                mend=f"add it, or rename a column to '{column.name}'; the spine has {', '.join(spine.names) or 'none'}",
+                f"{did_you_mean(column.name, schema.names)}",
+                mend=f"add it, or rename a column to '{column.name}'; the spine has {has}",
             )
 
 
-def _clashes(spine: Spine, reserved: Sequence[str]) -> Iterator[Problem]:
-    for name in sorted(set(spine.names) & set(reserved)):
+def _clashes(schema: pa.Schema, reserved: Sequence[str], *, any_case: bool) -> Iterator[Problem]:
+    taken = {name.lower() if any_case else name for name in reserved}
+    for name in sorted(each for each in schema.names if (each.lower() if any_case else each) in taken):
         yield SPINE_COLUMN_CLASH.problem(
             f"the spine has a column '{name}', and so will the result", mend="rename or drop the spine's column"
         )
 
 
-def _misfits(spine: Spine, wanted: Mapping[str, NeededColumn]) -> Iterator[Problem]:
+def _misfits(schema: pa.Schema, wanted: Mapping[str, NeededColumn]) -> Iterator[Problem]:
     import pyarrow as pa
 
-    for field in spine.schema:
+    for field in schema:
         column = wanted.get(field.name)
         if column is None:
             continue
@@ -298,18 +352,3 @@ def _decimals(values: pa.Array, to: DataType) -> pa.Array:
     if pa.types.is_floating(values.type) and pc.any(pc.not_equal(exact.cast(values.type), values)).as_py():
         raise pa.ArrowInvalid("digits would be lost")
     return exact
-
-
-def _spooled(spine: Spine) -> Spine:
-    """A stream on disk, as Arrow IPC in a file that goes when nobody refers to the spine any more."""
-    import pyarrow as pa
-
-    file = tempfile.NamedTemporaryFile(prefix="fp-spine-", suffix=".arrow")  # noqa: SIM115 - lives as long as the spine
-    with pa.ipc.new_stream(file.name, spine.schema) as writer, spine.open() as reader:
-        for batch in reader:
-            writer.write_batch(batch)
-
-    def opened() -> pa.RecordBatchReader:
-        return pa.ipc.open_stream(pa.OSFile(file.name))
-
-    return Spine(spine.schema, opened)

@@ -5,22 +5,35 @@ Only what takes part in the join enters the engine; extra columns, of whatever t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final
 
-from feature_platform.compiler.plan import CompiledQuery
+from feature_platform.compiler.guard import GuardedQuery
+from feature_platform.compiler.plan import CompiledQuery, OutputColumn
 from feature_platform.compiler.training import compile_training_set
 from feature_platform.errors import FeaturePlatformError, GovernanceError, StoreError
 from feature_platform.governance.codes import MIXED_KEY_VERSIONS
-from feature_platform.governance.labels import CLEAN
+from feature_platform.governance.labels import CLEAN, Labels
 from feature_platform.lineage.graph import columns_of
-from feature_platform.project.key_versions import query_versions, shown_versions, with_versions
+from feature_platform.project.key_versions import query_versions, with_versions
 from feature_platform.registry.graph import TableRef
 from feature_platform.sdk.needs import Needs, needs_of
-from feature_platform.sdk.results import ColumnInfo, Result, cast_stream, in_utc
-from feature_platform.sdk.selection import Asker, Selected
-from feature_platform.sdk.spine import Spine, beside, normalised, open_spine
+from feature_platform.sdk.results import ColumnInfo, Result, Role, cast_stream, in_utc
+from feature_platform.sdk.selection import Selected
+from feature_platform.sdk.spine import (
+    TIME_TYPE,
+    NeededColumn,
+    Spine,
+    beside,
+    held_as,
+    kept,
+    normalised,
+    open_spine,
+)
+from feature_platform.sdk.sql_spine import Sql, converted_outside, guarded_spine, streamed
 from feature_platform.sdk.tokens import key_tokens
 from feature_platform.stores.protocols import Query, StreamTable, TableName, Warehouse
 from feature_platform.types import BIGINT, STRING, TIMESTAMP, Column, TableSchema
@@ -29,6 +42,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from feature_platform.project.project import Project
+    from feature_platform.sdk.selection import Asker
     from feature_platform.sdk.spine import SpineLike
 
 ROW: Final = "fp_row"
@@ -38,76 +52,170 @@ _SPINE: Final = TableName("inputs", "spine")
 def training_set(project: Project, asker: Asker, selected: Sequence[Selected], spine: SpineLike, time: str) -> Result:
     """See :meth:`feature_platform.sdk.client.FeatureStore.training_set`."""
     needs = needs_of(project, selected)
-    rows_of = [TableRef("view", name) for name in needs.stored if project.compiled.views[name].form == "sql"]
-    versions = query_versions(project, rows_of)
-    tokenise = partial(key_tokens, project.tokens, versions=versions)
-    ready = normalised(
-        open_spine(spine),
-        time=time,
-        needed=needs.columns,
-        tokenise=tokenise,
-        reserved=[ROW, *(chosen.column for chosen in selected)],
-    )
-    inputs = _engine_schema(needs, time)
-    compiled = compile_training_set(
-        project.registry,
-        project.compiled,
-        [(chosen.view.name, chosen.feature.name) for chosen in selected],
-        inputs,
-        time=time,
-        catalog=project.catalog,
-    )
+    asked = [(chosen.view.name, chosen.feature.name) for chosen in selected]
+    rows = guarded_spine(project, asker, spine, selected, needs.columns, time) if isinstance(spine, Sql) else None
+    read_rows_of = [TableRef("view", name) for name in needs.stored if project.compiled.views[name].form == "sql"]
+    task = _Task(project, needs, time, (*read_rows_of, *(rows.reads if rows else ())))
+    compiled = task.compiled(asked)
     store = project.compute_store(compiled.reads)
-    warehouse = project.warehouse(store)
-    faults: list[FeaturePlatformError] = []
-    tables = {**project.bindings(compiled.reads, store), _SPINE: StreamTable(partial(_numbered, ready, inputs, faults))}
-    query = Query(compiled.sql[warehouse.engine], warehouse.engine, tables=tables, key_versions=versions)
-    shown = shown_versions(project, compiled.columns, versions)
+    if isinstance(spine, Sql):
+        assert rows is not None
+        whole = task.compiled(asked, rows)
+        home = project.compute_store(rows.reads, default=store)
+        together = home == store and not converted_outside(rows, needs.columns, time)
+        if together:
+            sent = whole.sql[project.warehouse(store).engine]
+            read = task.in_one_statement(whole, store)
+        else:
+            sent = rows.sql(project.warehouse(home).engine)
+            read = task.beside(task.ready(streamed(project, rows, home, task.versions), selected), compiled, store)
+        project.audit.query(spine.text, rows, sent, project.warehouse(home).engine, asker)
+        names, columns = len(rows.columns), whole.columns[1:]
+        given = [replace(column, labels=column.labels | task.key_labels.get(column.name, CLEAN)) for column in columns]
+        columns_given = (*task.infos(given[:names], "spine"), *task.infos(columns[names:], "feature"))
+    else:
+        ready = task.ready(open_spine(spine), selected)
+        read = task.beside(ready, compiled, store)
+        columns_given = (*task.spine_infos(ready), *task.infos(compiled.columns[1:], "feature"))
     event = project.audit.training_set(
-        [(chosen.view, chosen.feature) for chosen in selected], compiled, warehouse.engine, asker
+        [(chosen.view, chosen.feature) for chosen in selected], compiled, project.warehouse(store).engine, asker
     )
-    answer = compiled.schema.arrow()
-    columns = [time, *(column.name for column in needs.columns)]
-
-    def opened() -> pa.RecordBatchReader:
-        features = _without_row(cast_stream(_read(project, warehouse, query, rows_of, faults), answer))
-        rows = beside(ready.open(), features)
-        return cast_stream(rows, in_utc(rows.schema, keep=[name for name in ready.names if name not in columns]))
-
-    columns_given = (*_spine_columns(project, ready, needs, time, shown), *_feature_columns(compiled, shown))
-    return Result(columns_given, project.audit.released(event, opened))
+    return Result(columns_given, project.audit.released(event, read))
 
 
-def _read(
-    project: Project,
-    warehouse: Warehouse,
-    query: Query,
-    reads: Sequence[TableRef],
-    faults: list[FeaturePlatformError],
-) -> pa.RecordBatchReader:
-    """The rows, if what they are joined with still has the version that the spine's tokens were made for.
+class _Task:
+    """What is common to all ways of making one training set."""
 
-    Raises:
-        GovernanceError: FP-GOV-017, a view was published with another one since the training set was asked for.
-        FeaturePlatformError: what is wrong with the spine's rows.
-    """
-    faults.clear()
-    try:
+    def __init__(self, project: Project, needs: Needs, time: str, reads: Sequence[TableRef]) -> None:
+        """``reads`` are the views with tokens that come together in it."""
+        self.project = project
+        self.needs = needs
+        self.time = time
+        self.reads = reads
+        self.versions = query_versions(project, reads)
+        self.inputs = _engine_schema(needs, time)
+
+    def compiled(self, asked: Sequence[tuple[str, str]], rows: GuardedQuery | None = None) -> CompiledQuery:
+        """The statement that reads the spine as a table, or that computes ``rows`` too."""
+        project = self.project
+        return compile_training_set(
+            project.registry, project.compiled, asked, self.inputs, time=self.time, catalog=project.catalog, rows=rows
+        )
+
+    def ready(self, spine: Spine, selected: Sequence[Selected]) -> Spine:
+        """The spine as engines take it."""
+        reserved = [ROW, *(chosen.column for chosen in selected)]
+        tokenise = partial(key_tokens, self.project.tokens, versions=self.versions)
+        return normalised(spine, time=self.time, needed=self.needs.columns, tokenise=tokenise, reserved=reserved)
+
+    def beside(self, spine: Spine, compiled: CompiledQuery, store: str) -> Callable[[], pa.RecordBatchReader]:
+        """Rows of ``spine`` are shipped to ``store``, and come back with the features from there."""
+        project, warehouse = self.project, self.project.warehouse(store)
+        tables = project.bindings(compiled.reads, store)
+        converted = {self.time, *(column.name for column in self.needs.columns)}
+        answer = compiled.schema.arrow()
+
+        def opened() -> pa.RecordBatchReader:
+            faults: list[FeaturePlatformError] = []
+            with _reporting(faults):
+                rows = kept(spine) if spine.varies else spine
+                shipped = StreamTable(partial(_numbered, rows, self.inputs, faults))
+                query = Query(
+                    compiled.sql[warehouse.engine],
+                    warehouse.engine,
+                    tables={**tables, _SPINE: shipped},
+                    key_versions=self.versions,
+                )
+                features = _without_row(cast_stream(self._read(warehouse, query), answer))
+            both = beside(rows.open(), features)
+            return cast_stream(both, in_utc(both.schema, keep=[name for name in rows.names if name not in converted]))
+
+        return opened
+
+    def in_one_statement(self, compiled: CompiledQuery, store: str) -> Callable[[], pa.RecordBatchReader]:
+        """Spine and features are computed by ``store``, and only the answer leaves it."""
+        warehouse = self.project.warehouse(store)
+        query = Query(
+            compiled.sql[warehouse.engine],
+            warehouse.engine,
+            tables=self.project.bindings(compiled.reads, store),
+            key_versions=self.versions,
+        )
+        answer = compiled.schema.arrow()
+        time = NeededColumn(self.time, TIME_TYPE)
+        final = in_utc(held_as(answer.remove(0), [*self.needs.columns, time]))
+
+        def opened() -> pa.RecordBatchReader:
+            return cast_stream(_without_row(cast_stream(self._read(warehouse, query), answer)), final)
+
+        return opened
+
+    @cached_property
+    def key_labels(self) -> Mapping[str, Labels]:
+        """A key that is personal was made a token on its way in, and carries what the key of the views carries."""
+        personal = {column.name for column in self.needs.columns if column.classification}
+        return {
+            column.name: column.labels
+            for view in self.needs.stored
+            for column in columns_of(self.project.compiled.views[view])
+            if column.name in personal
+        }
+
+    def spine_infos(self, spine: Spine) -> Iterator[ColumnInfo]:
+        """Of the columns of a caller's rows."""
+        known = {column.name: STRING if column.classification else column.type for column in self.needs.columns}
+        known[self.time] = TIMESTAMP
+        for field in spine.schema:
+            kind = str(known.get(field.name) or field.type)
+            yield ColumnInfo(field.name, kind, "spine", self._shown(self.key_labels.get(field.name, CLEAN)))
+
+    def infos(self, columns: Iterable[OutputColumn], role: Role) -> Iterator[ColumnInfo]:
+        """Of columns of a compiled query."""
+        known = {column.name: column.type for column in self.inputs.columns} if role == "spine" else {}
+        for column in columns:
+            yield ColumnInfo(
+                column.name,
+                str(known.get(column.name, column.type)),
+                role,
+                self._shown(column.labels),
+                column.direct,
+                column.indirect,
+                column.description,
+                column.transforms,
+            )
+
+    def _shown(self, labels: Labels) -> Labels:
+        classes = {label.classification for label in labels if label.kind == "token"}
+        versions = {name: self.versions.get(name) or self.project.tokens.writing(name) for name in classes}
+        return with_versions(labels, versions)
+
+    def _read(self, warehouse: Warehouse, query: Query) -> pa.RecordBatchReader:
+        """The rows, if what is read still has the versions that its tokens are taken to have.
+
+        Raises:
+            GovernanceError: FP-GOV-017, a view was published with another one since the training set was asked for.
+        """
         rows = warehouse.read(query)
+        if query_versions(self.project, self.reads) != query.key_versions:
+            rows.close()
+            raise GovernanceError(
+                MIXED_KEY_VERSIONS.problem(
+                    "a view got tokens of another key version since this training set was asked for",
+                    mend="ask for the training set again",
+                )
+            )
+        return rows
+
+
+@contextmanager
+def _reporting(faults: Sequence[FeaturePlatformError]) -> Iterator[None]:
+    """Where an engine failed because the spine's rows did, that is what is told."""
+    try:
+        yield
     except StoreError:
         if faults:
             raise faults[0] from None
         raise
-    now = query_versions(project, reads)
-    if now != query.key_versions:
-        rows.close()
-        raise GovernanceError(
-            MIXED_KEY_VERSIONS.problem(
-                "a view got tokens of another key version since this training set was asked for",
-                mend="ask for the training set again",
-            )
-        )
-    return rows
 
 
 def _engine_schema(needs: Needs, time: str) -> TableSchema:
@@ -152,36 +260,3 @@ def _without_row(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
                 yield batch.remove_column(place)
 
     return pa.RecordBatchReader.from_batches(schema, batches())
-
-
-def _spine_columns(
-    project: Project, spine: Spine, needs: Needs, time: str, versions: Mapping[str, int]
-) -> Iterator[ColumnInfo]:
-    """A key that is personal was made a token on its way in, and carries what the key of the views carries."""
-    known = {column.name: STRING if column.classification else column.type for column in needs.columns}
-    known[time] = TIMESTAMP
-    personal = {column.name for column in needs.columns if column.classification}
-    keys = {
-        column.name: with_versions(column.labels, versions)
-        for view in needs.stored
-        for column in columns_of(project.compiled.views[view])
-        if column.name in personal
-    }
-    for field in spine.schema:
-        kind = known.get(field.name)
-        yield ColumnInfo(field.name, str(kind or field.type), "spine", keys.get(field.name, CLEAN))
-
-
-def _feature_columns(compiled: CompiledQuery, versions: Mapping[str, int]) -> Iterator[ColumnInfo]:
-    for column in compiled.columns:
-        if column.name != ROW:
-            yield ColumnInfo(
-                column.name,
-                str(column.type),
-                "feature",
-                with_versions(column.labels, versions),
-                column.direct,
-                column.indirect,
-                column.description,
-                column.transforms,
-            )

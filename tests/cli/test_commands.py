@@ -221,6 +221,26 @@ def test_a_training_set_can_be_written_to_a_file(shop: Path, tmp_path: Path) -> 
     assert pq.read_table(out).column_names[:3] == ["customer_id", "event_time", "note"]
 
 
+def test_the_spine_of_a_training_set_can_be_a_query(shop: Path, tmp_path: Path) -> None:
+    query = "SELECT customer_id, ordered_at AS event_time FROM orders\nORDER BY order_id LIMIT 3"
+    given = answer("sql", query, "--purpose", "recommendations")["rows"]
+    asked = ("-f", "next_product", "--spine-sql")
+    rows = answer("training-set", *asked, query)["rows"]
+    assert [(row["customer_id"], row["event_time"]) for row in rows] == [tuple(row.values()) for row in given]
+    file = tmp_path / "my spine.sql"
+    file.write_text(query, encoding="utf-8")
+    assert answer("training-set", *asked, file)["rows"] == rows
+    assert answer("dataset", "create", "from_query", *asked, file)["dataset"]["rows"] == 3
+    assert answer("dataset", "verify", "from_query")["reproduced"]
+    file.write_text(query.replace("event_time", "event_time, customer"), encoding="utf-8")
+    told = refused(1, "training-set", *asked, file)
+    assert f"{file}:1:47: FP-" in told
+    assert "│ SELECT customer_id" in told
+    assert "no spine" in refused(2, "training-set", "-f", "next_product")
+    assert "as a file and as a query" in refused(2, "training-set", "spine.csv", *asked, query)
+    assert "there is no file" in refused(2, "training-set", *asked, "none.sql")
+
+
 def test_a_file_that_can_not_be_written_is_a_problem_and_no_traceback(shop: Path, tmp_path: Path) -> None:
     spine = tmp_path / "spine.csv"
     spine.write_text(SPINE, encoding="utf-8")
