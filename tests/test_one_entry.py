@@ -46,6 +46,21 @@ QUERIES = {
         "{engine: str(_as_of(plan, parameter, engine)) for engine in ENGINES}",
     ),
     ("compiler/derived.py", "CompiledQuery", "{engine: str(_derivation(plan, engine)) for engine in ENGINES}"),
+    (
+        "compiler/event_digests.py",
+        "CompiledQuery",
+        "{engine: str(_of_events(plan, _WITHIN[unit], engine)) for engine in _HASHES}",
+    ),
+    (
+        "compiler/event_digests.py",
+        "CompiledQuery",
+        "{engine: str(_of_rows(view, Sql(given.sql[engine]), engine)) for engine in _HASHES}",
+    ),
+    (
+        "compiler/event_digests.py",
+        "CompiledQuery",
+        "{engine: str(_of_rows(view, rows[engine], engine)) for engine in _HASHES}",
+    ),
     ("compiler/guard.py", "CompiledQuery", "sql = {engine: self.sql(engine) for engine in self.engines}"),
     (
         "compiler/sql_views.py",

@@ -8,6 +8,7 @@ react to, and the step fails without a retry (``docs/adr/0004-publication-gate-i
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,15 +24,19 @@ from feature_platform.orchestration.materialization import (
     Request,
     Staged,
     audit,
+    counted_events,
+    current_partitions,
     discard,
+    missing_before,
     request,
     stage,
     tick,
 )
-from feature_platform.orchestration.metadata import PARTITION_ROW_COUNT
+from feature_platform.orchestration.metadata import PARTITION_ROW_COUNT, UNCHANGED
 from feature_platform.orchestration.online import copy_of, discard_copy, stage_copy
 from feature_platform.orchestration.openlineage import RunLineage
 from feature_platform.orchestration.partitions import partition_of, utc_now
+from feature_platform.orchestration.planning import CHUNK
 from feature_platform.orchestration.resources import LINEAGE, PROGRESS, PROJECT, Progress, Step
 from feature_platform.orchestration.services import Serving, serving
 
@@ -40,6 +45,10 @@ if TYPE_CHECKING:
 
 AS_OF_TAG: Final = "fp/as_of"
 """Run tag: the moment that the run stands for (ISO, UTC). Without it, now."""
+
+STALE_TAG: Final = "fp/stale_only"
+"""Run tag: of the partitions that the run names, those that are current are left as they are, and what is missing
+before them is built, too."""
 
 Events = Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any] | dg.AssetMaterialization]
 
@@ -64,10 +73,10 @@ def _materialize_view(context: dg.AssetExecutionContext, asset: ViewAsset) -> Ev
     project: Project = getattr(context.resources, PROJECT)
     key = dg.AssetKey(asset.path)
     with explained(context.retry_number):
-        requests = _requests(context, project, asset.view)
-        _lineage(context).started(context, asset, _span(requests))
-        audits = _audited(context, asset, requests)
-    yield from checks.results(key, audits)
+        work = _work(context, project, asset.view)
+        _lineage(context).started(context, asset, _span(work.built or work.named))
+        audits = _audited(context, asset, work.built)
+    yield from checks.results(key, audits) if audits else checks.nothing_built(key, _check_names(project, asset.view))
     passed = [audited for audited in audits if audited.passed]
     failed = [audited for audited in audits if not audited.passed]
     for audited in failed:
@@ -76,12 +85,15 @@ def _materialize_view(context: dg.AssetExecutionContext, asset: ViewAsset) -> Ev
         # One bad day must not hold back a year: the partitions that passed are published and recorded one by one.
         yield from _published_beside_failures(project, key, passed)
         raise dg.Failure(f"'{asset.view}' was not published\n{checks.reasons(failed)}", allow_retries=False)
-    for audited in passed:
-        if partition := audited.staged.request.partition:
-            rows = {PARTITION_ROW_COUNT: audited.staged.write.rows}
-            context.add_asset_metadata(rows, asset_key=key, partition_key=partition.key)
+    named = [audited for audited in passed if audited.staged.request in work.named]
+    yield from _published_beside_failures(project, key, [each for each in passed if each not in named])
+    rows = work.unchanged | {_partition(each): each.staged.write.rows for each in named}
+    for partition, count in rows.items():
+        if partition is not None:
+            about = {PARTITION_ROW_COUNT: count, UNCHANGED: partition in work.unchanged}
+            context.add_asset_metadata(about, asset_key=key, partition_key=partition)
     _tell(context, asset.name, "publish")
-    yield dg.MaterializeResult(asset_key=key, value=passed)
+    yield dg.MaterializeResult(asset_key=key, value=named)
 
 
 def _copy_online(context: dg.AssetExecutionContext, asset: ViewAsset) -> Events:
@@ -123,16 +135,53 @@ def _requests(context: dg.AssetExecutionContext, project: Project, view: str) ->
     return [request(view, partition_of(key, unit), as_of or utc_now()) for key in context.partition_keys]
 
 
+@dataclass(frozen=True)
+class _Work:
+    """What a run has to do for a view."""
+
+    named: list[Request]
+    """What the run is of."""
+    built: list[Request]
+    """Those of them that are not current, and partitions that are missing before them."""
+    unchanged: dict[str | None, int]
+    """Rows of partitions that the run names and that are current."""
+
+
+def _work(context: dg.AssetExecutionContext, project: Project, view: str) -> _Work:
+    """Whoever starts a run by hand gets what he names; a schedule wants what is missing or stale."""
+    named = _requests(context, project, view)
+    if STALE_TAG not in context.run.tags or not named or named[0].partition is None:
+        return _Work(named, named, {})
+    partitions = [each.partition for each in named if each.partition is not None]
+    missing = missing_before(project, view, partitions[0])[:CHUNK]
+    current = current_partitions(project, view, partitions)
+    stale = [each for each in named if each.partition is None or each.partition.key not in current]
+    gaps = [request(view, each, each.end) for each in missing]
+    return _Work(named, [*gaps, *stale], {key: live.rows for key, live in current.items()})
+
+
+def _check_names(project: Project, view: str) -> Sequence[str]:
+    from feature_platform.monitoring.gate import check_names
+
+    return check_names(project.compiled.views[view], project.registry.views[view].spec)
+
+
+def _partition(audited: Audited) -> str | None:
+    partition = audited.staged.request.partition
+    return partition.key if partition else None
+
+
 def _audited(context: dg.AssetExecutionContext, asset: ViewAsset, requests: Sequence[Request]) -> list[Audited]:
     """Every partition staged and audited. An error discards all of them."""
     project: Project = getattr(context.resources, PROJECT)
     staged: list[Staged] = []
     audits: list[Audited] = []
+    events = counted_events(project, asset.view, [each.partition for each in requests if each.partition])
     try:
         for each in requests:
             partition = each.partition.key if each.partition else None
             _tell(context, asset.name, "stage", partition)
-            staged.append(stage(project, each, run_id=context.run.run_id))
+            staged.append(stage(project, each, run_id=context.run.run_id, events=events))
             _tell(context, asset.name, "audit", partition)
             audits.append(audit(project, staged[-1]))
     except BaseException:

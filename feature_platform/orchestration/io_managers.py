@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -81,18 +81,17 @@ class WarehouseIOManager(dg.IOManager):
         asset = context.asset_key.to_user_string()
         with _told(self._lineage, asset), explained(_attempts_before(context)):
             publications = publish_all(self._project, obj)
-            context.add_output_metadata(self._metadata(publications))
-        self._lineage.published(asset, publications)
+            table = table_of(context.asset_key.path[2])
+            live = self._project.warehouse(self._store).publications(table)
+            # A run that found every partition current published no row of the version that is live.
+            told = publications or [replace(each, rows=0) for each in live[-1:]]
+            total = sum(each.rows for each in live)
+            context.add_output_metadata({ROW_COUNT: total, **publication_metadata(told[-1])})
+        self._lineage.published(asset, told)
         self._hear(Progress(asset, "published"))
 
     def load_input(self, context: dg.InputContext) -> PublishedTable:
         return PublishedTable(self._project, _view_of(context), self._store)
-
-    def _metadata(self, publications: Sequence[Publication]) -> dict[str, Any]:
-        """What is shown of a materialization besides its rows."""
-        table = publications[-1].table
-        total = sum(each.rows for each in self._project.warehouse(self._store).publications(table))
-        return {ROW_COUNT: total, **publication_metadata(publications[-1])}
 
 
 class OnlineIOManager(dg.IOManager):

@@ -10,17 +10,19 @@ next ``stage`` of the same view.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final, Protocol
 
 from feature_platform.compiler.plan import CompiledView
 from feature_platform.compiler.schedules import newest
-from feature_platform.errors import GateError, GovernanceError
+from feature_platform.errors import GateError, GovernanceError, StoreError
 from feature_platform.orchestration.codes import NOT_AUDITED
 from feature_platform.orchestration.newest_event import newest_event
 from feature_platform.orchestration.partitions import utc_now
+from feature_platform.orchestration.planning import gaps
+from feature_platform.orchestration.touched import EVENTS, Digest, Touched, can_digest, event_digests
 from feature_platform.project.key_versions import (
     as_properties,
     kept_versions,
@@ -53,7 +55,7 @@ AS_OF: Final = "as_of"
 RUN: Final = "run_id"
 INPUT_PREFIX: Final = "input:"
 """Properties of a publication: ``fingerprint``, ``as_of`` (ISO, UTC), ``run_id``, ``input:<table>`` with a version
-each, and ``tokens:<classification>`` with the version of the key."""
+each, ``tokens:<classification>`` with the version of the key, and ``events`` (see :mod:`touched`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +114,10 @@ def tick(spec: FeatureView, now: datetime) -> datetime:
     return newest(parse_cron(spec.storage.schedule or "@hourly"), now)
 
 
-def stage(project: Project, request: Request, *, run_id: str) -> Staged:
+def stage(project: Project, request: Request, *, run_id: str, events: Mapping[str, Digest] | None = None) -> Staged:
     """Computes the rows where the inputs are, and writes them beside the live ones in the view's offline store.
+
+    ``events`` has what partitions are computed from, by key, where somebody asked for many of them at once.
 
     Raises:
         StoreError: an input was never published, or a store refused or failed.
@@ -132,6 +136,7 @@ def stage(project: Project, request: Request, *, run_id: str) -> Staged:
         # rarely.
         tokens = shown_versions(project, view.materialize.columns if view.materialize else (), key_versions)
         properties = recorded(view, request, input_versions(project, view), tokens) | {RUN: run_id}
+        properties |= _counted(project, view, request.partition, key_versions, events or {})
         relation = _relation(project, view, request, store, key_versions)
         return warehouse.stage(target, view.schema, relation, partition=request.partition, properties=properties)
 
@@ -191,11 +196,13 @@ def why_stale(  # noqa: PLR0913 - two look-ups besides the question
     as_of: datetime | None = None,
     versions: Versions | None = None,
     live: Mapping[str | None, Publication] | None = None,
+    touched: Touched | None = None,
 ) -> str:
     """Why what is published is not what today's definition gives from today's inputs, as of ``as_of`` (None: now);
     empty when it is.
 
-    ``versions`` looks up input versions, ``live`` has what is published by partition; give them when much is asked for.
+    ``versions`` looks up input versions, ``live`` has what is published by partition, ``touched`` knows which
+    partitions an input's new rows touch; give them when much is asked for.
     """
     compiled = project.compiled.views[view]
     if live is None:
@@ -214,7 +221,14 @@ def why_stale(  # noqa: PLR0913 - two look-ups besides the question
     relevant = {
         name: value for name, value in found_live.properties.items() if name in wanted or name.startswith(INPUT_PREFIX)
     }
-    return _difference(relevant, wanted)
+    if partition is None or not _only_inputs_differ(relevant, wanted) or not can_digest(project, compiled):
+        return _difference(relevant, wanted)
+    return (touched or Touched(project, compiled, {partition.key: found_live}, [partition])).why(partition)
+
+
+def _only_inputs_differ(live: Mapping[str, str], wanted: Mapping[str, str]) -> bool:
+    differing = {name for name in live.keys() | wanted.keys() if live.get(name) != wanted.get(name)}
+    return bool(differing) and all(name.startswith(INPUT_PREFIX) for name in differing)
 
 
 def _difference(live: Mapping[str, str], wanted: Mapping[str, str]) -> str:
@@ -239,6 +253,45 @@ def publication(project: Project, view: str, partition: Partition | None = None)
     key = partition.key if partition else None
     live = project.warehouse(offline_store(project, view)).publications(table_of(view))
     return next((each for each in live if each.partition == key), None)
+
+
+def missing_before(project: Project, view: str, partition: Partition) -> tuple[Partition, ...]:
+    """Gaps: partitions of ``view`` that are missing between the first that is published and ``partition``."""
+    unit = project.compiled.views[view].partitioned
+    assert unit is not None, f"'{view}' has no partitions"
+    try:
+        live = project.warehouse(offline_store(project, view)).publications(table_of(view))
+    except StoreError:
+        return ()  # whoever builds the partition is told why
+    return gaps([each.partition for each in live if each.partition is not None], unit, partition.start)
+
+
+def current_partitions(project: Project, view: str, partitions: Sequence[Partition]) -> dict[str, Publication]:
+    """What is published of those ``partitions`` that need not be built again, by key.
+
+    Raises:
+        StoreError: an input can't be read.
+    """
+    published = project.warehouse(offline_store(project, view)).publications(table_of(view))
+    live: dict[str | None, Publication] = {each.partition: each for each in published}
+    by_key = {each.partition: each for each in published if each.partition is not None}
+    compiled = project.compiled.views[view]
+    versions = input_versions(project, compiled)
+    touched = Touched(project, compiled, by_key, partitions)
+    return {
+        each.key: by_key[each.key]
+        for each in partitions
+        if each.key in by_key
+        and not why_stale(project, view, each, versions=lambda _: versions, live=live, touched=touched)
+    }
+
+
+def counted_events(project: Project, view: str, partitions: Sequence[Partition]) -> dict[str, Digest]:
+    """What partitions of an aggregation view are computed from, by key, for :func:`stage`; empty for other views."""
+    compiled = project.compiled.views[view]
+    if len(partitions) < 2 or compiled.form != "aggregations" or not can_digest(project, compiled):
+        return {}
+    return event_digests(project, compiled, sorted(partitions, key=lambda each: each.start), {})
 
 
 def recorded(
@@ -296,6 +349,21 @@ def _relation(
 
 def _partition(request: Request) -> str:
     return request.partition.key if request.partition else ""
+
+
+def _counted(
+    project: Project,
+    view: CompiledView,
+    partition: Partition | None,
+    key_versions: Mapping[str, int],
+    events: Mapping[str, Digest],
+) -> dict[str, str]:
+    """What the rows of a partition of an aggregation view are computed from; ``events`` was asked for with the newest
+    token keys."""
+    if partition is None or view.form != "aggregations" or not can_digest(project, view):
+        return {}
+    known = None if key_versions else events.get(partition.key)
+    return {EVENTS: str(known or event_digests(project, view, [partition], key_versions)[partition.key])}
 
 
 def _parameters(request: Request) -> dict[str, datetime]:

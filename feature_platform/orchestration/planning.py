@@ -8,7 +8,7 @@ after the batches that it needs.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final, Literal
@@ -22,6 +22,7 @@ from feature_platform.orchestration.partitions import (
     Unit,
     latest_complete,
     partition_at,
+    partition_of,
     partitions_within,
 )
 from feature_platform.stores.protocols import Partition
@@ -101,6 +102,14 @@ def requested_partitions(  # noqa: PLR0913 - one question about one view
             mend=f"end the range at {newest.key}",
         )
     return wanted
+
+
+def gaps(live: Collection[str], unit: Unit, before: datetime) -> tuple[Partition, ...]:
+    """Partitions that are missing between the earliest of ``live`` and ``before``."""
+    if not live:
+        return ()
+    begin = min(partition_of(key, unit).start for key in live)
+    return tuple(each for each in partitions_within(Interval(begin, before), unit) if each.key not in live)
 
 
 CHUNK: Final = 30

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from feature_platform.errors import Problem, StoreError, UsageError
 from feature_platform.orchestration.keys import Path, ViewAsset, assets_of, service_path, table_path
-from feature_platform.orchestration.materialization import table_of, table_version, tick, why_stale
+from feature_platform.orchestration.materialization import missing_before, table_of, table_version, tick, why_stale
 from feature_platform.orchestration.online import copy_up_to_date
 from feature_platform.orchestration.partitions import parse_interval, utc_now
 from feature_platform.orchestration.planning import (
@@ -38,6 +38,7 @@ from feature_platform.orchestration.report import (
 )
 from feature_platform.orchestration.selection import Selected, select
 from feature_platform.orchestration.services import tables_behind
+from feature_platform.orchestration.touched import Touched
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -66,7 +67,8 @@ def materialize(  # noqa: PLR0913 - independent options, by keyword
         project: opened; stays open.
         selection: names, ``name+``, ``+name``, ``domain:<name>``; None: everything.
         partition: a day, an hour, ``FIRST..LAST``, or ``all`` since the view's start; None: of partitioned views the
-            newest complete partition, and those before it that the view's ``lookback`` covers.
+            newest complete partition, those before it that the view's ``lookback`` covers, and what is missing
+            between those and the first partition that is published.
         as_of: the moment that the run stands for, naive UTC; None: now.
         force: rebuilds what is up to date, too.
         chunk: partitions of one run; those of a run that dies are built again, those of runs before it are not.
@@ -197,14 +199,11 @@ class _Request:
         if unit is None:
             return ()
         linked = self.project.registry.views[view]
-        return requested_partitions(
-            view,
-            unit,
-            first_partition(linked, unit),
-            lookback_partitions(linked, unit),
-            interval=self.interval,
-            as_of=self.moment,
-        )
+        start, lookback = first_partition(linked, unit), lookback_partitions(linked, unit)
+        found = requested_partitions(view, unit, start, lookback, interval=self.interval, as_of=self.moment)
+        if self.interval is not None or isinstance(found, Problem) or not found:
+            return found
+        return (*missing_before(self.project, view, found[0]), *found)
 
 
 @dataclass(frozen=True)
@@ -216,17 +215,18 @@ class _Currency:
     _versions: dict[TableRef, str] = field(default_factory=dict)
     _live: dict[str, dict[str | None, Publication]] = field(default_factory=dict)
     """By view and partition. Thousands of partitions are asked about, and a table tells all of them at once."""
+    _touched: dict[str, Touched] = field(default_factory=dict)
 
     def why_stale(self, candidate: Candidate, partition: Partition | None) -> str:
         """An asset whose store can't answer is not up to date: the attempt to build it will say why."""
         try:
             if candidate.asset is None:
                 return "" if self._service(candidate.path) else "definition changed"
-            return self._table(candidate.asset, partition)
+            return self._table(candidate, candidate.asset, partition)
         except StoreError:
             return "its store or an input can't be read"
 
-    def _table(self, asset: ViewAsset, partition: Partition | None) -> str:
+    def _table(self, candidate: Candidate, asset: ViewAsset, partition: Partition | None) -> str:
         project, request = self.request.project, self.request
         if asset.role == "online":
             current = copy_up_to_date(project, asset.view, asset.store, request.moment)
@@ -235,8 +235,17 @@ class _Currency:
         if asset.view not in self._live:
             live = project.warehouse(asset.store).publications(table_of(asset.view))
             self._live[asset.view] = {each.partition: each for each in live}
+            by_key = {each.partition: each for each in live if each.partition is not None}
+            compiled = project.compiled.views[asset.view]
+            self._touched[asset.view] = Touched(project, compiled, by_key, candidate.partitions)
         return why_stale(
-            project, asset.view, partition, as_of=as_of, versions=self._of_inputs, live=self._live[asset.view]
+            project,
+            asset.view,
+            partition,
+            as_of=as_of,
+            versions=self._of_inputs,
+            live=self._live[asset.view],
+            touched=self._touched[asset.view],
         )
 
     def _service(self, path: Path) -> bool:

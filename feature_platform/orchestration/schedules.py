@@ -14,7 +14,7 @@ from typing import Final
 import dagster as dg
 
 from feature_platform.errors import UsageError
-from feature_platform.orchestration.assets import AS_OF_TAG
+from feature_platform.orchestration.assets import AS_OF_TAG, STALE_TAG
 from feature_platform.orchestration.codes import SETTING
 from feature_platform.orchestration.partitions import LENGTH, Unit, latest_complete, partition_at
 
@@ -144,4 +144,4 @@ def _span(asset: Scheduled, unit: Unit, now: datetime) -> tuple[str, str] | None
 
 def _request(members: Sequence[Scheduled], now: datetime, tags: Mapping[str, str]) -> dg.RunRequest:
     keys = [asset.key for asset in members]
-    return dg.RunRequest(asset_selection=keys, tags={AS_OF_TAG: now.isoformat(), **tags})
+    return dg.RunRequest(asset_selection=keys, tags={AS_OF_TAG: now.isoformat(), STALE_TAG: "true", **tags})
