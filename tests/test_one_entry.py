@@ -23,6 +23,7 @@ DRIVER_FILES = {
     "canaries/servers.py": "copies out whole tables, to search them for values that must not be there",
     "stores/": "runs what a Query says, and statements of its own",
     "governance/audit/postgres_ledger.py": "the ledger's own statements",
+    "layouts/": "makes and changes the platform's own tables",
     "governance/token_engines.py": "sets up the token function of a connection",
     "governance/transforms/testing.py": "for tests of packages, on their connection",
     "lineage/names.py": "takes a connection string apart",
@@ -34,6 +35,7 @@ DRIVER_FILES = {
 
 EXECUTING_FILES = DRIVER_FILES | {
     "canaries/files.py": "SQLite files, to search them",
+    "governance/audit/layouts/": "the ledger's own tables",
     "compiler/cache.py": "the cache of what was compiled",
 }
 """What may run a statement on a connection."""

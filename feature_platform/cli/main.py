@@ -13,7 +13,20 @@ from typing import Annotated
 import typer
 
 from feature_platform import __version__
-from feature_platform.cli import audit, author, canary, data, dataset, materialize, policy, profile, start, token, ui
+from feature_platform.cli import (
+    audit,
+    author,
+    canary,
+    data,
+    dataset,
+    materialize,
+    policy,
+    profile,
+    start,
+    store,
+    token,
+    ui,
+)
 from feature_platform.cli.explain import command as explanation
 
 app = typer.Typer(
@@ -59,6 +72,7 @@ app.command("sql", rich_help_panel=_DATA)(data.sql)
 app.command("profile", rich_help_panel=_AUTHORS)(profile.profile_sources)
 app.command("plan", rich_help_panel=_RUN)(materialize.plan)
 app.command("materialize", rich_help_panel=_RUN)(materialize.materialize)
+app.add_typer(store.app, name="store", rich_help_panel=_RUN)
 app.add_typer(token.app, name="token", rich_help_panel=_RUN)
 app.add_typer(canary.app, name="canary", rich_help_panel=_RUN)
 app.command("ui", rich_help_panel=_RUN)(ui.ui)

@@ -132,7 +132,7 @@ def postgres_url(spec: PostgresStore, state: Path, servers: ExitStack) -> str:
         StoreError: the environment variable is not set, or the embedded server does not start.
     """
     if spec.url_env is not None:
-        return _from_environment(spec.url_env)
+        return address(spec.url_env)
     from feature_platform.stores.embedded import EmbeddedPostgres
 
     return servers.enter_context(EmbeddedPostgres(state / "postgres")).url
@@ -140,13 +140,18 @@ def postgres_url(spec: PostgresStore, state: Path, servers: ExitStack) -> str:
 
 def _redis_url(spec: RedisStore, context: StoreContext) -> str:
     if spec.url_env is not None:
-        return _from_environment(spec.url_env)
+        return address(spec.url_env)
     from feature_platform.stores.embedded import EmbeddedRedis
 
     return context.servers.enter_context(EmbeddedRedis(context.state / "redis")).url
 
 
-def _from_environment(name: str) -> str:
+def address(name: str) -> str:
+    """The URL that environment variable ``name`` holds; never printed.
+
+    Raises:
+        StoreError: it is not set.
+    """
     url = os.environ.get(name, "")
     if not url:
         raise StoreError(

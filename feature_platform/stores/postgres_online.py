@@ -18,6 +18,7 @@ import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 
 from feature_platform.errors import StoreError
+from feature_platform.layouts.migrate import bring_up_to_date
 from feature_platform.stores.codes import (
     ONLINE_DUPLICATE_KEY,
     ONLINE_KEY_TYPE,
@@ -25,6 +26,7 @@ from feature_platform.stores.codes import (
 )
 from feature_platform.stores.online_encoding_keys import KeyTypeError, key_encoder
 from feature_platform.stores.postgres_connection import APPLICATION_NAME, connect, reported
+from feature_platform.stores.postgres_layouts import ONLINE
 from feature_platform.stores.postgres_online_read import SnapshotReader
 from feature_platform.stores.postgres_online_sql import (
     LOCK_VIEW,
@@ -92,7 +94,8 @@ class PostgresOnlineStore:
             holder = self._hold(version)
             try:
                 if not self._prepared:
-                    self._prepare(holder)
+                    bring_up_to_date(holder, self._url, ONLINE, self._schema.name)
+                    self._prepared = True
                 count = self._load(holder, version, table, rows)
             except BaseException:
                 self._release(version)
@@ -181,14 +184,6 @@ class PostgresOnlineStore:
             self._holders[version] = holder
         holder.execute("SELECT pg_advisory_lock(%s)", [advisory_key(version)])
         return holder
-
-    def _prepare(self, holder: Connection) -> None:
-        """Makes the schema and its tables, the first time."""
-        with holder.transaction():
-            holder.execute(LOCK_VIEW, view_key(self._schema.name, ""))
-            for statement in self._schema.create():
-                holder.execute(statement)
-        self._prepared = True
 
     def _load(self, holder: Connection, version: str, table: OnlineTable, rows: StreamSource) -> int:
         """One transaction: a writer that dies in it leaves nothing, and no row passes through the log of a server whose

@@ -1,12 +1,12 @@
 """The statements of the online store in PostgreSQL. Identifiers are quoted by psycopg; values are parameters.
 
 In the schema ``<prefix>online`` lie ``publications`` (which version of each view is live), ``versions`` (every version
-whose table exists without being live: staged or replaced) and one table ``snapshot_<version>`` per version.
+whose table exists without being live: staged or replaced), both made by ``layouts/online``, and one table
+``snapshot_<version>`` per version.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -30,21 +30,6 @@ class OnlineSchema:
     """The statements for one schema."""
 
     name: str
-
-    def create(self) -> Sequence[sql.Composed]:
-        """The schema and its two tables, unless they exist."""
-        return (
-            sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(self.name)),
-            sql.SQL(
-                "CREATE TABLE IF NOT EXISTS {} (view text PRIMARY KEY, version text NOT NULL, "
-                "fingerprint text NOT NULL, rows bigint NOT NULL, event_time timestamp, "
-                "published_at timestamp NOT NULL, properties jsonb NOT NULL)"
-            ).format(self._table("publications")),
-            sql.SQL(
-                "CREATE TABLE IF NOT EXISTS {} (version text PRIMARY KEY, view text NOT NULL, state text NOT NULL, "
-                "event_time timestamp, begun_at timestamptz NOT NULL DEFAULT now())"
-            ).format(self._table("versions")),
-        )
 
     def create_snapshot(self, version: str, table: OnlineTable) -> sql.Composed:
         """The table of one version, without its index."""

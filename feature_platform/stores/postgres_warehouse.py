@@ -222,7 +222,7 @@ class PostgresWarehouse:
         with self._sessions.session() as connection:
             with self._lock:
                 if not self._ready:
-                    self._writes.prepare(connection)
+                    self._writes.prepare(connection, self._url)
                     self._ready = True
             yield connection
 
@@ -272,9 +272,11 @@ class PostgresWarehouse:
         if name in self._schemas:
             return
         with self._session() as connection, connection.transaction():
-            # CREATE SCHEMA IF NOT EXISTS fails when two sessions do it at once.
+            # CREATE SCHEMA IF NOT EXISTS fails when two sessions do it at once, and for a role that may not make one
+            # even where it is there.
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (lock_number(self._prefix, "meta"),))
-            connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(name)))
+            if connection.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", (name,)).fetchone() is None:
+                connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
         self._schemas.add(name)
 
     def _begin_attempt(self, token: str) -> None:

@@ -21,6 +21,8 @@ import psycopg
 from psycopg import sql
 
 from feature_platform.errors import StoreError
+from feature_platform.layouts.migrate import bring_up_to_date
+from feature_platform.stores.postgres_layouts import WAREHOUSE
 from feature_platform.stores.postgres_query import short
 from feature_platform.stores.protocols import Partition, Publication, StagedWrite, TableName
 from feature_platform.stores.publication_rules import check_fits, staged_rows_gone
@@ -62,26 +64,9 @@ class Writes:
         self._prefix = prefix
         self._table = sql.Identifier(f"{prefix}_meta", "writes")
 
-    def prepare(self, connection: psycopg.Connection[Any]) -> None:
-        """Makes what is missing. Sessions that do so at once wait for each other."""
-        schema = sql.Identifier(f"{self._prefix}_meta")
-        with connection.transaction():
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", (lock_number(self._prefix, "meta"),))
-            connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(schema))
-            connection.execute(sql.SQL("CREATE SEQUENCE IF NOT EXISTS {}.versions").format(schema))
-            connection.execute(
-                sql.SQL(
-                    "CREATE TABLE IF NOT EXISTS {} (token text PRIMARY KEY, table_schema text NOT NULL, "
-                    "table_name text NOT NULL, partition text, relation_schema text NOT NULL, "
-                    "relation_name text NOT NULL, columns jsonb NOT NULL, rows bigint NOT NULL, "
-                    "properties jsonb NOT NULL, state text NOT NULL, version bigint, published_at timestamp)"
-                ).format(self._table)
-            )
-            connection.execute(
-                sql.SQL("CREATE INDEX IF NOT EXISTS writes_by_table ON {} (table_schema, table_name)").format(
-                    self._table
-                )
-            )
+    def prepare(self, connection: psycopg.Connection[Any], url: str) -> None:
+        """Makes or changes the table where it is not as this release knows it; see ``layouts``."""
+        bring_up_to_date(connection, url, WAREHOUSE, f"{self._prefix}_meta")
 
     def relation(self, table: TableName, token: str) -> TableName:
         """The physical table of a write: readable, unique, at most 63 bytes."""

@@ -117,7 +117,7 @@ def postgres_kind(url: str) -> Kind:
             names = psycopg.sql.Identifier(schema)
             live = connection.execute(psycopg.sql.SQL("SELECT version FROM {}.publications").format(names)).fetchall()
             open_ = connection.execute(psycopg.sql.SQL("SELECT version FROM {}.versions").format(names)).fetchall()
-        known = {"publications", "versions", *(f"snapshot_{version}" for (version,) in live)}
+        known = {"layout", "publications", "versions", *(f"snapshot_{version}" for (version,) in live)}
         return tables - known | {version for (version,) in open_}
 
     def cut() -> None:

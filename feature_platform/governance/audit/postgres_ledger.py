@@ -1,6 +1,6 @@
 """The ledger in PostgreSQL: one transaction per segment, numbered and chained under an advisory lock.
 
-The tables come from ``schema.sql``, which is run where they are missing if the role may do that.
+The tables come from ``schema.sql``, which the first use runs where they are missing, if its role may do that.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from threading import RLock
 from typing import Any, Final
 
-from feature_platform.errors import AuditError
+from feature_platform.errors import AuditError, Problem, StoreError
 from feature_platform.governance.audit.chain import GENESIS, Checkpoint, Head, Record, seal
 from feature_platform.governance.audit.codes import LEDGER_UNUSABLE
 from feature_platform.governance.audit.event import moment
@@ -21,6 +21,8 @@ from feature_platform.governance.audit.keys import AuditKeys
 from feature_platform.governance.audit.ledger import Appended, recording_time
 from feature_platform.governance.audit.pace import paced
 from feature_platform.governance.audit.spool import Segment
+from feature_platform.layouts.codes import LAYOUT_REFUSED
+from feature_platform.layouts.migrate import Line, bring_up_to_date
 
 SCHEMA_FILE: Final = Path(__file__).with_name("schema.sql")
 ROLES_FILE: Final = Path(__file__).with_name("roles.sql")
@@ -29,10 +31,8 @@ _LOCK: Final = 0x6670_6175_6469_7421  # "fpaudit!": no other part of the platfor
 _CONNECT_SECONDS: Final = 5
 _AT_ONCE: Final = 2_000
 _COLUMNS: Final = "seq, recorded_at, segment, position, record, hash"
-_IS_THERE: Final = """
-SELECT 1 FROM pg_catalog.pg_class AS c JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace
-WHERE n.nspname = 'fp_audit' AND c.relname = 'checkpoints'
-"""
+LAYOUT: Final = Line(Path(__file__).with_name("layouts"), ("audit_1",))
+SCHEMA: Final = "fp_audit"
 
 
 class PostgresLedger:
@@ -127,6 +127,9 @@ class PostgresLedger:
             except psycopg.Error as error:
                 self.close()
                 raise AuditError(_problem(error)) from None
+            except StoreError as error:
+                self.close()
+                raise AuditError(_layout_problem(error)) from None
             except BaseException:
                 self.close()  # a session in the middle of something is not used again
                 raise
@@ -146,19 +149,11 @@ def _connected(url: str) -> Any:
     )
     try:
         connection.execute("SELECT set_config('timezone', 'UTC', false), set_config('client_encoding', 'UTF8', false)")
-        if connection.execute(_IS_THERE).fetchone() is None:
-            _install(connection)
+        bring_up_to_date(connection, url, LAYOUT, SCHEMA)
     except BaseException:
         connection.close()
         raise
     return connection
-
-
-def _install(connection: Any) -> None:
-    with connection.transaction():
-        connection.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
-        if connection.execute(_IS_THERE).fetchone() is None:
-            connection.execute(SCHEMA_FILE.read_text(encoding="utf-8"))
 
 
 def _has_segment(connection: Any, name: str) -> bool:
@@ -173,7 +168,15 @@ def _head(connection: Any) -> Head:
     return Head() if row is None else Head(row[0], bytes(row[1]), row[2], row[3], row[4])
 
 
-def _problem(error: Any) -> Any:
+def _layout_problem(error: StoreError) -> Problem:
+    if error.code != LAYOUT_REFUSED.id:
+        return error.problems[0]
+    return LEDGER_UNUSABLE.problem(
+        error.problems[0].what, mend="let the owner of the database set it up: `fp audit setup` prints the statements"
+    )
+
+
+def _problem(error: Any) -> Problem:
     state = error.sqlstate
     if state is None or state.startswith(("08", "57P", "28", "53")):
         return LEDGER_UNUSABLE.problem(

@@ -39,6 +39,6 @@ ALTER FUNCTION fp_audit.refuse() OWNER TO fp_audit_owner;
 ALTER FUNCTION fp_audit.prepare_month(timestamptz) OWNER TO fp_audit_owner;
 
 GRANT USAGE ON SCHEMA fp_audit TO fp_audit_writer, fp_audit_reader;
-GRANT SELECT ON fp_audit.ledger, fp_audit.checkpoints, fp_audit.events TO fp_audit_writer, fp_audit_reader;
+GRANT SELECT ON fp_audit.ledger, fp_audit.checkpoints, fp_audit.events, fp_audit.layout TO fp_audit_writer, fp_audit_reader;
 GRANT INSERT ON fp_audit.ledger, fp_audit.checkpoints TO fp_audit_writer;
 GRANT EXECUTE ON FUNCTION fp_audit.prepare_month(timestamptz) TO fp_audit_writer;

@@ -75,3 +75,7 @@ ALTER TABLE fp_audit.checkpoints ENABLE ALWAYS TRIGGER append_only, ENABLE ALWAY
 CREATE VIEW fp_audit.events AS
     SELECT seq, recorded_at, (record::jsonb -> 'event') ->> 'action' AS action, record::jsonb -> 'event' AS event
     FROM fp_audit.ledger;
+
+-- Which layout this is, for releases of the platform that change it.
+CREATE TABLE IF NOT EXISTS fp_audit.layout (version_num varchar(32) PRIMARY KEY);
+INSERT INTO fp_audit.layout VALUES ('audit_1');
