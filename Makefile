@@ -53,6 +53,7 @@ docs: $(STAMP) ## renew the generated pages
 	@$(BIN)/python -m feature_platform.compiler.functions.reference docs/reference
 	@$(BIN)/python -m feature_platform.cli.reference docs/reference/cli.md
 	@$(BIN)/python -m feature_platform.cli.explain.pages docs/reference
+	@$(BIN)/python -m docs.pictures.draw
 
 clean: ## forget state and environment
 	rm -rf .fp .venv
