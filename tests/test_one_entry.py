@@ -18,7 +18,7 @@ import feature_platform
 
 PACKAGE = Path(feature_platform.__file__).parent
 
-DRIVERS = ("duckdb", "psycopg", "psycopg_pool", "deltalake", "sqlalchemy")
+DRIVERS = ("duckdb", "psycopg", "psycopg_pool", "pymysql", "adbc_driver_flightsql", "deltalake", "sqlalchemy")
 DRIVER_FILES = {
     "canaries/servers.py": "copies out whole tables, to search them for values that must not be there",
     "stores/": "runs what a Query says, and statements of its own",

@@ -164,3 +164,32 @@ DORIS_CHANGE: Final = Code(
     "Adding nullable columns and lengthening a VARCHAR change metadata only. Anything else rewrites the table while "
     "readers look, so it is made anew, filled and swapped in.",
 )
+DORIS_VERSION: Final = Code(
+    "FP-STORE-052",
+    "The Doris cluster is older than what is supported",
+    "Versions before 4.0 lack functions that queries use, or give them another meaning. The version is asked for "
+    "before anything is written.",
+)
+LOAD_REFUSED: Final = Code(
+    "FP-STORE-053",
+    "Doris refused a load",
+    "Rows that do not fit the table, a missing table or permission. Nothing of the load was written. The rows that "
+    "Doris shows in its error log are never repeated here.",
+)
+LOAD_UNRESOLVED: Final = Code(
+    "FP-STORE-054",
+    "It is not known whether a load was committed",
+    "The reply was lost, and the cluster did not say within the time allowed what became of the load's label. It is "
+    "not sent under another label, since it could count twice; what was staged is given up.",
+)
+LOAD_ROWS: Final = Code(
+    "FP-STORE-055",
+    "Doris holds another number of rows than were sent",
+    "Every load's reply and the staged table itself are counted. Missing or doubled rows are not published.",
+)
+LOAD_REDIRECT: Final = Code(
+    "FP-STORE-056",
+    "Doris sends a load to a host that is not allowed",
+    "A frontend names the backend that takes the rows. Rows and credentials go only to frontends, to addresses in the "
+    "profile's `backend_addresses`, and to hosts that its `backends` allow.",
+)

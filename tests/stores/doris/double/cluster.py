@@ -1,0 +1,461 @@
+"""What the cluster holds: databases, tables, partitions, labels. Each partition is a table in DuckDB."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import threading
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import sqlglot
+from sqlglot import exp
+
+from feature_platform.stores.doris.described import described_type
+from tests.stores.doris.double.faults import Faults
+
+PASSWORD = "s3cret:/@pässword"  # noqa: S105 - a double's
+_NAME = r"`((?:[^`]|``)+)`"
+_TABLE = rf"{_NAME}\.{_NAME}"
+_TEXT = r"'((?:\\.|''|[^'\\])*)'"
+_RANGE = rf"{_NAME} VALUES \[\({_TEXT}\), \({_TEXT}\)\)"
+
+
+class RefusedError(Exception):
+    """What the server answers instead of a result."""
+
+    def __init__(self, message: str, number: int = 1105) -> None:
+        super().__init__(message)
+        self.number = number
+        self.message = message if number != 1105 else f"errCode = 2, detailMessage = {message}"
+
+
+@dataclass
+class Result:
+    names: list[str] = field(default_factory=list)
+    rows: list[tuple[str | None, ...]] = field(default_factory=list)
+    affected: int = 0
+
+
+@dataclass
+class Part:
+    name: str
+    start: str | None
+    end: str | None
+    id: int
+    version: int = 1
+
+    @property
+    def data(self) -> str:
+        return f"part_{self.id}"
+
+
+@dataclass
+class Column:
+    name: str
+    type: str
+    nullable: bool
+
+
+@dataclass
+class Table:
+    columns: list[Column]
+    keys: tuple[str, ...]
+    unique: bool
+    by: str | None
+    comment: str
+    parts: dict[str, Part] = field(default_factory=dict)
+    temporary: dict[str, Part] = field(default_factory=dict)
+
+
+@dataclass
+class Transaction:
+    """Of a label."""
+
+    id: int
+    label: str
+    state: str
+    """PREPARE, PRECOMMITTED, COMMITTED, VISIBLE, ABORTED"""
+    undo: list[str] = field(default_factory=list)
+    pending: list[str] = field(default_factory=list)
+
+
+class Cluster:
+    """Safe for several threads: one statement at a time."""
+
+    def __init__(self, version: str = "4.0.5-rc01-a1b2c3d4e5", password: str = PASSWORD) -> None:
+        self.version = f"Doris version doris-{version}"
+        self.user = "platform"
+        self.password = password
+        self.faults = Faults()
+        self.statements: list[str] = []
+        self.settings: list[str] = []
+        self.databases: dict[str, dict[str, Table]] = {}
+        self.labels: dict[tuple[str, str], Transaction] = {}
+        self.lock = threading.RLock()
+        self.duck = duckdb.connect(":memory:", config={"threads": 2})
+        self._ids = itertools.count(1)
+
+    # -- statements ---------------------------------------------------------------------------------------------------
+
+    def execute(self, statement: str) -> Result:
+        with self.lock:
+            self.statements.append(statement)
+            for pattern, method in _STATEMENTS:
+                if match := re.fullmatch(pattern, statement.strip(), re.DOTALL):
+                    return method(self, *match.groups())
+            return self._select(statement)
+
+    def table(self, database: str, name: str) -> Table:
+        found = self.databases.get(database, {}).get(name)
+        if found is None:
+            raise RefusedError(f"Unknown table '{name}'", 1146 if database in self.databases else 1049)
+        return found
+
+    def _set(self, settings: str) -> Result:
+        self.settings.append(settings)
+        return Result()
+
+    def _create_database(self, name: str) -> Result:
+        self.databases.setdefault(name, {})
+        return Result()
+
+    def _create_table(self, maybe: str | None, database: str, name: str, body: str, rest: str) -> Result:
+        if database not in self.databases:
+            raise RefusedError(f"Unknown database '{database}'", 1049)
+        if name in self.databases[database]:
+            if maybe:
+                return Result()
+            raise RefusedError(f"Table '{name}' already exists", 1050)
+        columns = [Column(found[0], found[1], found[2] == "NULL") for found in re.findall(
+            rf"\n  {_NAME} (.+?) (NOT NULL|NULL)(?: COMMENT {_TEXT})?(?=,?\n)", f"{body}\n")]  # fmt: skip
+        keys = re.search(r"^(UNIQUE|DUPLICATE) KEY \((.*?)\)$", rest, re.MULTILINE)
+        by = re.search(rf"PARTITION BY RANGE \({_NAME}\)", rest)
+        said = re.search(rf"^COMMENT {_TEXT}$", rest, re.MULTILINE)
+        table = Table(
+            columns,
+            tuple(re.findall(_NAME, keys[2])) if keys else (),
+            bool(keys and keys[1] == "UNIQUE"),
+            by[1] if by else None,
+            _unescaped(said[1]) if said else "",
+        )
+        for part in re.findall(rf"PARTITION {_RANGE}", rest):
+            table.parts[part[0]] = self._part(table, *part)
+        if by is None:
+            table.parts[name] = self._part(table, name, None, None)
+        self.databases[database][name] = table
+        return Result()
+
+    def _drop_table(self, database: str, name: str) -> Result:
+        table = self.databases.get(database, {}).pop(name, None)
+        for part in (*table.parts.values(), *table.temporary.values()) if table else ():
+            self.duck.execute(f"DROP TABLE {part.data}")
+        return Result()
+
+    def _rename(self, database: str, name: str, new: str) -> Result:
+        table = self.table(database, name)
+        if new in self.databases[database]:
+            raise RefusedError(f"Table name[{new}] is already used")
+        if table.temporary:
+            raise RefusedError("table has temp partitions: drop temporary partition first")
+        self.databases[database][new] = self.databases[database].pop(name)
+        return Result()
+
+    def _swap(self, database: str, live: str, other: str) -> Result:
+        tables = self.databases[database]
+        tables[live], tables[other] = self.table(database, other), self.table(database, live)
+        return Result()
+
+    def _add_columns(self, database: str, name: str, listed: str) -> Result:
+        table = self.table(database, name)
+        if table.temporary:
+            raise RefusedError("Can not alter table when there are temp partitions in table")
+        for column, kind in re.findall(rf"{_NAME} ([A-Z].*?) NULL(?: COMMENT {_TEXT})?(?=, `|$)", listed):
+            self._add_column(table, column, kind)
+        return Result()
+
+    def _add_column(self, table: Table, column: str, kind: str) -> None:
+        if any(each.name.lower() == column.lower() for each in table.columns):
+            raise RefusedError(f"Can not add column which already exists in base table: {column}")
+        table.columns.append(Column(column, kind, True))
+        for part in table.parts.values():
+            self.duck.execute(f'ALTER TABLE {part.data} ADD COLUMN "{column}" {_duck_type(kind)}')
+
+    def _add_partition(self, database: str, name: str, part: str, start: str, end: str) -> Result:
+        table = self.table(database, name)
+        if part not in table.parts:
+            _check_overlap(table.parts, start, end)
+            table.parts[part] = self._part(table, part, start, end)
+        return Result()
+
+    def _add_temporary(self, database: str, name: str, part: str, start: str, end: str) -> Result:
+        table = self.table(database, name)
+        if part in table.parts or part in table.temporary:
+            raise RefusedError(f"Duplicate partition name {part}")
+        _check_overlap(table.temporary, start, end)
+        table.temporary[part] = self._part(table, part, start, end)
+        return Result()
+
+    def _drop_temporary(self, database: str, name: str, part: str) -> Result:
+        found = self.table(database, name).temporary.pop(part, None)
+        if found is None:
+            raise RefusedError(f"Temp partition[{part}] does not exist")
+        self.duck.execute(f"DROP TABLE {found.data}")
+        return Result()
+
+    def _drop_partition(self, database: str, name: str, part: str) -> Result:
+        found = self.table(database, name).parts.pop(part, None)
+        if found is not None:
+            self.duck.execute(f"DROP TABLE {found.data}")
+        return Result()
+
+    def _replace(self, database: str, name: str, live: str, temporary: str) -> Result:
+        table = self.table(database, name)
+        old, new = table.parts.get(live), table.temporary.get(temporary)
+        if old is None or new is None:
+            raise RefusedError(f"Partition[{live if old is None else temporary}] does not exist")
+        if (old.start, old.end) != (new.start, new.end):
+            raise RefusedError("2 range lists are not stricly matched")
+        table.parts[temporary] = table.temporary.pop(temporary)
+        self.duck.execute(f"DROP TABLE {table.parts.pop(live).data}")
+        return Result()
+
+    def _show_partitions(self, temporary: str | None, database: str, name: str) -> Result:
+        table = self.table(database, name)
+        parts = table.temporary if temporary else table.parts
+        rows = [(str(part.id), part.name, str(part.version)) for part in parts.values()]
+        return Result(["PartitionId", "PartitionName", "VisibleVersion"], list(rows))
+
+    def _describe(self, database: str, name: str) -> Result:
+        table = self.table(database, name)
+        rows = [(column.name, _described(column.type), "Yes" if column.nullable else "No") for column in table.columns]
+        return Result(["Field", "Type", "Null"], list(rows))
+
+    def _tables(self, database: str) -> Result:
+        rows = [(name, table.comment) for name, table in self.databases.get(database, {}).items()]
+        return Result(["TABLE_NAME", "TABLE_COMMENT"], list(rows))
+
+    def _create_view(self, database: str, name: str, query: str) -> Result:
+        """A view is kept as a table without rows: only what it describes matters here."""
+        cursor = self.duck.execute(f"DESCRIBE {self.translated(query)}")
+        found = [Column(row[0], _doris_type(row[1]), True) for row in cursor.fetchall()]
+        self.databases.setdefault(database, {})[name] = Table(found, (), False, None, "")
+        return Result()
+
+    def _drop_view(self, database: str, name: str) -> Result:
+        self.databases.get(database, {}).pop(name, None)
+        return Result()
+
+    def _insert(  # noqa: PLR0917
+        self, database: str, name: str, part: str | None, label: str | None, columns: str, query: str
+    ) -> Result:
+        try:
+            rows = self.duck.execute(self.translated(query)).to_arrow_table()
+        except duckdb.Error as error:
+            raise RefusedError(str(error)) from None
+        names = re.findall(_NAME, columns)
+        done = self.load(database, name, rows.rename_columns(names), label, [part] if part else [])
+        return Result(affected=done)
+
+    def _select(self, statement: str) -> Result:
+        if not statement.lstrip("( ").upper().startswith(("SELECT", "WITH")):
+            raise RefusedError(f"the double does not know this statement: {statement}")
+        try:
+            cursor = self.duck.execute(self.translated(statement))
+            names = [each[0] for each in cursor.description]
+            rows = cursor.fetchall()
+        except duckdb.Error as error:
+            raise RefusedError(str(error)) from None
+        return Result(names, [tuple(_shown(value) for value in row) for row in rows])
+
+    def translated(self, query: str) -> str:
+        """``query`` for DuckDB, over the partitions of its tables."""
+        query = re.sub(rf"{_TABLE} TEMPORARY PARTITION \({_NAME}\)", r"`\1`.`\2?\3`", query)
+        query = query.replace("@@version_comment", f"'{self.version}'")
+        tree = sqlglot.parse_one(query, dialect="doris")
+        common = {cte.alias for cte in tree.find_all(exp.CTE)}
+        for table in list(tree.find_all(exp.Table)):
+            if not table.db and table.name in common:
+                continue
+            name, _, part = table.name.partition("?")
+            found = self.table(table.db, name)
+            parts = [found.temporary[part]] if part else list(found.parts.values())
+            selects = " UNION ALL ".join(f"SELECT * FROM {each.data}" for each in parts)
+            columns = ", ".join(f'CAST(NULL AS {_duck_type(each.type)}) AS "{each.name}"' for each in found.columns)
+            inner = sqlglot.parse_one(selects or f"SELECT {columns} WHERE FALSE", dialect="duckdb")
+            subquery = exp.Subquery(this=inner, alias=table.args.get("alias") or exp.to_identifier(name, quoted=True))
+            for kept in ("joins",):
+                subquery.set(kept, table.args.get(kept))
+            table.replace(subquery)
+        return tree.sql(dialect="duckdb")
+
+    # -- loads --------------------------------------------------------------------------------------------------------
+
+    def load(self, database: str, name: str, rows: pa.Table, label: str | None, temporary: list[str],
+             *, precommit: bool = False) -> int:  # fmt: skip
+        """Writes rows in one transaction of ``label``; the number of rows that are there for it."""
+        with self.lock:
+            transaction = self.begin(database, label) if label else None
+            try:
+                statements = self._writes(self.table(database, name), rows, temporary)
+            except BaseException:
+                if transaction:
+                    transaction.state = "ABORTED"
+                raise
+            if transaction and precommit:
+                transaction.state, transaction.pending = "PRECOMMITTED", statements
+                return rows.num_rows
+            self._run(statements)
+            if transaction:
+                transaction.state = "VISIBLE"
+            return rows.num_rows
+
+    def begin(self, database: str, label: str) -> Transaction:
+        """A label counts once, until its transaction was aborted."""
+        known = self.labels.get((database, label))
+        if known is not None and known.state != "ABORTED":
+            raise RefusedError(
+                f"Label [{label}] has already been used, relate to txn [{known.id}], status [{known.state}]"
+            )
+        made = Transaction(next(self._ids), label, "PREPARE")
+        self.labels[database, label] = made
+        return made
+
+    def settle(self, database: str, txn: int, operation: str) -> None:
+        with self.lock:
+            found = next((each for (db, _), each in self.labels.items() if db == database and each.id == txn), None)
+            if found is None:
+                raise RefusedError(f"transaction [{txn}] not found")
+            if found.state in ("COMMITTED", "VISIBLE") and operation == "commit":
+                raise RefusedError(f"transaction [{txn}] is already visible, not pre-committed.")
+            if found.state != "PRECOMMITTED":
+                raise RefusedError(f"transaction [{txn}] is {found.state}")
+            if operation == "commit":
+                self._run(found.pending)
+            found.pending = []
+            found.state = "VISIBLE" if operation == "commit" else "ABORTED"
+
+    def _writes(self, table: Table, rows: pa.Table, temporary: list[str]) -> list[str]:
+        """Statements that write ``rows`` to the partitions they belong to."""
+        parts = table.temporary if temporary else table.parts
+        if missing := [name for name in temporary if name not in parts]:
+            raise RefusedError(f"partition {missing[0]} does not exist")
+        chosen = [parts[name] for name in temporary] or list(parts.values())
+        incoming = f"incoming_{next(self._ids)}"
+        columns = ", ".join(f'"{name}"' for name in rows.column_names)
+        self.duck.register("fp_rows", rows)
+        self.duck.execute(f"CREATE TEMP TABLE {incoming} AS SELECT * FROM fp_rows")
+        self.duck.unregister("fp_rows")
+        statements, routed = [], 0
+        for part in chosen:
+            where = f"\"{table.by}\" >= '{part.start}' AND \"{table.by}\" < '{part.end}'" if table.by else "TRUE"
+            found = self.duck.execute(f"SELECT count(*) FROM {incoming} WHERE {where}").fetchone()
+            routed += found[0] if found else 0
+            statements += [
+                f"INSERT INTO {part.data} ({columns}) SELECT {columns} FROM {incoming} WHERE {where}",
+                *([_merge(part, table)] if table.unique else []),
+            ]
+            part.version += 1
+        if routed != rows.num_rows:
+            raise RefusedError("Insert has filtered data in strict mode: no partition for this tuple. jane@example.com")
+        return [*statements, f"DROP TABLE {incoming}"]
+
+    def _run(self, statements: list[str]) -> None:
+        for statement in statements:
+            self.duck.execute(statement)
+
+    def _part(self, table: Table, name: str, start: str | None, end: str | None) -> Part:
+        part = Part(name, start, end, next(self._ids))
+        columns = ", ".join(f'"{column.name}" {_duck_type(column.type)}' for column in table.columns)
+        self.duck.execute(f"CREATE TABLE {part.data} ({columns})")
+        return part
+
+
+def _merge(part: Part, table: Table) -> str:
+    keys = ", ".join(f'"{key}"' for key in table.keys)
+    newest = f"SELECT max(rowid) FROM {part.data} GROUP BY {keys}"
+    return f"DELETE FROM {part.data} WHERE rowid NOT IN ({newest})"
+
+
+def _check_overlap(parts: dict[str, Part], start: str, end: str) -> None:
+    for part in parts.values():
+        if part.start is not None and part.end is not None and part.start < end and start < part.end:
+            raise RefusedError(f"Range [{start}, {end}) is intersected with range of partition {part.name}")
+
+
+def _duck_type(kind: str) -> str:
+    found = described_type(kind)
+    assert found is not None, kind
+    return "VARCHAR" if found.kind == "json" else found.sql("duckdb")
+
+
+def _described(kind: str) -> str:
+    """As DESC shows it."""
+    return kind.lower().replace("string", "text").replace(", ", ",")
+
+
+def _doris_type(duck: str) -> str:
+    """The Doris type of what DuckDB describes."""
+    names = {"VARCHAR": "text", "TIMESTAMP": "datetime(6)", "INTEGER": "int", "HUGEINT": "largeint"}
+    if duck.endswith("[]"):
+        return f"array<{_doris_type(duck[:-2])}>"
+    return names.get(duck, duck.lower())
+
+
+def _unescaped(text: str) -> str:
+    return re.sub(r"\\(.)|''", lambda found: found[1] or "'", text, flags=re.DOTALL)
+
+
+def _shown(value: Any, *, inside: bool = False) -> str | None:
+    """A value in the text protocol. Strings inside of arrays are quoted and not escaped, as Doris does."""
+    if value is None:
+        return "null" if inside else None
+    if isinstance(value, list):
+        return f"[{', '.join(str(_shown(each, inside=True)) for each in value)}]"
+    if isinstance(value, bool):
+        return str(int(value))
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, datetime):
+        shown = f"{value.year:04}-{value:%m-%d %H:%M:%S.%f}"
+    elif hasattr(value, "isoformat"):
+        shown = f"{value.year:04}-{value:%m-%d}"
+    else:
+        shown = str(value)
+    return f'"{shown}"' if inside and not isinstance(value, int | float) else shown
+
+
+_ALTER = rf"ALTER TABLE {_TABLE}"
+_STATEMENTS: list[tuple[str, Any]] = [
+    (r"SET (.+)", Cluster._set),
+    (rf"CREATE DATABASE IF NOT EXISTS {_NAME}", Cluster._create_database),
+    (rf"CREATE TABLE (IF NOT EXISTS )?{_TABLE} \((.+?)\n\)\n(.+)", Cluster._create_table),
+    (rf"DROP TABLE IF EXISTS {_TABLE} FORCE", Cluster._drop_table),
+    (rf"{_ALTER} RENAME {_NAME}", Cluster._rename),
+    (rf"{_ALTER} REPLACE WITH TABLE {_NAME} PROPERTIES \('swap' = 'true'\)", Cluster._swap),
+    (rf"{_ALTER} ADD COLUMN \((.+)\)", Cluster._add_columns),
+    (rf"{_ALTER} ADD PARTITION IF NOT EXISTS {_RANGE}", Cluster._add_partition),
+    (rf"{_ALTER} ADD TEMPORARY PARTITION {_RANGE}", Cluster._add_temporary),
+    (rf"{_ALTER} DROP TEMPORARY PARTITION {_NAME}", Cluster._drop_temporary),
+    (rf"{_ALTER} DROP PARTITION IF EXISTS {_NAME} FORCE", Cluster._drop_partition),
+    (
+        rf"{_ALTER} REPLACE PARTITION \({_NAME}\) WITH TEMPORARY PARTITION \({_NAME}\) PROPERTIES .+",
+        Cluster._replace,
+    ),
+    (rf"SHOW (TEMPORARY )?PARTITIONS FROM {_TABLE}", Cluster._show_partitions),
+    (rf"DESC {_TABLE}", Cluster._describe),
+    (
+        rf"SELECT TABLE_NAME, TABLE_COMMENT FROM information_schema\.tables WHERE TABLE_SCHEMA = {_TEXT}",
+        Cluster._tables,
+    ),
+    (rf"CREATE VIEW {_TABLE} AS (.+)", Cluster._create_view),
+    (rf"DROP VIEW IF EXISTS {_TABLE}", Cluster._drop_view),
+    (
+        rf"INSERT INTO {_TABLE}(?: TEMPORARY PARTITION \({_NAME}\))?(?: WITH LABEL {_NAME})? \(([^()]*)\) (SELECT.+)",
+        Cluster._insert,
+    ),
+]
