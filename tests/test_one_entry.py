@@ -45,9 +45,8 @@ QUERIES = {
     (
         "compiler/aggregations.py",
         "CompiledQuery",
-        "{engine: str(_as_of(plan, parameter, engine)) for engine in ENGINES}",
+        "{engine: str(_as_of(plan, parameter, engine)) for engine in engines}",
     ),
-    ("compiler/derived.py", "CompiledQuery", "{engine: str(_derivation(plan, engine)) for engine in ENGINES}"),
     (
         "compiler/event_digests.py",
         "CompiledQuery",
@@ -63,11 +62,12 @@ QUERIES = {
         "CompiledQuery",
         "{engine: str(_of_rows(view, rows[engine], engine)) for engine in _HASHES}",
     ),
+    ("compiler/derived.py", "CompiledQuery", "{engine: str(_derivation(plan, engine)) for engine in engines}"),
     ("compiler/guard.py", "CompiledQuery", "sql = {engine: self.sql(engine) for engine in self.engines}"),
     (
         "compiler/sql_views.py",
         "CompiledQuery",
-        "{engine: render(tree, engine, spent=engine == ENGINES[-1]) for engine in ENGINES}",
+        "{engine: render(tree, engine, spent=engine == engines[-1], places=guarded.places) for engine in engines}",
     ),
     ("compiler/training.py", "CompiledQuery", "{engine: str(request.sql(time, engine, rows)) for engine in engines}"),
     ("compiler/codec.py", "CompiledQuery", "sql = data"),

@@ -7,7 +7,7 @@ time, so the row of a tick is what a training set computes for a spine row at th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 from feature_platform.compiler.aggregation_lines import AggregationPlan, plan_aggregations
@@ -48,7 +48,14 @@ _BY_SCHEDULE: Final[Mapping[str, Partitioned]] = {
 }
 
 
-def compile_aggregations(view: LinkedView, registry: Registry, catalog: Catalog, author: Access) -> CompiledView:
+def compile_aggregations(
+    view: LinkedView,
+    registry: Registry,
+    catalog: Catalog,
+    author: Access,
+    *,
+    engines: Sequence[Engine] = ENGINES,
+) -> CompiledView:
     """The compiled form of an aggregation view.
 
     Raises:
@@ -59,7 +66,7 @@ def compile_aggregations(view: LinkedView, registry: Registry, catalog: Catalog,
     parameter = "partition_end" if partitioned else "as_of"
     reads = (TableRef("source", plan.source),)
     query = CompiledQuery(
-        sql={engine: str(_as_of(plan, parameter, engine)) for engine in ENGINES},
+        sql={engine: str(_as_of(plan, parameter, engine)) for engine in engines},
         columns=_columns(plan),
         reads=reads,
         parameters=(parameter,),
@@ -100,6 +107,10 @@ def _columns(plan: AggregationPlan) -> tuple[OutputColumn, ...]:
 
 
 def _as_of(plan: AggregationPlan, parameter: str, engine: Engine) -> Sql:
+    if engine == "doris":
+        from feature_platform.compiler.doris.as_of import as_of
+
+        return as_of(plan, parameter)
     tick = sql("CAST($:parameter AS TIMESTAMP)", parameter=name(parameter))
     relations = [event_relation(plan, "fp", engine), _candidates(plan, tick, engine)]
     relations += version_relations(plan, "fp", plan.entity, tick)

@@ -13,6 +13,7 @@ from feature_platform.compiler.functions.constants import interval_parts, whole_
 from feature_platform.compiler.functions.model import ANY, TIME, Function, NotFittingError, Signature
 from feature_platform.compiler.functions.numbers import digits_of, rounded
 from feature_platform.compiler.inference import (
+    INPUT_KIND,
     UNKNOWN,
     Inference,
     cast_to,
@@ -201,6 +202,8 @@ def _apply(given: _Given, signature: Signature, state: Inference) -> Inferred:
         first = types[0] if types else NULL
         if given.function.name == "array_agg" and first == STRING and isinstance(placed[0], exp.Literal):
             cast_to(placed[0], STRING)  # a literal has no type of its own in PostgreSQL
+        if given.function.name in ("round", "avg") and isinstance(first, DataType):
+            given.node.meta[INPUT_KIND] = first.kind
         if given.function.name == "round" and len(types) == 2 and isinstance(first, DataType) and first.is_exact:
             return rounded(first, digits_of(placed[1]))
         return signature.result(types) if callable(signature.result) else signature.result

@@ -17,7 +17,15 @@ from sqlglot import exp
 
 from feature_platform.compiler.calls import SIGNATURE
 from feature_platform.compiler.codes import CAST, LITERAL
-from feature_platform.compiler.inference import DUCKDB_ALONE, UNKNOWN, Inference, cast_to, read_time_literal, type_node
+from feature_platform.compiler.inference import (
+    DUCKDB_ALONE,
+    SOURCE_KIND,
+    UNKNOWN,
+    Inference,
+    cast_to,
+    read_time_literal,
+    type_node,
+)
 from feature_platform.compiler.numeric import INTERVAL, NULL, Inferred
 from feature_platform.types import (
     BIGINT,
@@ -167,6 +175,7 @@ def _apply(node: exp.Cast, source: Inferred, target: DataType) -> str | None:
     if not isinstance(source, DataType):
         return "use date_diff or epoch for lengths of time" if source == INTERVAL else "write a value"
     _retarget(node, target)
+    node.meta[SOURCE_KIND] = source.kind
     match source.kind, target.kind:
         case ("int" | "bigint" | "decimal", "int" | "bigint" | "decimal" | "double") | ("int" | "bigint", "string"):
             return None

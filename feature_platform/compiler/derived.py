@@ -49,8 +49,14 @@ class DerivedPlan:
         return stored.get(column.column, column)
 
 
-def compile_derived(
-    view: LinkedView, registry: Registry, views: Mapping[str, CompiledView], catalog: Catalog, author: Access
+def compile_derived(  # noqa: PLR0913 - what a view is compiled from, and for which engines
+    view: LinkedView,
+    registry: Registry,
+    views: Mapping[str, CompiledView],
+    catalog: Catalog,
+    author: Access,
+    *,
+    engines: Sequence[Engine] = ENGINES,
 ) -> CompiledView:
     """The compiled form of a derived view; ``views`` has those it is built on.
 
@@ -64,7 +70,7 @@ def compile_derived(
         raise CompileError(broken)
     features = tuple(Feature(column.name, column) for column in columns)
     query = CompiledQuery(
-        sql={engine: str(_derivation(plan, engine)) for engine in ENGINES},
+        sql={engine: str(_derivation(plan, engine)) for engine in engines},
         columns=(OutputColumn(_NUMBER, BIGINT), *(feature.column for feature in features)),
         reads=(),
         rules=tuple(sorted(replace(rule, column=plan.origin(rule.column)) for rule in plan.rows.rules)),
@@ -115,6 +121,10 @@ def plan_derived(
 
 def _derivation(plan: DerivedPlan, engine: Engine) -> Sql:
     rows = Sql(render(_over(plan.rows, exp.table_("rows", db="inputs", quoted=True)), engine))
+    if engine == "doris":
+        from feature_platform.compiler.doris.training import in_order
+
+        return in_order(rows, [column.name for column in plan.rows.columns])
     return sql("SELECT d.* FROM (:rows) AS d ORDER BY d.fp_row", rows=rows)
 
 

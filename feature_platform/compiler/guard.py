@@ -66,7 +66,9 @@ class GuardedQuery:
     forms: Labels = CLEAN
     """Partial forms of personal values that it reads, also those that only decide about rows."""
     lacking: Mapping[Engine, tuple[Problem, ...]] = field(default_factory=dict)
-    """What keeps the query from running, by engine that lacks something."""
+    """What keeps the query from running, by engine that lacks something. Of Doris it shows when its text is made."""
+    places: Places | None = None
+    """Where nodes stand in the author's text."""
 
     @property
     def engines(self) -> tuple[Engine, ...]:
@@ -81,7 +83,7 @@ class GuardedQuery:
         """
         if engine in self.lacking:
             raise GuardError(self.lacking[engine])
-        return render(self.tree, engine, pretty=pretty)
+        return render(self.tree, engine, pretty=pretty, places=self.places)
 
     def compiled(self) -> CompiledQuery:
         """The query for every engine that can run it."""
@@ -148,6 +150,5 @@ def _guarded(parsed: Parsed, catalog: Catalog, access: Access, *, written: bool)
     rules = sorted({rule for column in opened for rule in column.rules})
     transforms = frozenset(name for column in opened for name in column.transforms)
     forms = frozenset(label for column in opened for label in column.labels if label.kind == "partial")
-    return GuardedQuery(
-        tree, tuple(columns), tuple(reads), tuple(rules), transforms, forms, lacking(tree, parsed.places)
-    )
+    limits = lacking(tree, parsed.places)
+    return GuardedQuery(tree, tuple(columns), tuple(reads), tuple(rules), transforms, forms, limits, parsed.places)

@@ -22,6 +22,16 @@ UNKNOWN: Final = Special("unknown")
 DUCKDB_ALONE: Final = "fp_duckdb_alone"
 """Key in a node's ``meta``, with words for it: a value of a type that DuckDB alone has, or a use of one."""
 
+ARITHMETIC: Final = "fp_arithmetic"
+"""Key in the ``meta`` of ``+ - *``, where what is meant depends on types: ``whole`` numbers of 64 bits, a date and
+``days``, the days ``between`` two dates."""
+
+SOURCE_KIND: Final = "fp_source_kind"
+"""Key in a cast's ``meta``: the kind of type that it converts from."""
+
+INPUT_KIND: Final = "fp_input_kind"
+"""Key in the ``meta`` of a call of ``round`` or ``avg``: the kind of type of its first argument."""
+
 
 @dataclass
 class Inference:

@@ -10,6 +10,7 @@ from feature_platform.compiler.codes import ARGUMENTS, LITERAL, OPERAND_TYPES
 from feature_platform.compiler.functions.constants import interval
 from feature_platform.compiler.functions.model import NotFittingError
 from feature_platform.compiler.inference import (
+    ARITHMETIC,
     DUCKDB_ALONE,
     UNKNOWN,
     Inference,
@@ -61,6 +62,8 @@ def infer_arithmetic(node: exp.Binary, state: Inference) -> Inferred:
         state.report.add(OPERAND_TYPES, node, str(problem), "use round(x, digits)")
         return UNKNOWN
     _widen(node, left, right, result)
+    if result == BIGINT and BIGINT in (left, right):
+        node.meta[ARITHMETIC] = "whole"
     return result
 
 
@@ -250,9 +253,11 @@ def _time_arithmetic(node: exp.Binary, left: Inferred, right: Inferred, state: I
             return TIMESTAMP
         case (DataType(kind="date"), DataType()) if right.is_integer:
             cast_to(node.expression, INT)
+            node.meta[ARITHMETIC] = "days"
             return DATE
         case (DataType(kind="date"), DataType(kind="date")) if subtracts:
             cast_to(node, BIGINT)
+            node.meta[ARITHMETIC] = "between"
             return BIGINT
         case (DataType(kind="date" | "timestamp"), DataType(kind="date" | "timestamp")) if subtracts:
             return _refuse(node, left, right, "use date_diff('second', start, end), or cast both to date", state)

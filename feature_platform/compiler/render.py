@@ -27,19 +27,26 @@ from feature_platform.compiler.codes import UNRENDERABLE
 from feature_platform.compiler.functions import constants
 from feature_platform.compiler.functions.catalogue import FUNCTION_NODES, Call, call_of
 from feature_platform.compiler.functions.model import NotFittingError, Parameter, Signature
+from feature_platform.compiler.parse import Places
 from feature_platform.compiler.trees import clone, nodes
 from feature_platform.errors import CompileError
 from feature_platform.governance.transforms import PREFIX, TRANSFORMS, render_governed
 from feature_platform.types import Engine
 
 
-def render(tree: exp.Expr, engine: Engine, *, pretty: bool = False, spent: bool = False) -> str:
+def render(
+    tree: exp.Expr, engine: Engine, *, pretty: bool = False, spent: bool = False, places: Places | None = None
+) -> str:
     """The text of ``tree`` for ``engine``. The tree stays as it is, unless it is ``spent``: then nobody may use it
-    afterwards.
+    afterwards. ``places`` tells where its nodes stand.
 
     Raises:
         CompileError: a construct has no faithful form there.
     """
+    if engine == "doris":  # by an emitter of its own, which most projects never load
+        from feature_platform.compiler.doris.render import render as render_for_doris
+
+        return render_for_doris(tree, places, pretty=pretty)
     try:
         lowered = lower(tree if spent else clone(tree), engine)
         return lowered.sql(

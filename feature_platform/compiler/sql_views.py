@@ -8,6 +8,7 @@ $partition_start AND event_time < $partition_end`` around it.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -24,7 +25,7 @@ from feature_platform.governance.access import Access
 from feature_platform.registry.fingerprint import digest
 from feature_platform.registry.graph import LinkedView, Registry
 from feature_platform.specs.models import EntityKey
-from feature_platform.types import DATE, ENGINES, STRING, TIMESTAMP, Column
+from feature_platform.types import DATE, ENGINES, STRING, TIMESTAMP, Column, Engine
 
 EVENT_TIME: Final = "event_time"
 AVAILABLE_AT: Final = "available_at"
@@ -32,8 +33,14 @@ _ROWS: Final = "rows"
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,126}")
 
 
-def compile_sql_view(
-    view: LinkedView, registry: Registry, catalog: Catalog, author: Access, upstream: dict[str, str]
+def compile_sql_view(  # noqa: PLR0913 - what a view is compiled from, and for which engines
+    view: LinkedView,
+    registry: Registry,
+    catalog: Catalog,
+    author: Access,
+    upstream: Mapping[str, str],
+    *,
+    engines: Sequence[Engine] = ENGINES,
 ) -> CompiledView:
     """The compiled form of a view in SQL. ``upstream`` has the fingerprints of the views that it reads.
 
@@ -43,7 +50,7 @@ def compile_sql_view(
     spec = view.spec
     assert spec.sql is not None
     guarded = guard(
-        spec.sql, catalog, author.with_purposes(view.purposes), where=view.origin.where("sql"), engines=ENGINES
+        spec.sql, catalog, author.with_purposes(view.purposes), where=view.origin.where("sql"), engines=engines
     )
     shape = _Shape(view, guarded)
     keys = [shape.key(key) for key in registry.entity_of(spec.name).keys]
@@ -63,7 +70,7 @@ def compile_sql_view(
     partitioned = spec.storage.partition if spec.storage.partition != "none" else None
     tree = _published(guarded, [names[source.lower()] for source in sources], outputs, partitioned is not None)
     query = CompiledQuery(
-        {engine: render(tree, engine, spent=engine == ENGINES[-1]) for engine in ENGINES},
+        {engine: render(tree, engine, spent=engine == engines[-1], places=guarded.places) for engine in engines},
         tuple(outputs),
         guarded.reads,
         ("partition_end", "partition_start") if partitioned else (),

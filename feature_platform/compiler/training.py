@@ -78,12 +78,12 @@ def compile_training_set(  # noqa: PLR0913 - what is asked for, and options by k
     """
     wanted = list(dict.fromkeys(features))
     columns = training_columns(compiled, wanted)
-    request = _Request(registry, compiled, catalog or catalog_of(registry, compiled.views, compiled.profiles), wanted)
+    request = Request(registry, compiled, catalog or catalog_of(registry, compiled.views, compiled.profiles), wanted)
     request.check(spine, time)
     if rows is not None:
         used = {input_name(*each): request.taken_by(*each) for each in wanted}
         columns = (*rows.columns, *carried(columns, rows, (time, *request.key_columns()), used))
-        engines = [engine for engine in engines if engine in rows.engines]
+        engines = [engine for engine in engines if engine in rows.engines or engine == "doris"]
     return CompiledQuery(
         sql={engine: str(request.sql(time, engine, rows)) for engine in engines},
         columns=(OutputColumn("fp_row", BIGINT), *columns),
@@ -119,7 +119,7 @@ def training_columns(compiled: CompiledProject, features: Sequence[tuple[str, st
 
 
 @dataclass
-class _Request:
+class Request:
     """Everything about one training set that does not depend on the engine."""
 
     registry: Registry
@@ -151,14 +151,14 @@ class _Request:
                 self.aggregations[view] = plan_aggregations(
                     self.registry.views[view], self.registry, self.catalog, author, names
                 )
-            self._at(view)
+            self.at(view)
 
     def _stored(self) -> Mapping[str, tuple[str, ...]]:
         stored = [each for each in self.wanted if each[0] not in self.derived]
         stored += [each for plan in self.derived.values() for each in plan.inputs]
         return {view: tuple(dict.fromkeys(name for of, name in stored if of == view)) for view, _ in stored}
 
-    def _at(self, view: str) -> Points:
+    def at(self, view: str) -> Points:
         keys = tuple(key.name for key in self.compiled.views[view].keys)
         moment = "fp_q"
         plan = self.aggregations.get(view)
@@ -228,6 +228,10 @@ class _Request:
 
     def sql(self, time: str, engine: Engine, rows: GuardedQuery | None = None) -> Sql:
         """The query for one engine; of ``rows`` if they are given, else of ``inputs.spine``."""
+        if engine == "doris":
+            from feature_platform.compiler.doris.training import training_text
+
+            return training_text(self, time, rows)
         spine = GIVEN_SPINE if rows is None else name(GIVEN_ROWS)
         relations, query = self._planned(time, engine, spine)
         if rows is None:
@@ -243,7 +247,7 @@ class _Request:
         joins = Sql("".join(join_points(points, "s") for points in self.points.values()))
         stored: dict[tuple[str, str], Sql] = {}
         for number, view in enumerate((*self.aggregations, *self.rows)):
-            target = Target(self._at(view), f"fp_{number}", engine)
+            target = Target(self.at(view), f"fp_{number}", engine)
             relations += self._answers(view, target)
             answers = f"{target.prefix}_answers"
             same = equal(["fp_point"], answers, target.points.name)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -73,6 +74,11 @@ class Project:
 
 @pytest.fixture(scope="module")
 def variants(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return Project(registry_of_variants(tmp_path_factory.mktemp("variants")))
+
+
+def registry_of_variants(root: Path) -> Registry:
+    """Views of every kind of line over every kind of source, by the names in :data:`VIEWS`."""
     documents = [source_yaml(name, time) for name, time in VARIANTS.items()]
     rest = f'where: "{WHERE_VIEW}"\nmaterialization: {{offline: warehouse, schedule: "@daily", start: 2024-01-01}}'
     documents += [
@@ -89,7 +95,7 @@ def variants(tmp_path_factory: pytest.TempPathFactory) -> Project:
     documents += [view_yaml(lines, "corrected", windows=WINDOWS, lines=lines, rest=rest) for lines in MORE[:3]]
     tiles = f"accuracy: tiled\n{rest}"
     documents.append(view_yaml("tiled", "corrected", windows="[1h, 12h, 12d, all]", lines="tiled", rest=tiles))
-    return Project(project(tmp_path_factory.mktemp("variants"), *documents))
+    return project(root, *documents)
 
 
 @pytest.fixture(scope="module")
