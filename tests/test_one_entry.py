@@ -80,6 +80,7 @@ QUERIES = {
     ("monitoring/staged_table.py", "Query", "statement.sql(self.engine)"),
     ("orchestration/io_managers.py", "Query", "select.sql(dialect=warehouse.engine)"),
     ("orchestration/online.py", "Query", "select.sql(dialect=warehouse.engine)"),
+    ("orchestration/store_status.py", "Query", "newest.sql(dialect=warehouse.engine)"),
     ("project/stores.py", "Query", "statement.sql(dialect=warehouse.engine)"),
     ("stores/duckdb_delta.py", "Query", "'SELECT 1'"),
 }

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,10 +12,13 @@ import typer
 from feature_platform.cli.codes import UNKNOWN_NAME
 from feature_platform.cli.options import JsonOption, ProfileOption, ProjectOption
 from feature_platform.cli.screen import Screen
-from feature_platform.cli.session import linked
+from feature_platform.cli.session import FOUND_PROBLEMS, linked, opened
 from feature_platform.errors import UsageError, did_you_mean
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from feature_platform.orchestration.store_status import StoreStatus
     from feature_platform.project.project import Project
     from feature_platform.specs.models import PostgresStore
 
@@ -26,6 +32,84 @@ StoreOption = Annotated[
 @app.callback()
 def _store() -> None:
     """The servers behind a profile."""
+
+
+@app.command("status")
+def status(
+    views: Annotated[list[str] | None, typer.Argument(help="Views. Default: all that keep rows.")] = None,
+    project: ProjectOption = None,
+    profile: ProfileOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Show what each store has of each view: version, partitions, rows, newest event, size, and what is wrong with it.
+
+    Ends with 1 if a store can't be reached, or lost rows that were published.
+    """
+    screen = Screen(json)
+    with opened(screen, project, profile) as found:
+        from feature_platform.orchestration.partitions import utc_now
+        from feature_platform.orchestration.store_status import store_status
+
+        now = utc_now()
+        with screen.working("asking the stores"):
+            statuses = list(store_status(found, _views(found, views), now))
+        screen.show(
+            {"stores": [{**asdict(each), "lag_seconds": each.lag_seconds(now)} for each in statuses]},
+            lambda: [_for_people(statuses, now)],
+        )
+    if any(each.health in ("damaged", "unreachable") for each in statuses):
+        raise typer.Exit(FOUND_PROBLEMS)
+
+
+def _for_people(statuses: Sequence[StoreStatus], now: datetime) -> RenderableType:
+    from feature_platform.cli.tables import plain_table, shown
+
+    header = ("view", "store", "state", "version", "partitions", "rows", "newest event", "lag", "size")
+    rows = [
+        (
+            each.view,
+            each.store,
+            each.health + (f": {each.detail}" if each.detail else ""),
+            (each.version or "")[:12],
+            str(each.partitions or ""),
+            f"{each.rows:,}" if each.version else "",
+            "" if each.event_time is None else shown(each.event_time.replace(microsecond=0)),
+            _age(each.lag_seconds(now)),
+            "" if each.bytes is None else _size(each.bytes),
+        )
+        for each in statuses
+    ]
+    return plain_table(header, rows, whole=2)
+
+
+def _age(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if abs(seconds) >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _size(size: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.3g} {unit}"
+        size /= 1000
+    return f"{size:,.1f} TB"
+
+
+def _views(project: Project, wanted: list[str] | None) -> list[str]:
+    known = [name for name, view in project.registry.views.items() if view.spec.form != "derived"]
+    unknown = [name for name in wanted or () if name not in known]
+    if unknown:
+        raise UsageError(
+            UNKNOWN_NAME.problem(
+                f"no view '{name}' keeps rows.{did_you_mean(name, known)}", mend="`fp store status` shows all that do"
+            )
+            for name in unknown
+        )
+    return wanted or known
 
 
 @app.command("migrate")

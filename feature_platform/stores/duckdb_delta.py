@@ -38,6 +38,7 @@ from feature_platform.stores.owned_batches import OwnedBatches
 from feature_platform.stores.protocols import (
     Binding,
     FilesTable,
+    Holdings,
     NativeTable,
     Partition,
     Publication,
@@ -198,6 +199,9 @@ class DuckDBDeltaWarehouse:
 
     def publications(self, table: TableName) -> Sequence[Publication]:
         return delta.publications(self._folder(table), table)
+
+    def holdings(self, table: TableName) -> Holdings:
+        return delta.holdings(self._folder(table))
 
     def sweep(self, table: TableName) -> int:
         """Removes staged rows of processes that ended, and files of old versions that nobody reads."""

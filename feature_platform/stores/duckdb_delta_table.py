@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any, Final
 from feature_platform.errors import StoreError
 from feature_platform.stores.codes import STORE_UNREACHABLE, UNSUPPORTED_TABLE
 from feature_platform.stores.leases import Lease, shared, try_exclusive
-from feature_platform.stores.protocols import Publication, StagedWrite, TableName
+from feature_platform.stores.protocols import Holdings, Publication, StagedWrite, TableName
 from feature_platform.stores.publication_rules import check_fits, not_published, staged_rows_gone
 from feature_platform.types import Column, DataType, TableSchema
 
@@ -151,6 +151,14 @@ def publications(folder: Path, name: TableName) -> list[Publication]:
     if live is None:
         return []
     return [_publication(live, name, file) for file in sorted(live.files, key=lambda file: file.partition or "")]
+
+
+def holdings(folder: Path) -> Holdings:
+    """The live files that are there; a file is whole or not there."""
+    live = snapshot(folder)
+    sizes = {file.path: _size(folder / file.path) for file in live.files} if live else {}
+    missing = tuple(path for path, size in sizes.items() if size is None)
+    return Holdings(None, sum(size or 0 for size in sizes.values()), missing)
 
 
 def publication(folder: Path, staged: StagedWrite) -> Publication:
@@ -347,6 +355,13 @@ def _stored_schema(schema: TableSchema) -> Any:
     import pyarrow as pa
 
     return schema.arrow().append(pa.field(PARTITION_COLUMN, pa.string()))
+
+
+def _size(file: Path) -> int | None:
+    try:
+        return file.stat().st_size
+    except FileNotFoundError:
+        return None
 
 
 def _reader_lease(folder: Path, version: int) -> Path:

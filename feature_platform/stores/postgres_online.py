@@ -32,9 +32,11 @@ from feature_platform.stores.postgres_online_sql import (
     LOCK_VIEW,
     OnlineSchema,
     advisory_key,
+    snapshot_table,
     view_key,
 )
 from feature_platform.stores.protocols import (
+    Holdings,
     OnlineRow,
     OnlineTable,
     Publication,
@@ -156,8 +158,21 @@ class PostgresOnlineStore:
                 return None
         if found is None:
             return None
-        version, rows, published_at, properties = found
-        return Publication(TableName("features", view), None, version, rows, published_at, properties)
+        version, rows, published_at, properties, event_time = found
+        return Publication(TableName("features", view), None, version, rows, published_at, properties, event_time)
+
+    def holdings(self, view: str) -> Holdings:
+        """The rows of the live snapshot, counted."""
+        live = self.publication(view)
+        if live is None:
+            return Holdings(0, 0)
+        with _reported(), self._connection() as connection:
+            try:
+                found = connection.execute(self._schema.holdings(live.version)).fetchone()
+            except psycopg.errors.UndefinedTable:
+                return Holdings(0, 0, (snapshot_table(live.version),))
+        assert found is not None
+        return Holdings(*found)
 
     def sweep(self, view: str) -> int:
         """Drops snapshots whose writers are dead, and replaced ones that a reader held on to at the time."""

@@ -77,10 +77,16 @@ class OnlineSchema:
         ).format(self._table("publications"))
 
     def publication(self) -> sql.Composed:
-        """Parameter: view. Gives (version, rows, published at, properties)."""
-        return sql.SQL("SELECT version, rows, published_at, properties FROM {} WHERE view = %s").format(
+        """Parameter: view. Gives (version, rows, published at, properties, event time)."""
+        return sql.SQL("SELECT version, rows, published_at, properties, event_time FROM {} WHERE view = %s").format(
             self._table("publications")
         )
+
+    def holdings(self, version: str) -> sql.Composed:
+        """Gives (rows, bytes with the key's index) of a snapshot."""
+        table = self._table(snapshot_table(version))
+        name = sql.Literal(table.as_string(None))
+        return sql.SQL("SELECT count(*), pg_total_relation_size({}::regclass) FROM {}").format(name, table)
 
     def live_versions(self) -> sql.Composed:
         """Parameter: views. Gives (view, version, fingerprint)."""

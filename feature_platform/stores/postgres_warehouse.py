@@ -41,6 +41,7 @@ from feature_platform.stores.postgres_relations import (
 from feature_platform.stores.postgres_writes import Write, Writes, lock_number
 from feature_platform.stores.protocols import (
     Binding,
+    Holdings,
     NativeTable,
     Partition,
     Publication,
@@ -203,6 +204,10 @@ class PostgresWarehouse:
     def publications(self, table: TableName) -> Sequence[Publication]:
         with self._session() as connection:
             return [write.publication() for write in self._writes.live(connection, [table]).get(table, [])]
+
+    def holdings(self, table: TableName) -> Holdings:
+        with self._session() as connection:
+            return self._writes.holdings(connection, table)
 
     def sweep(self, table: TableName) -> int:
         """Drops staged rows of sessions that ended, and superseded rows that nobody reads."""

@@ -24,7 +24,7 @@ from feature_platform.errors import StoreError
 from feature_platform.layouts.migrate import bring_up_to_date
 from feature_platform.stores.postgres_layouts import WAREHOUSE
 from feature_platform.stores.postgres_query import short
-from feature_platform.stores.protocols import Partition, Publication, StagedWrite, TableName
+from feature_platform.stores.protocols import Holdings, Partition, Publication, StagedWrite, TableName
 from feature_platform.stores.publication_rules import check_fits, staged_rows_gone
 from feature_platform.types import Column, DataType, TableSchema
 
@@ -88,6 +88,20 @@ class Writes:
             write = _write(row)
             found.setdefault(write.table, []).append(write)
         return found
+
+    def holdings(self, connection: psycopg.Connection[Any], table: TableName) -> Holdings:
+        """The tables of the live writes that are there."""
+        found = connection.execute(
+            sql.SQL(
+                "SELECT w.relation_name, pg_total_relation_size(c.oid) FROM {} AS w "
+                "LEFT JOIN pg_namespace AS n ON n.nspname = w.relation_schema "
+                "LEFT JOIN pg_class AS c ON c.relnamespace = n.oid AND c.relname = w.relation_name "
+                "WHERE w.state = 'live' AND w.table_schema = %s AND w.table_name = %s ORDER BY 1"
+            ).format(self._table),
+            (table.schema, table.name),
+        ).fetchall()
+        missing = tuple(name for name, size in found if size is None)
+        return Holdings(None, sum(size or 0 for _, size in found), missing)
 
     def add(self, connection: psycopg.Connection[Any], staged: StagedWrite, relation: TableName) -> None:
         """Records a staged write."""

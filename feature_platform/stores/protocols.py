@@ -125,6 +125,19 @@ class Publication:
     rows: int
     published_at: datetime
     properties: Mapping[str, str]
+    event_time: datetime | None = None
+    """Online: the newest event time among the rows (UTC, no zone)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holdings:
+    """What a store really holds of what it says is live: counted, not remembered."""
+
+    rows: int | None
+    """None: counting them means reading them all, and parts are whole or not there."""
+    bytes: int
+    missing: tuple[str, ...] = ()
+    """Files or tables that are said to be live and are not there."""
 
 
 class SessionSetup(Protocol):
@@ -196,6 +209,10 @@ class Warehouse(Protocol):
 
     def publications(self, table: TableName) -> Sequence[Publication]:
         """What is live: one entry per partition, or a single one."""
+        ...
+
+    def holdings(self, table: TableName) -> Holdings:
+        """What is there of the live ``table``; looks at its parts, not at its rows."""
         ...
 
     def sweep(self, table: TableName) -> int:
@@ -275,6 +292,10 @@ class OnlineStore(Protocol):
 
     def publication(self, view: str) -> Publication | None:
         """What is live for a view."""
+        ...
+
+    def holdings(self, view: str) -> Holdings:
+        """What is there of a view's live rows, counted."""
         ...
 
     def sweep(self, view: str) -> int:

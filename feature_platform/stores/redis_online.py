@@ -30,6 +30,7 @@ from feature_platform.stores.online_encoding import CorruptRowError, RowDecoder,
 from feature_platform.stores.online_encoding_keys import KeyEncoder, KeyTypeError, key_encoder
 from feature_platform.stores.online_reads import PerTable
 from feature_platform.stores.protocols import (
+    Holdings,
     OnlineRow,
     OnlineTable,
     Publication,
@@ -37,9 +38,11 @@ from feature_platform.stores.protocols import (
     StreamSource,
 )
 from feature_platform.stores.redis_online_layout import (
+    LIVE_FIELDS,
     StagedEntry,
     ViewKeys,
     bucket_count,
+    live_version,
     meta_fields,
     publication,
 )
@@ -188,6 +191,21 @@ class RedisOnlineStore:
         """What is live for ``view``."""
         with self._store_errors("look up a publication"):
             return publication(view, self._client.hgetall(ViewKeys(self._prefix, view).meta))
+
+    def holdings(self, view: str) -> Holdings:
+        """The rows of the live snapshot, counted by bucket; memory by samples of each bucket."""
+        keys = ViewKeys(self._prefix, view)
+        with self._store_errors("count rows"):
+            live = live_version(self._client.hmget(keys.meta, LIVE_FIELDS))
+            if live is None:
+                return Holdings(0, 0)
+            version = live.version.decode()
+            with self._client.pipeline(transaction=False) as pipe:
+                for number in range(live.buckets):
+                    pipe.hlen(keys.bucket(version, number))
+                    pipe.memory_usage(keys.bucket(version, number))
+                answers = pipe.execute()
+        return Holdings(sum(answers[::2]), sum(size or 0 for size in answers[1::2]))
 
     def sweep(self, view: str) -> int:
         """Removes snapshots whose writers are dead: their connection is gone, or, where nobody tells, a day passed."""

@@ -114,6 +114,7 @@ def publication(view: str, meta: Mapping[bytes, bytes]) -> Publication | None:
         rows=int(meta[b"rows"]),
         published_at=datetime.fromisoformat(meta[b"published_at"].decode()),
         properties=json.loads(meta[b"properties"]),
+        event_time=datetime.fromisoformat(newest.decode()) if (newest := meta[b"event_time"]) else None,
     )
 
 

@@ -474,3 +474,24 @@ def _held_back(kind: Kind) -> Iterator[None]:
         snapshot = psycopg.sql.Identifier(f"{kind.prefix}online", f"snapshot_{version}")
         connection.execute(psycopg.sql.SQL("SELECT count(*) FROM {}").format(snapshot))
         yield
+
+
+def test_holdings_are_counted_in_the_store_itself(kind: Kind, store: OnlineStore) -> None:
+    table = online_table()
+    assert store.holdings("card_spend").rows == 0
+    store.publish(store.stage(table, numbered(table, 3_000, 1)))
+    whole = store.holdings("card_spend")
+    assert whole.rows == 3_000
+    assert whole.bytes > 3_000 * 20
+    live = store.publication("card_spend")
+    assert live is not None
+    assert live.event_time == NOON
+    if kind.name == "redis":
+        with redis.Redis.from_url(kind.url) as client:
+            client.delete(client.keys(f"{kind.prefix}:*:{live.version}:*")[0])
+    else:
+        with psycopg.connect(kind.url, autocommit=True) as server:
+            server.execute(f"DELETE FROM {kind.prefix}online.\"snapshot_{live.version}\" WHERE card < '2'")
+    left = store.holdings("card_spend")
+    assert left.rows is not None
+    assert left.rows < 3_000

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from feature_platform.errors import StoreError
-from feature_platform.stores.protocols import NativeTable, StreamTable, TableName, Warehouse
+from feature_platform.stores.protocols import Holdings, NativeTable, StreamTable, TableName, Warehouse
 from tests.stores.warehouse_cases import (
     NOON,
     SPEND,
@@ -424,3 +424,14 @@ def test_a_long_column_name_survives(warehouse: Warehouse) -> None:
     sql = f'SELECT t."{name}b" AS "{name}c", t."{name}" FROM "features"."spend" AS t'
     found = warehouse.read(query(warehouse, sql, {SPEND: NativeTable(SPEND)})).read_all().to_pylist()
     assert found == [{f"{name}c": 3, name: 2}]
+
+
+def test_holdings_are_what_is_there_of_the_live_rows(kind: Kind, warehouse: Warehouse) -> None:
+    assert warehouse.holdings(SPEND) == Holdings(None, 0)
+    publish(warehouse, amounts(1, 2), AMOUNTS, partition=day("2026-01-01"))
+    one = warehouse.holdings(SPEND)
+    publish(warehouse, amounts(3, 4), AMOUNTS, partition=day("2026-01-02"))
+    publish(warehouse, amounts(5, 6), AMOUNTS, partition=day("2026-01-02"))
+    two = warehouse.holdings(SPEND)
+    assert not two.missing
+    assert one.bytes < two.bytes < 3 * one.bytes  # what was replaced does not count

@@ -65,7 +65,8 @@ def postgres_kind(url: str) -> Kind:
     def tables() -> list[str]:
         with psycopg.connect(url) as connection:
             rows = connection.execute(
-                "SELECT tablename FROM pg_tables WHERE starts_with(schemaname, %s) AND tablename <> 'writes' "
+                "SELECT tablename FROM pg_tables "
+                "WHERE starts_with(schemaname, %s) AND tablename NOT IN ('layout', 'writes') "
                 "UNION ALL SELECT tablename FROM pg_tables WHERE starts_with(schemaname, 'pg_temp')",
                 (f"{prefix}_",),
             )

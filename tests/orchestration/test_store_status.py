@@ -1,0 +1,102 @@
+"""Which store has which version: as the stores themselves say, not as somebody remembers."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Mapping
+
+import psycopg
+import redis
+from typer.testing import CliRunner
+
+from feature_platform.cli.main import app
+from feature_platform.orchestration.runs import materialize
+from feature_platform.orchestration.store_status import StoreStatus, store_status
+from feature_platform.project.project import Project
+from tests.orchestration.builders import DAILY_SPEND, LAST_PAYMENT, Payment, Workplace, utc
+
+TWO_TARGETS = LAST_PAYMENT.replace("online: redis", "online: [redis, postgres]")
+NOON = utc(2026, 1, 4, 12)
+
+
+def statuses(project: Project) -> Mapping[tuple[str, str], StoreStatus]:
+    return {(each.view, each.store): each for each in store_status(project, list(project.registry.views), NOON)}
+
+
+def healths(project: Project) -> Mapping[str, str]:
+    return {each.store: each.health for each in statuses(project).values() if each.view == "last_payment"}
+
+
+def test_every_store_of_every_view_is_asked(cards: Workplace) -> None:
+    cards.write(TWO_TARGETS, DAILY_SPEND)
+    with cards.open() as project:
+        assert {each.health for each in statuses(project).values()} == {"never published"}
+        assert materialize(project, as_of=NOON).ok
+        found = statuses(project)
+    assert {each.health for each in found.values()} == {"current"}
+    rows = found["last_payment", "warehouse"]
+    assert (rows.rows, rows.event_time, rows.partitions) == (4, utc(2026, 1, 3, 10), 0)
+    assert rows.lag_seconds(NOON) == 26 * 3600
+    for store in ("redis", "postgres"):
+        online = found["last_payment", store]
+        assert (online.rows, online.event_time) == (2, utc(2026, 1, 3, 10))
+        assert online.bytes
+    spend = found["daily_spend", "warehouse"]
+    assert (spend.partitions, spend.event_time) == (1, utc(2026, 1, 4))
+
+
+def test_a_store_that_was_left_behind_is_named(cards: Workplace) -> None:
+    cards.write(TWO_TARGETS)
+    with cards.open() as project:
+        materialize(project, as_of=NOON)
+        live = project.online_store("postgres").publication("last_payment")
+        assert live is not None
+        with psycopg.connect(project.server_url("postgres") or "", autocommit=True) as server:
+            names = server.execute("SELECT nspname FROM pg_namespace WHERE nspname LIKE 't%online'").fetchall()
+            for (name,) in names:
+                server.execute(
+                    f"UPDATE {name}.publications SET properties = properties || %s",
+                    [json.dumps({"input:features.last_payment": "an older one"})],
+                )
+        assert healths(project) == {"warehouse": "current", "redis": "current", "postgres": "behind"}
+        materialize(project, as_of=NOON)
+        assert healths(project) == {"warehouse": "current", "redis": "current", "postgres": "current"}
+
+
+def test_another_definition_is_no_current_version(cards: Workplace) -> None:
+    cards.write(TWO_TARGETS)
+    with cards.open() as project:
+        materialize(project, as_of=NOON)
+    cards.write(TWO_TARGETS.replace("amount, note", "amount + 1 AS amount, note"))
+    with cards.open() as project:
+        assert set(healths(project).values()) == {"other definition"}
+
+
+def test_rows_that_a_store_lost_are_noticed(cards: Workplace) -> None:
+    cards.write(TWO_TARGETS)
+    cards.pay([Payment(number, utc(2026, 1, 2, 9)) for number in range(500)])
+    with cards.open() as project:
+        materialize(project, as_of=NOON)
+        live = project.online_store("redis").publication("last_payment")
+        assert live is not None
+        with redis.Redis.from_url(project.server_url("redis") or "") as client:
+            client.delete(*client.keys(f"*{live.version}:*"))
+        shutil.rmtree(next(cards.state.glob("warehouse/**/last_payment")) / "data", ignore_errors=True)
+        for file in cards.state.glob("warehouse/**/last_payment/**/*.parquet"):
+            file.unlink()
+        assert healths(project) == {"warehouse": "damaged", "redis": "damaged", "postgres": "current"}
+
+
+def test_the_command_shows_the_rest_when_a_server_is_away(cards: Workplace, monkeypatch: object) -> None:
+    cards.write(TWO_TARGETS)
+    with cards.open() as project:
+        materialize(project, as_of=NOON)
+    environment = {"FP_TEST_REDIS": "redis://127.0.0.1:1/0"}
+    ran = CliRunner().invoke(app, ["store", "status", "--project", str(cards.root), "--json"], env=environment)
+    assert ran.exit_code == 1
+    found = {each["store"]: each["health"] for each in json.loads(ran.stdout)["stores"]}
+    assert found == {"warehouse": "current", "redis": "unreachable", "postgres": "current"}
+    shown = CliRunner().invoke(app, ["store", "status", "last_payment", "--project", str(cards.root)])
+    assert shown.exit_code == 0
+    assert "last_payment" in shown.stdout
