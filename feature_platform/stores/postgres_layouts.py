@@ -16,6 +16,8 @@ _FOLDER: Final = Path(__file__).parent / "layouts"
 
 WAREHOUSE: Final = Line(_FOLDER / "warehouse", ("warehouse_1",))
 """Which writes of a warehouse there are; in ``<prefix>_meta``."""
+DORIS: Final = Line(_FOLDER / "doris", ("doris_1",))
+"""What a Doris cluster was given, see :mod:`feature_platform.stores.doris.ledger`; in ``<prefix>_doris``."""
 ONLINE: Final = Line(_FOLDER / "online", ("online_1",))
 """Which versions of views there are online; in ``<prefix>online``."""
 

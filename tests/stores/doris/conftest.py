@@ -6,8 +6,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from feature_platform.stores.doris.settings import Address, DorisSettings
+from feature_platform.stores.doris.settings import DorisSettings
+from tests.stores.doris.cases import settings_of
 from tests.stores.doris.double.cluster import Cluster
+from tests.stores.doris.double.http_server import HTTPDouble
 from tests.stores.doris.double.mysql_server import MySQLDouble
 
 
@@ -23,5 +25,11 @@ def mysql(cluster: Cluster) -> Iterator[MySQLDouble]:
 
 
 @pytest.fixture
-def settings(cluster: Cluster, mysql: MySQLDouble) -> DorisSettings:
-    return DorisSettings((Address("127.0.0.1", mysql.port),), cluster.user, cluster.password, connect_timeout_seconds=2)
+def http(cluster: Cluster) -> Iterator[HTTPDouble]:
+    with HTTPDouble(cluster) as server:
+        yield server
+
+
+@pytest.fixture
+def settings(cluster: Cluster, mysql: MySQLDouble, http: HTTPDouble) -> DorisSettings:
+    return settings_of(cluster, mysql.port, http.frontend_port)

@@ -80,8 +80,10 @@ class Transaction:
     label: str
     state: str
     """PREPARE, PRECOMMITTED, COMMITTED, VISIBLE, ABORTED"""
-    undo: list[str] = field(default_factory=list)
     pending: list[str] = field(default_factory=list)
+    """Statements that make its rows visible."""
+    coming: list[str] = field(default_factory=list)
+    """States that it goes through, one with each look at it."""
 
 
 class Cluster:
@@ -153,7 +155,7 @@ class Cluster:
     def _drop_table(self, database: str, name: str) -> Result:
         table = self.databases.get(database, {}).pop(name, None)
         for part in (*table.parts.values(), *table.temporary.values()) if table else ():
-            self.duck.execute(f"DROP TABLE {part.data}")
+            self._all(f"DROP TABLE {part.data}")
         return Result()
 
     def _rename(self, database: str, name: str, new: str) -> Result:
@@ -183,7 +185,7 @@ class Cluster:
             raise RefusedError(f"Can not add column which already exists in base table: {column}")
         table.columns.append(Column(column, kind, True))
         for part in table.parts.values():
-            self.duck.execute(f'ALTER TABLE {part.data} ADD COLUMN "{column}" {_duck_type(kind)}')
+            self._all(f'ALTER TABLE {part.data} ADD COLUMN "{column}" {_duck_type(kind)}')
 
     def _add_partition(self, database: str, name: str, part: str, start: str, end: str) -> Result:
         table = self.table(database, name)
@@ -204,13 +206,13 @@ class Cluster:
         found = self.table(database, name).temporary.pop(part, None)
         if found is None:
             raise RefusedError(f"Temp partition[{part}] does not exist")
-        self.duck.execute(f"DROP TABLE {found.data}")
+        self._all(f"DROP TABLE {found.data}")
         return Result()
 
     def _drop_partition(self, database: str, name: str, part: str) -> Result:
         found = self.table(database, name).parts.pop(part, None)
         if found is not None:
-            self.duck.execute(f"DROP TABLE {found.data}")
+            self._all(f"DROP TABLE {found.data}")
         return Result()
 
     def _replace(self, database: str, name: str, live: str, temporary: str) -> Result:
@@ -221,7 +223,7 @@ class Cluster:
         if (old.start, old.end) != (new.start, new.end):
             raise RefusedError("2 range lists are not stricly matched")
         table.parts[temporary] = table.temporary.pop(temporary)
-        self.duck.execute(f"DROP TABLE {table.parts.pop(live).data}")
+        self._all(f"DROP TABLE {table.parts.pop(live).data}")
         return Result()
 
     def _show_partitions(self, temporary: str | None, database: str, name: str) -> Result:
@@ -241,8 +243,8 @@ class Cluster:
 
     def _create_view(self, database: str, name: str, query: str) -> Result:
         """A view is kept as a table without rows: only what it describes matters here."""
-        cursor = self.duck.execute(f"DESCRIBE {self.translated(query)}")
-        found = [Column(row[0], _doris_type(row[1]), True) for row in cursor.fetchall()]
+        described = self._all(f"DESCRIBE {self.translated(query)}")
+        found = [Column(row[0], _doris_type(row[1]), True) for row in described]
         self.databases.setdefault(database, {})[name] = Table(found, (), False, None, "")
         return Result()
 
@@ -258,7 +260,7 @@ class Cluster:
         except duckdb.Error as error:
             raise RefusedError(str(error)) from None
         names = re.findall(_NAME, columns)
-        done = self.load(database, name, rows.rename_columns(names), label, [part] if part else [])
+        done = self.load((database, name), rows.rename_columns(names), label, [part] if part else [])
         return Result(affected=done)
 
     def _select(self, statement: str) -> Result:
@@ -295,24 +297,46 @@ class Cluster:
 
     # -- loads --------------------------------------------------------------------------------------------------------
 
-    def load(self, database: str, name: str, rows: pa.Table, label: str | None, temporary: list[str],
-             *, precommit: bool = False) -> int:  # fmt: skip
-        """Writes rows in one transaction of ``label``; the number of rows that are there for it."""
+    def load(
+        self,
+        target: tuple[str, str],
+        rows: pa.Table,
+        label: str | None,
+        temporary: list[str],
+        *,
+        coming: tuple[str, ...] = (),
+    ) -> int:
+        """Writes rows in one transaction of ``label``; their number. ``coming``: the states that the transaction has
+        from now on, one more with each look; without any it is visible at once."""
+        database, name = target
         with self.lock:
-            transaction = self.begin(database, label) if label else None
+            transaction = self.begin(database, label or f"insert_{next(self._ids)}")
             try:
-                statements = self._writes(self.table(database, name), rows, temporary)
+                transaction.pending = self._writes(self.table(database, name), rows, temporary)
             except BaseException:
-                if transaction:
-                    transaction.state = "ABORTED"
+                transaction.state = "ABORTED"
                 raise
-            if transaction and precommit:
-                transaction.state, transaction.pending = "PRECOMMITTED", statements
-                return rows.num_rows
-            self._run(statements)
-            if transaction:
-                transaction.state = "VISIBLE"
+            transaction.coming = list(coming) or ["VISIBLE"]
+            self._advance(transaction)
             return rows.num_rows
+
+    def look(self, database: str, label: str) -> str:
+        """The state of a label."""
+        with self.lock:
+            found = self.labels.get((database, label))
+            if found is None:
+                return "UNKNOWN"
+            said = found.state
+            self._advance(found)
+            return said
+
+    def _advance(self, transaction: Transaction) -> None:
+        if transaction.coming:
+            transaction.state = transaction.coming.pop(0)
+        if transaction.state in ("VISIBLE", "ABORTED"):
+            if transaction.state == "VISIBLE":
+                self._run(transaction.pending)
+            transaction.pending = []
 
     def begin(self, database: str, label: str) -> Transaction:
         """A label counts once, until its transaction was aborted."""
@@ -325,19 +349,15 @@ class Cluster:
         self.labels[database, label] = made
         return made
 
-    def settle(self, database: str, txn: int, operation: str) -> None:
+    def settle(self, database: str, label: str, operation: str) -> None:
         with self.lock:
-            found = next((each for (db, _), each in self.labels.items() if db == database and each.id == txn), None)
+            found = self.labels.get((database, label))
             if found is None:
-                raise RefusedError(f"transaction [{txn}] not found")
-            if found.state in ("COMMITTED", "VISIBLE") and operation == "commit":
-                raise RefusedError(f"transaction [{txn}] is already visible, not pre-committed.")
+                raise RefusedError(f"transaction [{label}] not found")
             if found.state != "PRECOMMITTED":
-                raise RefusedError(f"transaction [{txn}] is {found.state}")
-            if operation == "commit":
-                self._run(found.pending)
-            found.pending = []
-            found.state = "VISIBLE" if operation == "commit" else "ABORTED"
+                raise RefusedError(f"transaction [{found.id}] is already {found.state}, not pre-committed.")
+            found.coming = ["VISIBLE" if operation == "commit" else "ABORTED"]
+            self._advance(found)
 
     def _writes(self, table: Table, rows: pa.Table, temporary: list[str]) -> list[str]:
         """Statements that write ``rows`` to the partitions they belong to."""
@@ -348,13 +368,13 @@ class Cluster:
         incoming = f"incoming_{next(self._ids)}"
         columns = ", ".join(f'"{name}"' for name in rows.column_names)
         self.duck.register("fp_rows", rows)
-        self.duck.execute(f"CREATE TEMP TABLE {incoming} AS SELECT * FROM fp_rows")
+        self._all(f"CREATE TEMP TABLE {incoming} AS SELECT * FROM fp_rows")
         self.duck.unregister("fp_rows")
         statements, routed = [], 0
         for part in chosen:
             where = f"\"{table.by}\" >= '{part.start}' AND \"{table.by}\" < '{part.end}'" if table.by else "TRUE"
-            found = self.duck.execute(f"SELECT count(*) FROM {incoming} WHERE {where}").fetchone()
-            routed += found[0] if found else 0
+            found = self._all(f"SELECT count(*) FROM {incoming} WHERE {where}")[0]
+            routed += found[0]
             statements += [
                 f"INSERT INTO {part.data} ({columns}) SELECT {columns} FROM {incoming} WHERE {where}",
                 *([_merge(part, table)] if table.unique else []),
@@ -364,14 +384,18 @@ class Cluster:
             raise RefusedError("Insert has filtered data in strict mode: no partition for this tuple. jane@example.com")
         return [*statements, f"DROP TABLE {incoming}"]
 
+    def _all(self, statement: str) -> list[tuple[Any, ...]]:
+        """Every row: a result that is not read to its end would block what comes next."""
+        return list(self.duck.execute(statement).fetchall())
+
     def _run(self, statements: list[str]) -> None:
         for statement in statements:
-            self.duck.execute(statement)
+            self._all(statement)
 
     def _part(self, table: Table, name: str, start: str | None, end: str | None) -> Part:
         part = Part(name, start, end, next(self._ids))
         columns = ", ".join(f'"{column.name}" {_duck_type(column.type)}' for column in table.columns)
-        self.duck.execute(f"CREATE TABLE {part.data} ({columns})")
+        self._all(f"CREATE TABLE {part.data} ({columns})")
         return part
 
 
