@@ -13,12 +13,14 @@ from feature_platform.cli.options import JsonOption, ProfileOption, ProjectOptio
 from feature_platform.cli.screen import Screen
 from feature_platform.cli.session import opened
 from feature_platform.cli.training import (
+    ExplainOption,
     FeatureOption,
     SpineArgument,
     SpineSqlOption,
     TimeOption,
     given_spine,
     purpose_of,
+    show_plan,
 )
 from feature_platform.errors import UsageError, did_you_mean
 
@@ -91,6 +93,7 @@ def training_set(  # noqa: PLR0913, PLR0917 - a command's options are its parame
     role: RoleOption = "author",
     out: OutOption = None,
     limit: LimitOption = 10,
+    explain: ExplainOption = False,
     project: ProjectOption = None,
     profile: ProfileOption = None,
     json: JsonOption = False,
@@ -103,6 +106,9 @@ def training_set(  # noqa: PLR0913, PLR0917 - a command's options are its parame
 
         session = FeatureStore(found, purpose=purpose_of(found, purpose, feature), role=role)
         answer = session.training_set(given_spine(found, spine, spine_sql, time), feature, time=time)
+        if explain:
+            show_plan(screen, answer)
+            return
         if out is not None:
             found.audit.export("training_set", out.suffix.lstrip("."), session.asker)
         show_result(screen, answer, out, limit)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from csv import reader
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +15,11 @@ from feature_platform.cli.codes import BAD_VALUE, UNKNOWN_NAME
 from feature_platform.errors import Location, UsageError, did_you_mean
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from feature_platform.cli.screen import Screen
     from feature_platform.project.project import Project
+    from feature_platform.sdk.results import Result
     from feature_platform.sdk.sql_spine import Sql
 
 SpineArgument = Annotated[
@@ -32,6 +37,9 @@ SpineSqlOption = Annotated[
 FeatureOption = Annotated[
     list[str],
     typer.Option("--feature", "-f", help="`view:feature`, `view:*` or a service. Repeat it.", show_default=False),
+]
+ExplainOption = Annotated[
+    bool, typer.Option("--explain", help="Say where it would be computed, and why; compute nothing.")
 ]
 TimeOption = Annotated[str, typer.Option("--time", "-t", help="The spine's column with each row's time (UTC).")]
 
@@ -72,6 +80,30 @@ def given_spine(project: Project, path: Path | None, sql: str | None, time: str)
         return _sql(sql)
     assert path is not None
     return _csv_spine(project, path, time) if path.suffix.lower() == ".csv" else path
+
+
+def show_plan(screen: Screen, result: Result) -> None:
+    """Where a training set is computed, and what is moved there."""
+    plan = result.plan
+    assert plan is not None
+
+    def human() -> Iterator[RenderableType]:
+        from feature_platform.cli.tables import plain_table
+
+        yield f"computed in '{plan.store}' ({plan.engine}): {plan.why}"
+        yield f"spine: {plan.spine}"
+        rows = [
+            (
+                each.name,
+                each.store,
+                "·" if each.rows is None else f"{each.rows:,}",
+                "streamed" if each.moved else "in place",
+            )
+            for each in plan.tables
+        ]
+        yield plain_table(("table", "store", "rows", "read"), rows, whole=4)
+
+    screen.show({"plan": asdict(plan)}, human)
 
 
 def _sql(given: str) -> Sql:

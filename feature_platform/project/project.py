@@ -21,6 +21,7 @@ from feature_platform.errors import StoreError, UsageError, did_you_mean
 from feature_platform.project.audit import ProjectAudit
 from feature_platform.project.binding import Binder
 from feature_platform.project.codes import NOT_PUBLISHED, UNKNOWN_PROFILE, UNKNOWN_STORE
+from feature_platform.project.placement import placed
 from feature_platform.project.stores import (
     StoreContext,
     is_embedded,
@@ -259,8 +260,7 @@ class Project:
 
     def compute_store(self, reads: Iterable[TableRef], default: str = "warehouse") -> str:
         """The warehouse that holds what ``reads`` names; of several, the one that holds most, ``default`` when tied."""
-        homes = [home for home in map(self.home, reads) if home is not None]
-        return max(homes, key=lambda home: (homes.count(home), home == default), default=default)
+        return placed(self, reads, default).store
 
     def home(self, ref: TableRef) -> str | None:
         """The store that holds a table; None for a view without offline rows."""

@@ -40,6 +40,31 @@ class ColumnInfo:
         return f"{self.name}: {self.type} ({describe(self.labels)})"
 
 
+@dataclass(frozen=True, slots=True)
+class TablePlan:
+    """A table that a training set reads."""
+
+    name: str
+    store: str
+    rows: int | None
+    """As its store's metadata has them; None where nobody looked or they don't say."""
+    moved: bool
+    """Whether it is streamed to the store that computes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a training set is computed."""
+
+    store: str
+    engine: str
+    why: str
+    """Why there."""
+    spine: str
+    """How the spine gets there."""
+    tables: tuple[TablePlan, ...]
+
+
 @dataclass(frozen=True)
 class Result:
     """Rows of a query or a training set. Nothing is computed before it is read; each read computes anew.
@@ -50,6 +75,8 @@ class Result:
 
     columns: tuple[ColumnInfo, ...]
     _open: Callable[[], pa.RecordBatchReader]
+    plan: Plan | None = None
+    """How a training set is computed; None of queries."""
 
     def reader(self) -> pa.RecordBatchReader:
         """A stream of batches: memory does not grow with the number of rows."""

@@ -85,11 +85,9 @@ def converted_outside(rows: GuardedQuery, needed: Sequence[NeededColumn], time: 
         found = _column(rows, column.name)
         if column.classification is not None:
             if not any(label.kind == "token" for label in found.labels):
-                return f"'{column.name}' holds no tokens, which are made outside of the engine"
+                return f"'{column.name}' is made a token on its way"
         elif not _exact(found.type, column.type):
-            return (
-                f"'{column.name}' is {found.type} and needed as {column.type}, which is checked outside of the engine"
-            )
+            return f"'{column.name}' is checked on its way from {found.type} to {column.type}"
     return ""
 
 

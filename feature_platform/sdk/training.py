@@ -19,9 +19,10 @@ from feature_platform.governance.codes import MIXED_KEY_VERSIONS
 from feature_platform.governance.labels import CLEAN, Labels
 from feature_platform.lineage.graph import columns_of
 from feature_platform.project.key_versions import query_versions, with_versions
+from feature_platform.project.placement import Placement, placed
 from feature_platform.registry.graph import TableRef
 from feature_platform.sdk.needs import Needs, needs_of
-from feature_platform.sdk.results import ColumnInfo, Result, Role, cast_stream, in_utc
+from feature_platform.sdk.results import ColumnInfo, Plan, Result, Role, TablePlan, cast_stream, in_utc
 from feature_platform.sdk.selection import Selected
 from feature_platform.sdk.spine import (
     TIME_TYPE,
@@ -36,7 +37,7 @@ from feature_platform.sdk.spine import (
 from feature_platform.sdk.sql_spine import Sql, converted_outside, guarded_spine, streamed
 from feature_platform.sdk.tokens import key_tokens
 from feature_platform.stores.protocols import Query, StreamTable, TableName, Warehouse
-from feature_platform.types import BIGINT, STRING, TIMESTAMP, Column, TableSchema
+from feature_platform.types import BIGINT, STRING, TIMESTAMP, Column, Engine, TableSchema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,13 +58,18 @@ def training_set(project: Project, asker: Asker, selected: Sequence[Selected], s
     read_rows_of = [TableRef("view", name) for name in needs.stored if project.compiled.views[name].form == "sql"]
     task = _Task(project, needs, time, (*read_rows_of, *(rows.reads if rows else ())))
     compiled = task.compiled(asked)
-    store = project.compute_store(compiled.reads)
+    home = project.compute_store(rows.reads) if rows and rows.reads else None
+    placement = placed(project, compiled.reads, home or "warehouse")
+    store = placement.store
     if isinstance(spine, Sql):
         assert rows is not None
         whole = task.compiled(asked, rows)
-        home = project.compute_store(rows.reads, default=store)
-        together = home == store and not converted_outside(rows, needs.columns, time)
-        if together:
+        home = home or store
+        apart = converted_outside(rows, needs.columns, time)
+        if home != store:
+            apart = f"its rows lie in '{home}'"
+        how = f"rows of the query are streamed to '{store}': {apart}" if apart else "the query is part of the statement"
+        if not apart:
             sent = whole.sql[project.warehouse(store).engine]
             read = task.in_one_statement(whole, store)
         else:
@@ -74,13 +80,22 @@ def training_set(project: Project, asker: Asker, selected: Sequence[Selected], s
         given = [replace(column, labels=column.labels | task.key_labels.get(column.name, CLEAN)) for column in columns]
         columns_given = (*task.infos(given[:names], "spine"), *task.infos(columns[names:], "feature"))
     else:
-        ready = task.ready(open_spine(spine), selected)
+        ready, how = task.ready(open_spine(spine), selected), f"rows are copied to '{store}'"
         read = task.beside(ready, compiled, store)
         columns_given = (*task.spine_infos(ready), *task.infos(compiled.columns[1:], "feature"))
     event = project.audit.training_set(
         [(chosen.view, chosen.feature) for chosen in selected], compiled, project.warehouse(store).engine, asker
     )
-    return Result(columns_given, project.audit.released(event, read))
+    plan = _plan(placement, project.warehouse(store).engine, how)
+    return Result(columns_given, project.audit.released(event, read), plan)
+
+
+def _plan(placement: Placement, engine: Engine, spine: str) -> Plan:
+    tables = (
+        TablePlan(str(held.table), held.store, held.size.rows if held.size else None, held.store != placement.store)
+        for held in placement.tables
+    )
+    return Plan(placement.store, engine, placement.why, spine, tuple(tables))
 
 
 class _Task:

@@ -22,7 +22,7 @@ from feature_platform.errors import StoreError
 from feature_platform.stores import duckdb_delta_table as delta
 from feature_platform.stores.codes import FOLDER_UNUSABLE, TABLE_BUSY
 from feature_platform.stores.columns import check_columns
-from feature_platform.stores.duckdb_delta_files import files_version, matching_files, select_files
+from feature_platform.stores.duckdb_delta_files import files_size, files_version, matching_files, select_files
 from feature_platform.stores.duckdb_delta_session import (
     BoundFiles,
     Limits,
@@ -45,6 +45,7 @@ from feature_platform.stores.protocols import (
     Query,
     Relation,
     SessionSetup,
+    Size,
     StagedWrite,
     StreamTable,
     TableName,
@@ -122,6 +123,22 @@ class DuckDBDeltaWarehouse:
         if isinstance(table, FilesTable):
             return files_version(matching_files(table, self._data_roots))
         return secrets.token_hex(8)
+
+    def size(self, table: Binding) -> Size | None:
+        """Of a table from its Delta log, of Parquet files from their footers; of CSV files bytes only.
+
+        Raises:
+            StoreError: nothing was published, or no file is there.
+        """
+        if isinstance(table, NativeTable):
+            live = delta.snapshot(self._folder(table.name))
+            if live is None:
+                raise StoreError(not_published(table.name))
+            stored = sum((live.folder / file.path).stat().st_size for file in live.files)
+            return Size(sum(file.rows for file in live.files), stored)
+        if isinstance(table, FilesTable):
+            return files_size(table, matching_files(table, self._data_roots))
+        return None
 
     def execute(self, query: Query) -> int:
         """Runs a SELECT to its end and gives the number of its rows: nothing here may be changed by a statement."""

@@ -16,12 +16,13 @@ from typing import Any
 
 from feature_platform.errors import Problem, StoreError, did_you_mean
 from feature_platform.stores.codes import FILES_COLUMNS, FILES_MISSING, FILES_OUTSIDE, FILES_TYPES, FILES_UNREADABLE
-from feature_platform.stores.protocols import FilesTable
+from feature_platform.stores.protocols import FilesTable, Size
 from feature_platform.stores.quoting import identifier, literal
 from feature_platform.types import Column, DataType
 
 _DELIMITERS = (",", ";", "\t", "|")
 _HEADER_LIMIT = 1 << 20
+_FOOTERS = 256
 _INTEGERS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"})
 _TIMESTAMPS = frozenset(
     {"TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS"}
@@ -64,6 +65,20 @@ def files_version(files: Sequence[str]) -> str:
         status = os.stat(file)
         digest.update(f"{file}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
     return digest.hexdigest()[:16]
+
+
+def files_size(table: FilesTable, files: Sequence[str]) -> Size:
+    """Bytes on disk; rows where the footers of Parquet files say so, and there are few enough to look at all."""
+    rows = None
+    if table.format == "parquet" and len(files) <= _FOOTERS:
+        import pyarrow as pa
+        from pyarrow import parquet
+
+        try:
+            rows = sum(parquet.read_metadata(file).num_rows for file in files)
+        except (pa.ArrowInvalid, OSError):
+            rows = None  # whoever reads the file will be told what is wrong with it
+    return Size(rows, sum(os.stat(file).st_size for file in files))
 
 
 def select_files(connection: Any, table: FilesTable, files: Sequence[str]) -> str:

@@ -17,7 +17,7 @@ from feature_platform.stores.postgres_copy_in import copy_in
 from feature_platform.stores.postgres_copy_out import result_schema
 from feature_platform.stores.postgres_query import DriverQuery, short
 from feature_platform.stores.postgres_writes import Write
-from feature_platform.stores.protocols import FilesTable, StreamTable, TableName
+from feature_platform.stores.protocols import FilesTable, Size, StreamTable, TableName
 from feature_platform.stores.publication_rules import not_published
 from feature_platform.types import Column, TableSchema
 
@@ -130,6 +130,30 @@ def users_schema(connection: Connection, table: TableName) -> TableSchema | None
     if not row or row[0] is None:
         return None
     return result_schema(connection.execute(sql.SQL("SELECT * FROM {} LIMIT 0").format(name)).description or [])
+
+
+def users_size(connection: Connection, table: TableName) -> Size | None:
+    """What the catalogue says of a table that the database has by that name, partitions together; None of a view. The
+    number of rows is PostgreSQL's own estimate, as of the last ANALYZE or VACUUM."""
+    name = sql.Identifier(table.schema or "public", table.name).as_string(connection)
+    row = connection.execute(
+        """SELECT MIN(c.reltuples), SUM(c.reltuples)::bigint, SUM(pg_table_size(c.oid))::bigint FROM pg_class AS c
+           WHERE c.relkind IN ('r', 'm') AND (c.oid = to_regclass(%(name)s)
+             OR c.oid IN (SELECT t.relid FROM pg_partition_tree(to_regclass(%(name)s)) AS t))""",
+        {"name": name},
+    ).fetchone()
+    if row is None or row[2] is None:
+        return None
+    return Size(None if row[0] < 0 else row[1], row[2])
+
+
+def written_size(connection: Connection, writes: Sequence[Write]) -> Size:
+    """Rows as they were counted, bytes as they lie on disk."""
+    names = [sql.Identifier(each.relation.schema, each.relation.name).as_string(connection) for each in writes]
+    row = connection.execute(
+        "SELECT SUM(pg_table_size(to_regclass(n)))::bigint FROM unnest(%s::text[]) AS n", (names,)
+    ).fetchone()
+    return Size(sum(each.rows for each in writes), row[0] or 0 if row else 0)
 
 
 def opened_stream(table: FilesTable | StreamTable) -> pa.RecordBatchReader:

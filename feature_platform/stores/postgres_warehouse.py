@@ -36,7 +36,9 @@ from feature_platform.stores.postgres_relations import (
     opened_stream,
     result_columns,
     users_schema,
+    users_size,
     users_table,
+    written_size,
 )
 from feature_platform.stores.postgres_writes import Write, Writes, lock_number
 from feature_platform.stores.protocols import (
@@ -48,6 +50,7 @@ from feature_platform.stores.protocols import (
     Query,
     Relation,
     SessionSetup,
+    Size,
     StagedWrite,
     StreamTable,
     TableName,
@@ -121,6 +124,21 @@ class PostgresWarehouse:
             row = connection.execute("SELECT pg_snapshot_xmax(pg_current_snapshot())::text").fetchone()
             assert row is not None
             return f"x{row[0]}"
+
+    def size(self, table: Binding) -> Size | None:
+        """Of a published table its rows as counted, of others PostgreSQL's estimate.
+
+        Raises:
+            StoreError: there is no such table.
+        """
+        if not isinstance(table, NativeTable):
+            return None
+        with self._session() as connection:
+            if live := self._writes.live(connection, [table.name]).get(table.name):
+                return written_size(connection, live)
+            if users_schema(connection, table.name) is None:
+                raise StoreError(not_published(table.name))
+            return users_size(connection, table.name)
 
     def execute(self, query: Query) -> int:
         """Runs a SELECT to its end and gives the number of its rows."""

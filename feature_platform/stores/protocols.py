@@ -225,6 +225,29 @@ class Warehouse(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Size:
+    """How much lies behind a table name, as far as it is known without reading rows."""
+
+    rows: int | None
+    """An estimate where nobody counted; None: not known."""
+    bytes: int
+    """As stored, compressed or not."""
+
+
+@runtime_checkable
+class Sized(Protocol):
+    """A warehouse that knows how much its tables hold."""
+
+    def size(self, table: Binding) -> Size | None:
+        """What lies behind ``table``, from metadata; None where that does not say.
+
+        Raises:
+            StoreError: nothing was published, or no file is there.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class OnlineTable:
     """The shape of a view's rows online."""
 

@@ -230,6 +230,9 @@ def test_the_spine_of_a_training_set_can_be_a_query(shop: Path, tmp_path: Path) 
     file = tmp_path / "my spine.sql"
     file.write_text(query, encoding="utf-8")
     assert answer("training-set", *asked, file)["rows"] == rows
+    plan = answer("training-set", *asked, file, "--explain")["plan"]
+    assert (plan["store"], plan["spine"]) == ("warehouse", "the query is part of the statement")
+    assert "computed in 'warehouse' (duckdb)" in fp("training-set", *asked, file, "--explain").stdout
     assert answer("dataset", "create", "from_query", *asked, file)["dataset"]["rows"] == 3
     assert answer("dataset", "verify", "from_query")["reproduced"]
     file.write_text(query.replace("event_time", "event_time, customer"), encoding="utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC
 
 import pyarrow as pa
@@ -10,46 +9,23 @@ import pytest
 
 from feature_platform import Sql
 from feature_platform.errors import GuardError, Location, UsageError
-from feature_platform.orchestration.runs import materialize
-from feature_platform.project.project import STATE_VARIABLE, Project
+from feature_platform.project.project import Project
 from feature_platform.sdk.client import FeatureStore
 from tests.sdk.two_stores import (
     CARDS,
-    END,
     EVERYTHING,
-    PUBLISHED,
     Data,
     Reference,
     differences,
-    random_data,
-    write_project,
 )
 
 KEYS = "card_number, customer_id, event_time, price"
 LABELS = f"SELECT label_id, {KEYS}, fraud, score FROM labels"
 
 
-@pytest.fixture(scope="module")
-def data() -> Data:
-    return random_data()
-
-
-@pytest.fixture(scope="module")
-def project(data: Data, tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -> Iterator[Project]:
-    folder = tmp_path_factory.mktemp("two_stores") / "cards"
-    with pytest.MonkeyPatch.context() as environment:
-        environment.delenv(STATE_VARIABLE, raising=False)
-        environment.setenv("FP_TEST_POSTGRES", write_project(folder, postgres_url, data))
-        environment.setenv("FP_TOKEN_KEY", bytes(range(40)).hex())
-        with Project.open(folder) as opened:
-            report = materialize(opened, list(PUBLISHED), as_of=END)
-            assert report.ok, report.of("failed")
-            yield opened
-
-
-@pytest.fixture(scope="module")
-def store(project: Project) -> FeatureStore:
-    return FeatureStore(project, purpose="fraud")
+@pytest.fixture
+def store(both_stores: Project) -> FeatureStore:
+    return FeatureStore(both_stores, purpose="fraud")
 
 
 def test_a_query_gives_the_rows_of_a_training_set(store: FeatureStore, data: Data) -> None:
@@ -96,6 +72,33 @@ def test_rows_and_features_in_postgresql_are_one_statement_there(store: FeatureS
         names = [name for name in row if name.startswith(("browsing__", "last_click__"))]
         assert differences(row, {name: expected[name] for name in names}) == {}
         assert row["left_us"] == given["left_us"]
+
+
+@pytest.mark.parametrize(
+    ("query", "features", "store_name", "how"),
+    [
+        (LABELS, ["spend:count_1h"], "warehouse", "the query is part of the statement"),
+        ("SELECT * FROM churn", ["browsing:count_1d"], "server", "the query is part of the statement"),
+        (
+            LABELS,
+            ["browsing:count_1d"],
+            "server",
+            "rows of the query are streamed to 'server': its rows lie in 'warehouse'",
+        ),
+        (
+            "SELECT * REPLACE (CAST(customer_id AS double) AS customer_id) FROM churn",
+            ["browsing:count_1d"],
+            "server",
+            "rows of the query are streamed to 'server': 'customer_id' is checked on its way from double to bigint",
+        ),
+    ],
+)
+def test_the_plan_says_how_rows_and_features_come_together(
+    store: FeatureStore, query: str, features: list[str], store_name: str, how: str
+) -> None:
+    plan = store.training_set(Sql(query), features).plan
+    assert plan is not None
+    assert (plan.store, plan.spine) == (store_name, how)
 
 
 def test_a_query_needs_no_table(store: FeatureStore) -> None:
@@ -173,8 +176,8 @@ def test_forms_of_one_value_do_not_meet_in_query_and_features(store: FeatureStor
             store.training_set(Sql(text), ["issuer:bin"])
 
 
-def test_the_purpose_decides_what_a_query_may_read(project: Project) -> None:
-    offers = FeatureStore(project, purpose="offers")
+def test_the_purpose_decides_what_a_query_may_read(both_stores: Project) -> None:
+    offers = FeatureStore(both_stores, purpose="offers")
     query = Sql("SELECT customer_id, event_time, email FROM labels")
     with pytest.raises(GuardError, match="email"):
         offers.training_set(query, ["browsing:count_1d"])

@@ -35,9 +35,10 @@ name: cards
 purposes: {fraud: Stopping fraud., offers: Making offers.}
 profiles:
   embedded:
+    token_key_env: FP_TWO_STORES_KEY
     stores:
       warehouse: {type: duckdb_delta, memory_limit: 512MB, threads: 2}
-      server: {type: postgres, url_env: FP_TEST_POSTGRES, schema_prefix: fp}
+      server: {type: postgres, url_env: FP_TWO_STORES, schema_prefix: fp}
 ---
 kind: policy
 name: privacy

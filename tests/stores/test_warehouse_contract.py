@@ -13,7 +13,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from feature_platform.errors import StoreError
-from feature_platform.stores.protocols import Holdings, NativeTable, StreamTable, TableName, Warehouse
+
+from feature_platform.stores.protocols import Holdings, NativeTable, Sized, StreamTable, TableName, Warehouse
 from tests.stores.warehouse_cases import (
     NOON,
     SPEND,
@@ -232,6 +233,25 @@ def test_no_rows_are_a_publication_too(warehouse: Warehouse) -> None:
     assert rows_of(warehouse) == []
     assert warehouse.binding(SPEND) is not None
     assert warehouse.publications(SPEND)[0].rows == 0
+
+
+def test_sizes_come_from_metadata(warehouse: Warehouse) -> None:
+    assert isinstance(warehouse, Sized)
+    publish(warehouse, amounts(1, 2, 3), AMOUNTS)
+    live = warehouse.binding(SPEND)
+    assert live is not None
+    size = warehouse.size(live)
+    assert size is not None
+    assert size.rows == 3
+    assert size.bytes > 0
+    publish(warehouse, amounts(*range(20_000)), AMOUNTS)
+    larger = warehouse.size(live)
+    assert larger is not None
+    assert larger.rows == 20_000
+    assert larger.bytes > size.bytes
+    assert warehouse.size(stream(AMOUNTS, [])) is None
+    with pytest.raises(StoreError):
+        warehouse.size(NativeTable(TableName("features", "nothing")))
 
 
 def test_a_version_changes_with_each_publication(warehouse: Warehouse) -> None:
