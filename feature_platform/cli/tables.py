@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
+    from feature_platform.sdk.files import Format
     from feature_platform.sdk.results import Result
 
 
@@ -102,24 +103,14 @@ def _first(result: Result, limit: int) -> pa.Table:
 
 
 def _write(screen: Screen, result: Result, out: Path) -> int:
-    import pyarrow.csv as pcsv
-    import pyarrow.parquet as pq
+    from feature_platform.sdk.files import written
 
-    writers = {".parquet": pq.ParquetWriter, ".csv": pcsv.CSVWriter}
-    if out.suffix not in writers:
+    formats: dict[str, Format] = {".parquet": "parquet", ".csv": "csv"}
+    if out.suffix not in formats:
         raise UsageError(
             BAD_VALUE.problem(
                 f"'{out}' ends neither in .parquet nor in .csv", mend="give a file with one of these endings"
             )
         )
-    rows = 0
-    with (
-        screen.counting(f"writing {out.name}") as count,
-        result.reader() as reader,
-        writers[out.suffix](out, reader.schema) as writer,
-    ):
-        for batch in reader:
-            writer.write_batch(batch)
-            rows += batch.num_rows
-            count(batch.num_rows)
-    return rows
+    with screen.counting(f"writing {out.name}") as count:
+        return written(result, out, formats[out.suffix], count)

@@ -54,6 +54,12 @@ SPINE_COLUMN_LABEL: Final = Code(
     "A query that gives a spine has a column with the name of a key, or of a request value, that is made of another "
     "personal value, or of a part of one. It would find nobody, or carry a token into a computation.",
 )
+UNWRITABLE_TYPE: Final = Code(
+    "FP-SDK-015",
+    "Column can't be written to this kind of file",
+    "An extra column of the spine has a type of Arrow that the file's format does not have, such as a union or a "
+    "nested value in CSV. Rows in memory can have it.",
+)
 NOT_ONLINE: Final = Code(
     "FP-SDK-020",
     "View is not kept online",

@@ -29,6 +29,7 @@ from feature_platform.governance.labels import describe
 from feature_platform.registry.graph import TableRef
 from feature_platform.sdk.codes import BAD_DATASET_NAME, DATASET_DAMAGED, UNKNOWN_DATASET
 from feature_platform.sdk.digests import ColumnDigests, rechunked
+from feature_platform.sdk.files import writer_of
 from feature_platform.sdk.results import Result
 from feature_platform.sdk.selection import Asker, Selected, select
 from feature_platform.sdk.training import training_set
@@ -301,11 +302,9 @@ def _versions(project: Project, ref: TableRef) -> Iterator[str]:
 
 
 def _write(result: Result, path: Path) -> ColumnDigests:
-    import pyarrow.parquet as pq
-
     with result.reader() as reader:
         digests = ColumnDigests(reader.schema.names)
-        with pq.ParquetWriter(path, reader.schema, compression="zstd") as writer:
+        with writer_of(path, reader.schema) as writer:
             for batch in rechunked(reader):
                 digests.add(batch)
                 writer.write_batch(batch)

@@ -20,7 +20,8 @@ from feature_platform.sdk.codes import (
     SPINE_COLUMN_TYPE,
     SPINE_NOT_READABLE,
 )
-from feature_platform.types import DataType
+from feature_platform.sdk.parquet_spine import parquet_rows
+from feature_platform.types import STRING, DataType
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,13 +69,14 @@ class Spine:
         return tuple(self.schema.names)
 
 
-def open_spine(spine: Rows) -> Spine:
-    """The rows of an Arrow table or reader, a pandas or polars data frame, or a Parquet file.
+def open_spine(spine: Rows, needed: Sequence[NeededColumn] = ()) -> Spine:
+    """The rows of an Arrow table or reader, a pandas or polars data frame, or Parquet files; ``needed`` gives the types
+    of columns that are named by the files' folders.
 
     Raises:
         UsageError: it is none of these, the file can't be read, or a column name occurs twice.
     """
-    opened = _opened(spine)
+    opened = _opened(spine, needed)
     twice = sorted({name for name in opened.names if opened.names.count(name) > 1})
     if twice:
         raise UsageError(
@@ -185,11 +187,13 @@ def beside(left: pa.RecordBatchReader, right: pa.RecordBatchReader) -> pa.Record
     return pa.RecordBatchReader.from_batches(schema, batches())
 
 
-def _opened(spine: Any) -> Spine:
+def _opened(spine: Any, needed: Sequence[NeededColumn]) -> Spine:
     import pyarrow as pa
 
     if isinstance(spine, str | Path):
-        return _parquet(Path(spine))
+        types = {column.name: STRING if column.classification else column.type for column in needed}
+        rows = parquet_rows(Path(spine), types)
+        return Spine(rows.schema, rows.open)
     if isinstance(spine, pa.RecordBatchReader):
         return Spine(spine.schema, lambda: spine, once=True)
     if isinstance(spine, pa.RecordBatch):
@@ -226,24 +230,6 @@ def _from_pandas(frame: Any) -> pa.Table:
                 mend="give every column one type, e.g. with `frame.convert_dtypes()` or `frame[column].astype(...)`",
             )
         ) from None
-
-
-def _parquet(path: Path) -> Spine:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        schema = pq.read_schema(path)
-    except (OSError, pa.ArrowInvalid):
-        raise UsageError(
-            SPINE_NOT_READABLE.problem(f"'{path}' is not a Parquet file that can be read", mend="check the path")
-        ) from None
-    schema = schema.remove_metadata()
-
-    def opened() -> pa.RecordBatchReader:
-        return pa.RecordBatchReader.from_batches(schema, pq.ParquetFile(path).iter_batches(_BATCH_ROWS))
-
-    return Spine(schema, opened)
 
 
 def _missing(schema: pa.Schema, wanted: Mapping[str, NeededColumn]) -> Iterator[Problem]:

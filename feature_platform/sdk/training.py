@@ -80,7 +80,7 @@ def training_set(project: Project, asker: Asker, selected: Sequence[Selected], s
         given = [replace(column, labels=column.labels | task.key_labels.get(column.name, CLEAN)) for column in columns]
         columns_given = (*task.infos(given[:names], "spine"), *task.infos(columns[names:], "feature"))
     else:
-        ready, how = task.ready(open_spine(spine), selected), f"rows are copied to '{store}'"
+        ready, how = task.ready(open_spine(spine, task.needed), selected), f"rows are copied to '{store}'"
         read = task.beside(ready, compiled, store)
         columns_given = (*task.spine_infos(ready), *task.infos(compiled.columns[1:], "feature"))
     event = project.audit.training_set(
@@ -109,6 +109,7 @@ class _Task:
         self.reads = reads
         self.versions = query_versions(project, reads)
         self.inputs = _engine_schema(needs, time)
+        self.needed = [*needs.columns, NeededColumn(time, TIME_TYPE, needed_by="the time")]
 
     def compiled(self, asked: Sequence[tuple[str, str]], rows: GuardedQuery | None = None) -> CompiledQuery:
         """The statement that reads the spine as a table, or that computes ``rows`` too."""
@@ -157,8 +158,7 @@ class _Task:
             key_versions=self.versions,
         )
         answer = compiled.schema.arrow()
-        time = NeededColumn(self.time, TIME_TYPE)
-        final = in_utc(held_as(answer.remove(0), [*self.needs.columns, time]))
+        final = in_utc(held_as(answer.remove(0), self.needed))
 
         def opened() -> pa.RecordBatchReader:
             return cast_stream(_without_row(cast_stream(self._read(warehouse, query), answer)), final)
