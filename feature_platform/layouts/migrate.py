@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from feature_platform.errors import Problem, StoreError
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     import psycopg
 
 _HERE: Final = Path(__file__).parent
+_ONE_AT_A_TIME: Final = Lock()
+"""Alembic keeps what a migration works on in globals of the process: the ledger's thread must not meet a store's. Its
+commands do so too, and Dagster runs them on its own tables, so they are not used here."""
 _TABLE: Final = "layout"
 """Where a schema says which revision it has: ``<schema>.layout``, of one row."""
 _FIND: Final = """
@@ -69,8 +73,10 @@ def revision(connection: psycopg.Connection[Any], schema: str) -> str | None:
 
 def _migrate(url: str, line: Line, schema: str) -> None:
     import psycopg
-    from alembic import command
     from alembic.config import Config
+    from alembic.operations import Operations
+    from alembic.runtime.migration import MigrationContext
+    from alembic.script import ScriptDirectory
     from psycopg import sql
     from sqlalchemy import create_engine
     from sqlalchemy.exc import SQLAlchemyError
@@ -89,8 +95,15 @@ def _migrate(url: str, line: Line, schema: str) -> None:
             # Asked for first: whoever prepared the schema need not let us make one.
             if session.execute("SELECT 1 FROM pg_namespace WHERE nspname = %s", [schema]).fetchone() is None:
                 session.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(schema)))
-            config.attributes |= {"connection": connection, "schema": schema, "table": _TABLE}
-            command.upgrade(config, "head")
+            script = ScriptDirectory.from_config(config)
+            options = {
+                "version_table": _TABLE,
+                "version_table_schema": schema,
+                "fn": lambda found, _context: script._upgrade_revs("head", found),
+            }
+            context = MigrationContext.configure(connection, opts=options)
+            with _ONE_AT_A_TIME, Operations.context(context):
+                context.run_migrations(schema=schema)
     except (SQLAlchemyError, psycopg.Error) as error:
         raise StoreError(_problem(error, schema)) from None
 

@@ -132,3 +132,19 @@ def test_a_role_that_may_not_is_told_who_can(postgres_url: str, schema: str, lin
         finally:
             owner.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(role)))
     assert raised.value.code == "FP-LAYOUT-002"
+
+
+def test_threads_of_one_process_migrate_side_by_side(postgres_url: str, schema: str) -> None:
+    names = [f"{schema} {number}" for number in range(6)]
+
+    def migrate_one(number: int) -> bool:
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            return bring_up_to_date(connection, postgres_url, LINES[number % 2], names[number])
+
+    try:
+        with ThreadPoolExecutor(6) as pool:
+            assert list(pool.map(migrate_one, range(6))) == [True] * 6
+    finally:
+        with psycopg.connect(postgres_url, autocommit=True) as owner:
+            for name in names:
+                owner.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(name)))
