@@ -13,7 +13,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from feature_platform.errors import StoreError
-
 from feature_platform.stores.protocols import Holdings, NativeTable, Sized, StreamTable, TableName, Warehouse
 from tests.stores.warehouse_cases import (
     NOON,
