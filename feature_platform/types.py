@@ -14,12 +14,14 @@ logical                 Arrow                          DuckDB                 Po
 ``array<scalar>``       ``list<scalar>``               ``scalar[]``           ``scalar[]``          ``ARRAY<scalar>``
 ``array<type>``         ``list<type>``                 ``type[]``             –                     ``ARRAY<type>``
 ``struct<a: type>``     ``struct<a: type>``            ``STRUCT("a" type)``   –                     ``STRUCT<`a`:type>``
+``map<scalar, scalar>`` ``map<scalar, scalar>``        ``MAP(key, value)``    ``jsonb``, of texts    ``MAP<key, value>``
 ``map<type, type>``     ``map<type, type>``            ``MAP(type, type)``    –                     ``MAP<type, type>``
 ``json``                ``string``, the text           ``JSON``               –                     ``JSON``
 ======================  =============================  =====================  ====================  ===================
 
-Stores and published tables hold scalars and arrays of scalars (:attr:`DataType.is_stored`); the other nested types are
-there inside queries and in what an ad-hoc query gives, on DuckDB alone.
+Stores and published tables hold scalars, arrays of scalars and maps of scalars (:attr:`DataType.is_stored`); the other
+nested types are there inside queries and in what an ad-hoc query gives, on DuckDB alone. What looks into a map runs on
+DuckDB alone, too; PostgreSQL hands maps on as they are (ADR 0024). A map's keys are in order, texts by code point.
 
 A ``timestamp`` is an instant in UTC to the microsecond. Engines hold it without a zone, so that no session
 setting can shift it; the SDK hands it out as ``timestamp[us, tz=UTC]``.
@@ -138,8 +140,10 @@ class DataType:
 
     @property
     def is_stored(self) -> bool:
-        """Whether sources, stores and published tables can hold it: scalars and arrays of scalars."""
-        return not self.is_nested or (self.element is not None and self.key is None and not self.element.is_nested)
+        """Whether sources, stores and published tables can hold it: scalars, arrays and maps of scalars."""
+        if not self.is_nested:
+            return True
+        return self.element is not None and not any(part.is_nested for part in (self.element, self.key) if part)
 
     def field(self, name: str) -> tuple[str, DataType] | None:
         """A struct's field, by name without regard to case."""
@@ -181,6 +185,8 @@ class DataType:
             case "map":
                 assert self.key is not None
                 assert self.element is not None
+                if engine == "postgres":
+                    return "JSONB"
                 return f"MAP({self.key.sql(engine)}, {self.element.sql(engine)})"
             case "struct":
                 return f"STRUCT({', '.join(f'{_quoted(name)} {type_.sql(engine)}' for name, type_ in self.fields)})"
@@ -318,6 +324,11 @@ class TableSchema:
     @property
     def names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
+
+    @property
+    def maps(self) -> dict[str, DataType]:
+        """The columns that are maps, by name."""
+        return {column.name: column.type for column in self.columns if column.type.kind == "map"}
 
     def column(self, name: str) -> Column | None:
         return next((column for column in self.columns if column.name == name), None)

@@ -49,13 +49,18 @@ def test_a_nested_type_has_its_name_in_duckdb_and_its_arrow_type() -> None:
     )
 
 
-@pytest.mark.parametrize("type_", [struct(("a", BIGINT)), map_of(STRING, BIGINT), JSON, array(array(BIGINT))])
-def test_postgres_and_the_stores_have_no_nested_types_but_arrays_of_scalars(type_: DataType) -> None:
+@pytest.mark.parametrize(
+    "type_",
+    [struct(("a", BIGINT)), map_of(STRING, array(BIGINT)), map_of(array(STRING), BIGINT), JSON, array(array(BIGINT))],
+)
+def test_postgres_and_the_stores_have_no_nested_types_but_arrays_and_maps_of_scalars(type_: DataType) -> None:
     assert not type_.is_stored
     with pytest.raises(ValueError, match="postgres has no form of"):
         type_.sql("postgres")
     assert array(BIGINT).is_stored
     assert array(BIGINT).sql("postgres") == "BIGINT[]"
+    assert map_of(STRING, decimal(18, 2)).is_stored
+    assert map_of(STRING, decimal(18, 2)).sql("postgres") == "JSONB"
 
 
 @pytest.mark.parametrize(

@@ -44,6 +44,8 @@ def shown(value: Any) -> str:
         return text.removesuffix(" 00:00:00")
     if isinstance(value, float):
         return f"{value:.6g}"
+    if isinstance(value, dict):
+        return ", ".join(f"{shown(key)}: {shown(each)}" for key, each in value.items()) or "{}"
     return str(value)
 
 
@@ -59,12 +61,14 @@ def show_result(screen: Screen, result: Result, out: Path | None, limit: int) ->
         return
     table = _first(result, limit)
     columns = [{"name": column.name, "type": column.type} for column in result.columns]
-    screen.show({"columns": columns, "rows": table.to_pylist()}, lambda: result_for_people(table))
+    screen.show(
+        {"columns": columns, "rows": table.to_pylist(maps_as_pydicts="strict")}, lambda: result_for_people(table)
+    )
 
 
 def result_for_people(table: pa.Table) -> Iterator[RenderableType]:
     """Few columns as a table; many as one block per row, which a terminal's width can hold."""
-    rows = table.to_pylist()
+    rows = table.to_pylist(maps_as_pydicts="strict")
     cells = [[shown(value) for value in row.values()] for row in rows]
     widths = [max([len(name), *(len(row[index]) for row in cells)]) for index, name in enumerate(table.column_names)]
     if sum(widths) + 2 * len(widths) <= _width():

@@ -48,13 +48,19 @@ class Inference:
     def of(self, node: exp.Expr) -> Inferred:
         """The type of an expression; rewrites what is below it."""
         type_ = self.visit(node, self)
-        if isinstance(type_, DataType) and not type_.is_stored:
+        if isinstance(type_, DataType) and (not type_.is_stored or type_.key) and not _handed_on(node, type_):
             node.meta[DUCKDB_ALONE] = "an array of arrays" if type_.kind == "array" else f"a {type_.kind}"
         return type_
 
     def query(self, node: exp.Expr) -> Mapping[str, Inferred]:
         """The types of a query's columns, in order."""
         return self.visit_query(node, self)
+
+
+def _handed_on(node: exp.Expr, type_: DataType) -> bool:
+    """Whether it is a stored value that a SELECT gives as it is, which needs no type in the engine."""
+    parent = node.parent.parent if isinstance(node.parent, exp.Alias) else node.parent
+    return type_.is_stored and isinstance(node, exp.Column) and isinstance(parent, exp.Select)
 
 
 def is_known(*types: Inferred) -> bool:

@@ -142,7 +142,7 @@ def accepts(function: AggregationFunction, of: DataType) -> bool:
         return of.kind == "boolean"
     if function in ("min", "max"):
         return of.is_numeric or of.is_temporal or of.kind == "string"
-    return of.kind != "array" or function in ("count", "first", "last", "time_since_first", "time_since_last")
+    return not of.is_nested or function in ("count", "first", "last", "time_since_first", "time_since_last")
 
 
 @dataclass(frozen=True, slots=True)

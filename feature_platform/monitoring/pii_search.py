@@ -44,8 +44,8 @@ class Searched:
 
 def can_hold_personal(kind: DataType) -> bool:
     """Whether a column of this type can hold what the search looks for. Kinds that nobody thought of can."""
-    if kind.kind == "array" and kind.element is not None:
-        return can_hold_personal(kind.element)
+    if kind.kind in ("array", "map") and kind.element is not None:
+        return any(can_hold_personal(part) for part in (kind.element, kind.key) if part is not None)
     if kind.kind == "decimal":
         return kind.scale == 0
     return kind.kind not in _NEVER_PERSONAL

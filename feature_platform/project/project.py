@@ -256,6 +256,7 @@ class Project:
             {name: parameters[name] for name in compiled.parameters},
             self.bindings(compiled.reads, store),
             key_versions or {},
+            compiled.schema.maps,
         )
 
     def compute_store(self, reads: Iterable[TableRef], default: str = "warehouse") -> str:

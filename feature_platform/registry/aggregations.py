@@ -142,10 +142,10 @@ def _takes(function: str, column: DataType) -> bool:
     if function in ARITHMETIC:
         return column.is_numeric
     if function in ORDERING:
-        return column.kind not in ("array", "boolean")
+        return not column.is_nested and column.kind != "boolean"
     if function in LOGICAL:
         return column.kind == "boolean"
-    return column.kind != "array" or function not in BY_VALUE
+    return not column.is_nested or function not in BY_VALUE
 
 
 def _check_default(line: Aggregation, column: DataType | None, origin: Origin, path: Path) -> Iterator[Problem]:
@@ -168,8 +168,8 @@ def _wanted_default(function: str, column: DataType | None, value: float | str |
         return "a whole number", whole
     if function in ARITHMETIC - {"sum"} or function in ("rate", "entropy", "time_since_first", "time_since_last"):
         return "a number", number
-    if column is None or column.kind == "array" or function in LISTS:
-        return "a list, which has no default", False
+    if column is None or column.is_nested or function in LISTS:
+        return f"a {'map' if column and column.key else 'list'}, which has no default", False
     if column.is_integer:
         return "a whole number", whole
     if column.is_numeric:

@@ -33,7 +33,7 @@ def check_entity(entity: Entity, origin: Origin) -> Iterator[Problem]:
                 f"the key column '{key.name}' is there twice", mend="Remove one of the two.", where=where
             )
         seen.add(key.name.lower())
-        if key.type.kind in ("double", "array"):
+        if key.type.kind == "double" or key.type.is_nested:
             yield COLUMN_TYPE.problem(
                 f"a key cannot be of type {key.type}: its values cannot be compared exactly",
                 mend="Use an integer, decimal, string, date or timestamp.",

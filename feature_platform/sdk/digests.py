@@ -6,6 +6,8 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from feature_platform.stores.maps import entries
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -71,9 +73,13 @@ def _parts(array: pa.Array) -> Iterator[bytes]:
         yield from _parts(present.dictionary_decode())
     elif pa.types.is_boolean(kind):
         yield np.packbits(present.to_numpy(zero_copy_only=False)).tobytes()
-    elif pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_map(kind):
+    elif pa.types.is_map(kind):
+        inside = entries(present)
+        yield np.diff(inside.offsets).astype(np.int64).tobytes()
+        yield from _parts(pa.StructArray.from_arrays([inside.keys, inside.values], ["key", "value"]))
+    elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
         yield _lengths(present)
-        yield from _parts(present.flatten() if not pa.types.is_map(kind) else _entries(present))
+        yield from _parts(present.flatten())
     elif pa.types.is_struct(kind):
         for child in present.flatten():
             yield from _parts(child)
@@ -103,14 +109,7 @@ def _lengths(array: pa.Array) -> bytes:
     import pyarrow.compute as pc
 
     count = pc.list_value_length if pa.types.is_nested(array.type) else pc.binary_length
-    lengths = pa.array([len(value) for value in array], pa.int64()) if pa.types.is_map(array.type) else count(array)
-    return bytes(lengths.cast(pa.int64()).to_numpy(zero_copy_only=False).tobytes())
-
-
-def _entries(array: pa.Array) -> pa.Array:
-    import pyarrow as pa
-
-    return pa.StructArray.from_arrays([array.keys, array.items], ["key", "value"])
+    return bytes(count(array).cast(pa.int64()).to_numpy(zero_copy_only=False).tobytes())
 
 
 def _fixed(array: pa.Array) -> bytes:

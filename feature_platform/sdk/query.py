@@ -33,7 +33,8 @@ def run_sql(project: Project, asker: Asker, text: str) -> Result:
         store = project.compute_store(guarded.reads)
         warehouse = project.warehouse(store)
         sent = guarded.sql(warehouse.engine)
-    query = Query(sent, warehouse.engine, tables=project.bindings(guarded.reads, store))
+    tables, maps = project.bindings(guarded.reads, store), _schema(guarded).maps
+    query = Query(sent, warehouse.engine, tables=tables, maps=maps)
     event = project.audit.query(text, guarded, sent, warehouse.engine, asker)
     schema = in_utc(_schema(guarded).arrow())
     shown = shown_versions(project, guarded.columns, query_versions(project, guarded.reads))

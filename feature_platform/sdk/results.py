@@ -89,12 +89,13 @@ class Result:
             return reader.read_all()
 
     def to_pandas(self) -> pd.DataFrame:
-        """All rows as a pandas data frame; decimals are ``decimal.Decimal`` objects, times are aware (UTC)."""
-        frame: pd.DataFrame = self.to_arrow().to_pandas()
+        """All rows as a pandas data frame; decimals are ``decimal.Decimal`` objects, times are aware (UTC),
+        maps are dictionaries."""
+        frame: pd.DataFrame = self.to_arrow().to_pandas(maps_as_pydicts="strict")
         return frame
 
     def to_polars(self) -> pl.DataFrame:
-        """All rows as a polars data frame."""
+        """All rows as a polars data frame. It has no maps: they are lists of (key, value)."""
         import polars as pl
 
         frame = pl.from_arrow(self.to_arrow())

@@ -64,7 +64,9 @@ def guarded_spine(  # noqa: PLR0913, PLR0917 - the query, who asks, and what it 
         if "duckdb" in rows.engines:
             project.binder.check(rows.sql("duckdb"), rows.columns, rows.reads, project.compiled.views)
         wanted = [*needed, NeededColumn(time, TIME_TYPE, needed_by="the time")]
-        check_columns(_schema(rows), wanted, [each.column for each in selected], where=spine.where, any_case=True)
+        check_columns(
+            _schema(rows).arrow(), wanted, [each.column for each in selected], where=spine.where, any_case=True
+        )
         labels = together(((each.view, each.feature) for each in selected), project.registry)
         labels = labels.union(rows.forms, *(column.labels for column in rows.columns))
         problems = [
@@ -95,8 +97,9 @@ def streamed(project: Project, rows: GuardedQuery, store: str, versions: Mapping
     """The rows of the query as a stream from ``store``. Opened again, they may come in another order."""
     warehouse = project.warehouse(store)
     sent = rows.sql(warehouse.engine)
-    query = Query(sent, warehouse.engine, tables=project.bindings(rows.reads, store), key_versions=versions)
-    schema = in_utc(_schema(rows))
+    tables, maps = project.bindings(rows.reads, store), _schema(rows).maps
+    query = Query(sent, warehouse.engine, tables=tables, key_versions=versions, maps=maps)
+    schema = in_utc(_schema(rows).arrow())
 
     def opened() -> pa.RecordBatchReader:
         return cast_stream(warehouse.read(query), schema)
@@ -104,8 +107,8 @@ def streamed(project: Project, rows: GuardedQuery, store: str, versions: Mapping
     return Spine(schema, opened, varies=True)
 
 
-def _schema(rows: GuardedQuery) -> pa.Schema:
-    return TableSchema(tuple(Column(column.name, column.type) for column in rows.columns)).arrow()
+def _schema(rows: GuardedQuery) -> TableSchema:
+    return TableSchema(tuple(Column(column.name, column.type) for column in rows.columns))
 
 
 def _column(rows: GuardedQuery, name: str) -> OutputColumn:

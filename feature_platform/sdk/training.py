@@ -141,6 +141,7 @@ class _Task:
                     warehouse.engine,
                     tables={**tables, _SPINE: shipped},
                     key_versions=self.versions,
+                    maps=compiled.schema.maps,
                 )
                 features = _without_row(cast_stream(self._read(warehouse, query), answer))
             both = beside(rows.open(), features)
@@ -156,6 +157,7 @@ class _Task:
             warehouse.engine,
             tables=self.project.bindings(compiled.reads, store),
             key_versions=self.versions,
+            maps=compiled.schema.maps,
         )
         answer = compiled.schema.arrow()
         final = in_utc(held_as(answer.remove(0), self.needed))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -10,8 +11,8 @@ from feature_platform.types import DataType
 
 
 def as_type(value: Any, to: DataType) -> Any:
-    """``value`` as the platform holds a ``to``: int, float, Decimal, str, bool, date, naive UTC datetime, list; None
-    stays None.
+    """``value`` as the platform holds a ``to``: int, float, Decimal, str, bool, date, naive UTC datetime, list,
+    dict; None stays None.
 
     Converts between numbers and between dates and times where nothing is lost; never between numbers and text.
 
@@ -66,7 +67,18 @@ def _converted(value: Any, to: DataType) -> Any:
     if to.kind == "timestamp":
         return _timestamp(value)
     assert to.element is not None
+    if to.key is not None:
+        return _map(value, to.key, to.element)
     return [as_type(item, to.element) for item in value] if isinstance(value, list | tuple) else None
+
+
+def _map(value: Any, key: DataType, element: DataType) -> dict[Any, Any] | None:
+    """Of a mapping or of pairs, in the order of keys; no key is missing or there twice."""
+    pairs = list(value.items()) if isinstance(value, Mapping) else value
+    if not isinstance(pairs, list) or not all(isinstance(pair, tuple) and len(pair) == 2 for pair in pairs):
+        return None
+    found = {as_type(name, key): as_type(each, element) for name, each in pairs}
+    return dict(sorted(found.items())) if len(found) == len(pairs) and None not in found else None
 
 
 def _number(value: Any, to: DataType) -> int | float | Decimal | None:

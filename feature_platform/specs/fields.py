@@ -47,10 +47,11 @@ def _parse_type(value: Any) -> Any:
     try:
         parsed = DataType.parse(value)
         if not parsed.is_stored:
-            raise ValueError(f"'{value}': tables hold scalars and arrays of scalars")
+            raise ValueError(f"'{value}': tables hold scalars, arrays of scalars and maps of scalars")
         return parsed
     except ValueError as error:
-        names = ("boolean", "int", "bigint", "double", "string", "date", "timestamp", "decimal(18,2)", "array<string>")
+        scalars = ("boolean", "int", "bigint", "double", "string", "date", "timestamp", "decimal(18,2)")
+        names = (*scalars, "array<string>", "map<string, bigint>")
         hint = _TYPES_ELSEWHERE.get(value.lower().partition("(")[0])
         meant = f" Did you mean '{hint}'?" if hint else did_you_mean(value, names)
         raise fault(str(error), f"Use one of {', '.join(names)}.{meant}") from None

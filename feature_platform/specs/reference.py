@@ -140,7 +140,8 @@ _SCALARS: Final[dict[Any, str]] = {
     int: "a whole number",
     float: "a number",
     bool: "`true` or `false`",
-    DataType: "`boolean`, `int`, `bigint`, `double`, `decimal(p,s)`, `string`, `date`, `timestamp`, `array<…>`",
+    DataType: "`boolean`, `int`, `bigint`, `double`, `decimal(p,s)`, `string`, `date`, `timestamp`, `array<…>`, "
+    "`map<…, …>`",
     Duration: "duration",
     date: "day, such as 2026-01-31",
     datetime: "date or time, such as 2026-01-31 or 2026-01-31T06:00:00",

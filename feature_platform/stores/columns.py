@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING
 
 from feature_platform.errors import StoreError
 from feature_platform.stores.codes import COLUMNS_DIFFER
-from feature_platform.types import BIGINT, BOOLEAN, DATE, DOUBLE, INT, STRING, TIMESTAMP, Column, DataType, TableSchema
+from feature_platform.types import (
+    BIGINT,
+    BOOLEAN,
+    DATE,
+    DOUBLE,
+    INT,
+    STRING,
+    TIMESTAMP,
+    Column,
+    DataType,
+    TableSchema,
+    map_of,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,7 +75,10 @@ def _logical(kind: pa.DataType) -> DataType | None:
         return DataType("decimal", kind.precision, kind.scale)
     if are.is_list(kind) or are.is_large_list(kind):
         element = _logical(kind.value_type)
-        return DataType("array", element=element) if element and element.kind != "array" else None
+        return DataType("array", element=element) if element and not element.is_nested else None
+    if are.is_map(kind):
+        key, item = _logical(kind.key_type), _logical(kind.item_type)
+        return map_of(key, item) if key and item and map_of(key, item).is_stored else None
     checks = (
         (are.is_boolean, BOOLEAN),
         (are.is_int8, INT),

@@ -355,4 +355,9 @@ def _check_columns(
 ) -> None:
     relation = connection.sql(f"SELECT * FROM {source} AS relation LIMIT 0", params=parameters or None)  # noqa: S608 - checked to be one SELECT
     present = {name: str(kind) for name, kind in zip(relation.columns, relation.types, strict=True)}
-    check_columns(present, {column.name: column.type.sql("duckdb").replace(", ", ",") for column in schema.columns})
+    declared = {column.name: column.type.sql("duckdb") for column in schema.columns}
+    check_columns(_compact(present), _compact(declared))
+
+
+def _compact(types: Mapping[str, str]) -> dict[str, str]:
+    return {name: type_.replace(", ", ",") for name, type_ in types.items()}

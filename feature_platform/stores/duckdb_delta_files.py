@@ -130,7 +130,7 @@ def _cast(name: str, present: str, declared: DataType) -> str | None:
     the declared scale (that is what declaring it asks for). Nanoseconds are cut to whole microseconds.
     """
     target = declared.sql("duckdb")
-    if present == target.replace(", ", ","):
+    if _compact(present) == _compact(target):
         return name
     if declared.is_integer and present in ("DOUBLE", "FLOAT"):
         whole = f"{name} IS NULL OR {name} = trunc({name})"
@@ -154,8 +154,11 @@ def _fits(present: str, declared: DataType) -> bool:
         "string": present.startswith("ENUM(") or present in ("VARCHAR", "UUID"),
         "array": element is not None and present.endswith("[]") and _fits(present[:-2], element),
     }
-    same = present == declared.sql("duckdb").replace(", ", ",")
-    return same or rules.get(declared.kind, False)
+    return _compact(present) == _compact(declared.sql("duckdb")) or rules.get(declared.kind, False)
+
+
+def _compact(type_: str) -> str:
+    return type_.replace(", ", ",")
 
 
 def _scale(present: str) -> int:

@@ -32,7 +32,7 @@ from feature_platform.stores.codes import STORE_UNREACHABLE, UNSUPPORTED_TABLE
 from feature_platform.stores.leases import Lease, shared, try_exclusive
 from feature_platform.stores.protocols import Holdings, Publication, StagedWrite, TableName
 from feature_platform.stores.publication_rules import check_fits, not_published, staged_rows_gone
-from feature_platform.types import Column, DataType, TableSchema
+from feature_platform.types import Column, DataType, TableSchema, map_of
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
@@ -329,6 +329,8 @@ def _schema_of(folder: Path, table: DeltaTable) -> TableSchema:
 
 
 def _type_of(delta: Any) -> DataType:
+    if isinstance(delta, dict) and delta["type"] == "map":
+        return map_of(_type_of(delta["keyType"]), _type_of(delta["valueType"]))
     if isinstance(delta, dict):
         return DataType("array", element=_type_of(delta["elementType"]))
     return DataType.parse(_TYPES.get(delta, delta))

@@ -6,7 +6,7 @@ little-endian, without padding::
     format   1 byte, 1
     nulls    ceil(columns / 8) bytes; bit i (counted from the least significant bit of the first byte) is set: NULL
     slots    one per column, of a width that its type fixes; zeros where NULL
-    tails    the bytes of strings and arrays, in column order; the slot holds their length
+    tails    the bytes of strings, arrays and maps, in column order; the slot holds their length
 
 Encoding is done for whole Arrow batches, by :mod:`feature_platform.stores.online_encoding_arrow`. Decoding is done row
 by row while somebody waits for an answer, so it needs neither Arrow nor numpy and does the least that gives values.
@@ -42,6 +42,7 @@ _SLOTS: Final[Mapping[str, str]] = {
     "timestamp": "q",
     "string": "I",
     "array": "I",
+    "map": "I",
 }
 
 Convert = Callable[[Any], Any]
@@ -57,7 +58,7 @@ def value_columns(table: OnlineTable) -> tuple[Column, ...]:
 
 
 def slot_format(kind: DataType) -> str:
-    """The ``struct`` code of a column's slot: fixed values as they are, strings and arrays by the length of their tail.
+    """The ``struct`` code of a column's slot: fixed values as they are, others by the length of their tail.
 
     >>> slot_format(DataType.parse("decimal(18,2)")), slot_format(DataType.parse("decimal(38,9)"))
     ('q', '16s')
@@ -69,7 +70,7 @@ def slot_format(kind: DataType) -> str:
 
 def has_tail(kind: DataType) -> bool:
     """Whether values lie behind the slots because their size varies."""
-    return kind.kind in ("string", "array")
+    return kind.kind in ("string", "array", "map")
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +86,7 @@ class RowDecoder:
 
     def decode(self, row: bytes) -> OnlineRow:
         """The values of one row: ``int``, ``float``, ``bool``, ``str``, ``Decimal`` with the column's scale, ``date``,
-        ``datetime`` (UTC, no zone), ``list``, or None.
+        ``datetime`` (UTC, no zone), ``list``, ``dict``, or None.
 
         Raises:
             CorruptRowError: the bytes are not a row of these columns.
@@ -162,16 +163,14 @@ def _tail(kind: DataType) -> Convert:
     if kind.kind == "string":
         return lambda raw: raw.decode("utf-8")
     assert kind.element is not None
-    return _array_tail(kind.element)
+    return _array_tail(kind.element) if kind.key is None else _map_tail(kind.key, kind.element)
 
 
 def _array_tail(element: DataType) -> Convert:
-    """An array's tail: the number of elements, then per element one byte (0: NULL, 1: a value follows) and the value.
-
-    A value is its slot; a string's is its length and its bytes.
+    """An array's tail: the number of elements, then per element one byte (0: NULL, 1: a value follows) and the
+    value.
     """
-    slot = struct.Struct("<" + slot_format(element))
-    convert = _conversion(element)
+    following = _following(element)
 
     def decode(raw: bytes) -> list[Any]:
         if not raw:  # the tail of a NULL; an empty array has its count
@@ -180,18 +179,60 @@ def _array_tail(element: DataType) -> Convert:
         values: list[Any] = []
         for _ in range(count):
             present, position = raw[position], position + 1
-            if not present:
-                values.append(None)
-                continue
-            (value,), position = slot.unpack_from(raw, position), position + slot.size
-            if element.kind == "string":
-                end = position + value
-                value, position = raw[position:end].decode("utf-8"), end
-            elif convert:
-                value = convert(value)
+            value = None
+            if present:
+                value, position = following(raw, position)
             values.append(value)
         if position != len(raw):
             raise ValueError("another length")
         return values
 
     return decode
+
+
+def _map_tail(key: DataType, element: DataType) -> Convert:
+    """A map's tail: the number of entries, then per entry the key, one byte (0: NULL, 1: a value follows) and the
+    value.
+    """
+    following_key, following = _following(key), _following(element)
+
+    def decode(raw: bytes) -> dict[Any, Any]:
+        if not raw:  # the tail of a NULL; an empty map has its count
+            return {}
+        (count,), position = LENGTH.unpack_from(raw), LENGTH.size
+        found: dict[Any, Any] = {}
+        for _ in range(count):
+            name, position = following_key(raw, position)
+            present, position = raw[position], position + 1
+            value = None
+            if present:
+                value, position = following(raw, position)
+            found[name] = value
+        if position != len(raw):
+            raise ValueError("another length")
+        return found
+
+    return decode
+
+
+def _following(kind: DataType) -> Callable[[bytes, int], tuple[Any, int]]:
+    """Reads a value at a position, and gives the position behind it. A value is its slot; a string's is its length and
+    its bytes.
+    """
+    slot = struct.Struct("<" + slot_format(kind))
+    unpack, size, convert = slot.unpack_from, slot.size, _conversion(kind)
+
+    def text(raw: bytes, position: int) -> tuple[Any, int]:
+        start = position + size
+        end = start + unpack(raw, position)[0]
+        return raw[start:end].decode("utf-8"), end
+
+    def plain(raw: bytes, position: int) -> tuple[Any, int]:
+        return unpack(raw, position)[0], position + size
+
+    def converted(raw: bytes, position: int) -> tuple[Any, int]:
+        return convert(unpack(raw, position)[0]) if convert else None, position + size
+
+    if kind.kind == "string":
+        return text
+    return converted if convert else plain

@@ -6,6 +6,7 @@ and one Arrow kernel joins the pieces of all rows.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from feature_platform.stores.maps import entries
 from feature_platform.stores.online_encoding import FORMAT, has_tail, slot_format, value_columns
 from feature_platform.stores.protocols import OnlineTable
 from feature_platform.types import DataType
@@ -88,21 +90,33 @@ def _tails(values: pa.Array, kind: DataType) -> pa.BinaryArray:
     if kind.kind == "string":
         return pc.fill_null(values.cast(pa.binary()), _EMPTY)
     assert kind.element is not None
+    if kind.key is not None:
+        return _map_tails(values, kind.key, kind.element)
     return _array_tails(values, kind.element)
 
 
 def _array_tails(lists: pa.ListArray, element: DataType) -> pa.BinaryArray:
     """Elements are encoded all at once; those of one list then lie side by side, so that only the offsets change."""
     lists = _compact(lists)
-    elements = _elements(lists.values, element)
-    element_offsets = np.frombuffer(elements.buffers()[1], dtype=np.int32, count=len(elements) + 1)
-    offsets = element_offsets[lists.offsets.to_numpy()].astype(np.int32)
-    contents = pa.BinaryArray.from_buffers(
-        pa.binary(), len(lists), [None, pa.py_buffer(offsets), elements.buffers()[2]]
-    )
-    counts = np.diff(lists.offsets.to_numpy()).astype("<u4")
-    tails = join_rows([_as_binary(counts), contents])
+    tails = _together(lists.offsets.to_numpy(), _elements(lists.values, element))
     return pc.if_else(lists.is_valid(), tails, _EMPTY) if lists.null_count else tails
+
+
+def _map_tails(maps: pa.MapArray, key: DataType, element: DataType) -> pa.BinaryArray:
+    inside = entries(maps)
+    pairs = join_rows([_present(inside.keys, key), _elements(inside.values, element)])
+    tails = _together(inside.offsets, pairs)
+    return pc.if_else(maps.is_valid(), tails, _EMPTY) if maps.null_count else tails
+
+
+def _together(offsets: npt.NDArray[np.int32], elements: pa.BinaryArray) -> pa.BinaryArray:
+    """Per row the number of its elements, and their bytes."""
+    ends = np.frombuffer(elements.buffers()[1], dtype=np.int32, count=len(elements) + 1)
+    places = ends[offsets].astype(np.int32)
+    contents = pa.BinaryArray.from_buffers(
+        pa.binary(), len(offsets) - 1, [None, pa.py_buffer(places), elements.buffers()[2]]
+    )
+    return join_rows([_as_binary(np.diff(offsets).astype("<u4")), contents])
 
 
 def _compact(lists: pa.ListArray) -> pa.ListArray:
@@ -115,13 +129,15 @@ def _compact(lists: pa.ListArray) -> pa.ListArray:
 
 def _elements(values: pa.Array, element: DataType) -> pa.BinaryArray:
     """Per element one byte for its presence, then its slot; a string's bytes follow their length."""
-    present = ~_is_null(values)
-    if has_tail(element):
-        tails = _tails(values, element)
-        slots: npt.NDArray[Any] = pc.binary_length(tails).to_numpy().astype("<u4")
-    else:
-        slots = _fixed(values, element)
-    structure = np.zeros(len(values), dtype=[("present", "?"), ("slot", _NUMPY[slot_format(element)])])
-    structure["present"], structure["slot"] = True, slots
-    full = join_rows([_as_binary(structure), tails]) if has_tail(element) else _as_binary(structure)
-    return pc.if_else(pa.array(present), full, pa.scalar(b"\x00", pa.binary())) if values.null_count else full
+    full = _present(values, element, [("present", "?")])
+    return pc.if_else(values.is_valid(), full, pa.scalar(b"\x00", pa.binary())) if values.null_count else full
+
+
+def _present(values: pa.Array, kind: DataType, flags: Sequence[tuple[str, str]] = ()) -> pa.BinaryArray:
+    """Per value its slot, and the bytes of a string; before them ``flags``, all true."""
+    tails = _tails(values, kind) if has_tail(kind) else None
+    structure = np.zeros(len(values), dtype=[*flags, ("slot", _NUMPY[slot_format(kind)])])
+    for flag, _ in flags:
+        structure[flag] = True
+    structure["slot"] = _fixed(values, kind) if tails is None else pc.binary_length(tails).to_numpy()
+    return join_rows([_as_binary(structure), *([tails] if tails is not None else [])])

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from feature_platform.stores.maps import as_json
 from feature_platform.types import DataType, TableSchema
 
 if TYPE_CHECKING:
@@ -108,6 +109,8 @@ def _field(kind: DataType, column: pa.Array) -> _Field:
     import pyarrow as pa
 
     valid = None if column.null_count == 0 else column.is_valid().to_numpy(zero_copy_only=False)
+    if kind.kind == "map":
+        return _text(as_jsonb(column), valid)
     column = column.cast(kind.arrow())
     if kind.kind == "string":
         return _text(column, valid)
@@ -184,6 +187,13 @@ def _divide(limbs: list[npt.NDArray[np.uint64]], divisor: int) -> npt.NDArray[np
         rest = current - limbs[position] * by
     assert rest is not None
     return rest
+
+
+def as_jsonb(maps: pa.MapArray) -> pa.StringArray:
+    """What ``jsonb_recv`` takes: the number of the format, 1, and the JSON."""
+    import pyarrow.compute as pc
+
+    return pc.binary_join_element_wise("\x01", as_json(maps), "")
 
 
 def _text(column: pa.Array, valid: npt.NDArray[np.bool_] | None) -> _Field:

@@ -1,18 +1,19 @@
 """Rows of a query as Arrow batches, through ``COPY … TO STDOUT (FORMAT csv)`` and Arrow's CSV reader.
 
 The server's text of a value is exact for every type in use, and Arrow reads it without a Python object per value. NULL
-is an empty field, the empty string a quoted one. Arrays travel as JSON.
+is an empty field, the empty string a quoted one. Arrays and maps travel as JSON.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from feature_platform.errors import StoreError
 from feature_platform.stores.codes import QUERY_FAILED
+from feature_platform.stores.maps import from_json
 from feature_platform.types import Column, DataType, TableSchema
 
 if TYPE_CHECKING:
@@ -48,10 +49,11 @@ _ARRAYS: Final = {
     1231: 1700,
 }
 _NUMERIC: Final = 1700
+_JSONB: Final = 3802
 
 
-def result_schema(description: list[psycopg.Column]) -> TableSchema:
-    """The columns of a result.
+def result_schema(description: list[psycopg.Column], maps: Mapping[str, DataType] | None = None) -> TableSchema:
+    """The columns of a result. ``maps`` says what the columns of ``jsonb`` hold; the server can't.
 
     Raises:
         StoreError: a column has a type that is not in use here, or is a numeric without a declared precision.
@@ -59,7 +61,7 @@ def result_schema(description: list[psycopg.Column]) -> TableSchema:
     problems = []
     columns = []
     for each in description:
-        kind = _type(each)
+        kind = (maps or {}).get(each.name) if each.type_code == _JSONB else _type(each)
         if kind is None:
             problems.append(
                 QUERY_FAILED.problem(
@@ -114,13 +116,13 @@ class CopySource:
 
 
 def copy_out(source: CopySource, schema: TableSchema) -> Iterator[pa.RecordBatch]:
-    """The batches of a CSV ``COPY`` whose array columns are JSON; about 1 MB of text each."""
+    """The batches of a CSV ``COPY`` whose columns of arrays and maps are JSON; about 1 MB of text each."""
     import pyarrow as pa
     from pyarrow import csv
 
     if source.is_empty():
         return
-    texts = {column.name: pa.string() for column in schema.columns if column.type.kind == "array"}
+    texts = {column.name: pa.string() for column in schema.columns if column.type.is_nested}
     reader = csv.open_csv(
         pa.PythonFile(source, mode="r"),
         read_options=csv.ReadOptions(column_names=list(schema.names), block_size=_BLOCK_BYTES, use_threads=False),
@@ -135,7 +137,7 @@ def copy_out(source: CopySource, schema: TableSchema) -> Iterator[pa.RecordBatch
         ),
     )
     for batch in reader:
-        yield _with_arrays(batch, schema) if texts else batch
+        yield _with_nested(batch, schema) if texts else batch
 
 
 def _type(column: psycopg.Column) -> DataType | None:
@@ -155,13 +157,15 @@ def _scalar(oid: int, column: psycopg.Column) -> DataType | None:
     return DataType.parse(_TYPES[oid]) if oid in _TYPES else None
 
 
-def _with_arrays(batch: pa.RecordBatch, schema: TableSchema) -> pa.RecordBatch:
+def _with_nested(batch: pa.RecordBatch, schema: TableSchema) -> pa.RecordBatch:
     import pyarrow as pa
 
     columns: list[Any] = []
     for column in schema.columns:
         values = batch.column(column.name)
-        columns.append(_arrays(values, column.type) if column.type.kind == "array" else values)
+        if column.type.is_nested:
+            values = from_json(values, column.type) if column.type.kind == "map" else _arrays(values, column.type)
+        columns.append(values)
     return pa.record_batch(columns, schema=schema.arrow())
 
 

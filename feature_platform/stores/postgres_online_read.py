@@ -14,6 +14,7 @@ from typing import Any, Final
 
 import psycopg
 
+from feature_platform.stores.maps import reader
 from feature_platform.stores.online_encoding import EVENT_TIME, value_columns
 from feature_platform.stores.online_encoding_keys import KeyEncoder, key_encoder
 from feature_platform.stores.online_reads import ATTEMPTS, PerTable, never_settled, refuse_other_schemas
@@ -49,6 +50,8 @@ class _Shape:
     features: tuple[str, ...]
     event_time: int | None
     """Its place among all values."""
+    maps: tuple[tuple[int, Callable[[Any], Any]], ...]
+    """Places of maps, and what makes one of an object of texts."""
     statement: tuple[str, bytes] = ("", b"")
     """The version that was read last, and the statement that reads it."""
 
@@ -166,9 +169,11 @@ def _can_be_stored(parts: tuple[Any, ...]) -> bool:
 
 
 def _shape(table: OnlineTable) -> _Shape:
-    names = [column.name for column in value_columns(table)]
+    columns = value_columns(table)
+    names = [column.name for column in columns]
     place = names.index(EVENT_TIME) if EVENT_TIME in names else None
-    return _Shape(key_encoder(table), tuple(name for name in names if name != EVENT_TIME), place)
+    maps = tuple((index, reader(column.type)) for index, column in enumerate(columns) if column.type.kind == "map")
+    return _Shape(key_encoder(table), tuple(name for name in names if name != EVENT_TIME), place, maps)
 
 
 def _ordered(item: Lookup, shape: _Shape, answer: Sequence[tuple[Any, ...]]) -> list[OnlineRow | None]:
@@ -176,6 +181,9 @@ def _ordered(item: Lookup, shape: _Shape, answer: Sequence[tuple[Any, ...]]) -> 
     for _, place, *values in answer:
         if place is None:
             continue
+        for index, read in shape.maps:
+            if values[index] is not None:
+                values[index] = read(values[index])
         when = values.pop(shape.event_time) if shape.event_time is not None else None
         rows[item.positions[place - 1]] = OnlineRow(dict(zip(shape.features, values, strict=True)), when)
     return rows

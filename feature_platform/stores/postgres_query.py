@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from hashlib import sha256
 from typing import Any, Final
@@ -27,6 +27,7 @@ from feature_platform.stores.codes import (
     QUERY_PARAMETER,
 )
 from feature_platform.stores.protocols import Query, TableName
+from feature_platform.types import DataType
 
 _NAME_BYTES: Final = 63
 _FORBIDDEN: Final = (exp.DML, exp.DDL, exp.Into, exp.Lock, exp.Command)
@@ -46,6 +47,8 @@ class DriverQuery:
     parameters: Mapping[str, Any]
     names: Mapping[str, str]
     """Shortened name → name, for every name in the text that PostgreSQL would cut."""
+    maps: Mapping[str, DataType] = field(default_factory=dict)
+    """The columns of the result that are maps, by name."""
 
 
 def short(name: str) -> str:

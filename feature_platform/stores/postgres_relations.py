@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -17,9 +17,9 @@ from feature_platform.stores.postgres_copy_in import copy_in
 from feature_platform.stores.postgres_copy_out import result_schema
 from feature_platform.stores.postgres_query import DriverQuery, short
 from feature_platform.stores.postgres_writes import Write
-from feature_platform.stores.protocols import FilesTable, Size, StreamTable, TableName
+from feature_platform.stores.protocols import FilesTable, Query, Size, StreamTable, TableName
 from feature_platform.stores.publication_rules import not_published
-from feature_platform.types import Column, TableSchema
+from feature_platform.types import Column, DataType, TableSchema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,10 +32,24 @@ Readable = tuple[exp.Expression, TableSchema]
 def result_columns(connection: Connection, query: DriverQuery) -> TableSchema:
     """The columns of ``query``, without running it."""
     cursor = connection.execute(f"SELECT * FROM ({query.sql}) AS relation LIMIT 0", query.parameters)  # noqa: S608 - rendered from a checked tree
-    found = result_schema(cursor.description or [])
+    maps = {short(name): kind for name, kind in query.maps.items()}
+    found = result_schema(cursor.description or [], maps)
     return TableSchema(
         tuple(Column(query.names.get(column.name, column.name), column.type) for column in found.columns)
     )
+
+
+def maps_of(query: Query, schemas: Iterable[TableSchema]) -> dict[str, DataType]:
+    """The columns of the query's result that are maps. Where it does not say, a column is what its namesake in the
+    tables is; of two that differ, neither.
+    """
+    if query.maps is not None:
+        return dict(query.maps)
+    kinds: dict[str, set[DataType]] = {}
+    for schema in schemas:
+        for column in schema.columns:
+            kinds.setdefault(column.name, set()).add(column.type)
+    return {name: kind for name, found in kinds.items() if len(found) == 1 and (kind := next(iter(found))).key}
 
 
 def copy_statement(connection: Connection, query: DriverQuery, schema: TableSchema) -> sql.Composed:

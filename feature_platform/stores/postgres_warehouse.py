@@ -32,6 +32,7 @@ from feature_platform.stores.postgres_relations import (
     create_table,
     live_rows,
     loaded,
+    maps_of,
     newest,
     opened_stream,
     result_columns,
@@ -260,7 +261,8 @@ class PostgresWarehouse:
         }
         ready = driver_query(query, {name: relation for name, (relation, _) in tables.items()})
         columns = {short(name): name for _, schema in tables.values() for name in schema.names}
-        return replace(ready, names={**columns, **ready.names})
+        maps = maps_of(query, [schema for _, schema in tables.values()])
+        return replace(ready, names={**columns, **ready.names}, maps=maps)
 
     def _hold(self, connection: Connection, tables: Sequence[TableName]) -> dict[TableName, Readable]:
         """What to read for each table. A publication may drop one between looking and locking: look again then."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from feature_platform.types import Engine, TableSchema
+from feature_platform.types import DataType, Engine, TableSchema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -81,6 +81,9 @@ class Query:
     key_versions: Mapping[str, int] = field(default_factory=dict)
     """Version of the token key by classification, where it is not the one that new tokens get: that of the tokens in
     ``tables``."""
+    maps: Mapping[str, DataType] | None = None
+    """The columns of the answer that are maps, by name: an engine without a type for them can't tell. None: they are
+    named as in ``tables``."""
     timeout_seconds: float | None = None
     """The statement is ended after it, while it runs and while its rows are read; None: the store's own limit."""
 

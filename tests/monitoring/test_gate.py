@@ -74,6 +74,7 @@ def test_the_types_of_every_kind_of_column_are_recognised(warehouse: Warehouse) 
         "a": ("boolean", True), "b": ("int", 1), "c": ("bigint", 1), "d": ("double", 1.5), "e": ("string", "x"),
         "f": ("decimal(38,9)", Decimal("1.5")), "g": ("date", NOON.date()), "h": ("timestamp", NOON),
         "i": ("array<string>", ["x"]), "j": ("array<bigint>", [1]),
+        "k": ("map<string, decimal(38,2)>", [("x", Decimal("1.50"))]), "l": ("map<date, int>", [(NOON.date(), None)]),
     }  # fmt: skip
     staged = case(
         warehouse,

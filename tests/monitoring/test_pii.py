@@ -72,6 +72,10 @@ def test_what_only_looks_personal_does_not_stop(warehouse: Warehouse) -> None:
         ([f"{n} Baker Street, London" for n in range(9)], "string", "address"),
         ([f"I never ordered number {n}, please refund me" for n in range(60)], "string", "free_text"),
         ([[int(card()), None] for _ in range(30)], "array<bigint>", "payment_card"),
+        ([[("x", 1)], [('a "quoted" jan@example.com', None)]], "map<string, bigint>", "email"),
+        ([[(1, None)], [(2, "jan@example.com")]], "map<bigint, string>", "email"),
+        ([[(int(card()), 1)] for _ in range(30)], "map<bigint, bigint>", "payment_card"),
+        ([[(True, Decimal(card("6011", 19)))] for _ in range(30)], "map<boolean, decimal(19,0)>", "payment_card"),
     ],
 )
 def test_personal_values_of_many_kinds_stop(

@@ -262,6 +262,9 @@ some_values = st.one_of(
     st.lists(st.one_of(st.none(), st.lists(st.one_of(st.none(), st.text())))).map(
         lambda values: pa.array(values, pa.list_(pa.string()))
     ),
+    st.lists(st.one_of(st.none(), st.dictionaries(st.text(), st.one_of(st.none(), st.integers(0, 9))))).map(
+        lambda values: pa.array([value and list(value.items()) for value in values], pa.map_(pa.string(), pa.int64()))
+    ),
     st.lists(st.one_of(st.none(), st.decimals(-1000, 1000, places=2))).map(
         lambda values: pa.array(values, pa.decimal128(18, 2))
     ),

@@ -13,7 +13,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from feature_platform.sdk.values import as_type, parse_text
-from feature_platform.types import BIGINT, BOOLEAN, DATE, DOUBLE, INT, STRING, TIMESTAMP, DataType, array, decimal
+from feature_platform.types import (
+    BIGINT,
+    BOOLEAN,
+    DATE,
+    DOUBLE,
+    INT,
+    STRING,
+    TIMESTAMP,
+    DataType,
+    array,
+    decimal,
+    map_of,
+)
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 NAIVE_NOON = NOON.replace(tzinfo=None)
@@ -38,6 +50,9 @@ NAIVE_NOON = NOON.replace(tzinfo=None)
         (NOON, TIMESTAMP, NAIVE_NOON),
         (NAIVE_NOON, TIMESTAMP, NAIVE_NOON),
         ([1, None], array(BIGINT), [1, None]),
+        ({"b": 2, "a": None}, map_of(STRING, BIGINT), {"a": None, "b": 2}),
+        ([("b", 0.5), ("a", 1)], map_of(STRING, decimal(9, 1)), {"a": Decimal("1.0"), "b": Decimal("0.5")}),
+        ({}, map_of(DATE, STRING), {}),
         (None, STRING, None),
     ],
 )

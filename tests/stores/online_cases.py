@@ -31,7 +31,7 @@ def online_table(
 
 
 def _columns(text: str) -> tuple[Column, ...]:
-    pairs = (item.split(maxsplit=1) for item in text.split("; " if ";" in text else ", "))
+    pairs = (item.split(maxsplit=1) for item in text.split("; " if ";" in text or "map<" in text else ", "))
     return tuple(Column(name, DataType.parse(kind)) for name, kind in pairs)
 
 

@@ -44,6 +44,8 @@ _SCALARS: dict[str, st.SearchStrategy[Any]] = {
 _WIDE = {
     **{f"f{place}": kind for place, kind in enumerate(_SCALARS)},
     **{f"a{place}": f"array<{kind}>" for place, kind in enumerate(_SCALARS)},
+    **{f"k{place}": f"map<{kind}, int>" for place, kind in enumerate(_SCALARS) if kind != "double"},
+    **{f"m{place}": f"map<string, {kind}>" for place, kind in enumerate(_SCALARS)},
 }
 
 
@@ -54,6 +56,11 @@ def _digits(number: int) -> tuple[int, ...]:
 def _values(kind: str) -> st.SearchStrategy[Any]:
     if kind.startswith("array<"):
         return st.none() | st.lists(st.none() | _SCALARS[kind[6:-1]], max_size=4)
+    if kind.startswith("map<"):
+        key, _, element = kind[4:-1].rpartition(", ")
+        return st.none() | st.dictionaries(_SCALARS[key], st.none() | _SCALARS[element], max_size=4).map(
+            lambda given: dict(sorted(given.items()))
+        )
     return st.none() | _SCALARS[kind]
 
 

@@ -154,3 +154,23 @@ def test_strings_may_come_in_any_of_arrows_layouts() -> None:
     batch = pa.RecordBatch.from_pylist([{"note": "n", "event_time": NOON, "card": "a"}], schema=schema)
     (chunk,) = snapshot_chunks(table, lambda: pa.RecordBatchReader.from_batches(schema, [batch]))
     assert chunk.schema == table.schema.arrow()
+
+
+def test_a_map_lies_in_the_documented_layout() -> None:
+    table = online_table(features="m map<string, bigint>")
+    (row,) = _encoded(table, [{"card": "a", "event_time": NOON, "m": [("z", None), ("é", 7)]}])
+    tail = struct.pack("<II", 2, 1) + b"z\x00" + struct.pack("<I", 2) + "é".encode() + struct.pack("<Bq", 1, 7)
+    assert row.endswith(struct.pack("<I", len(tail)) + tail)
+
+
+@given(
+    st.lists(st.none() | st.dictionaries(st.text(max_size=4), st.none() | st.integers(0, 9), max_size=3), min_size=4)
+)
+def test_a_slice_of_maps_gives_the_bytes_of_its_rows(maps: list[dict[str, int | None] | None]) -> None:
+    table = online_table(features="m map<string, int>")
+    rows = [{"card": "a", "event_time": NOON, "m": None if each is None else list(each.items())} for each in maps]
+    batch = pa.RecordBatch.from_pylist(rows, schema=table.schema.arrow())
+    part = encode_rows(table, batch.slice(1, len(rows) - 2)).to_pylist()
+    assert part == [_encoded(table, [row])[0] for row in rows[1:-1]]
+    decode = row_decoder(table).decode
+    assert [decode(row).values["m"] for row in _encoded(table, rows)] == maps

@@ -82,6 +82,8 @@ def comparable(rows: list[dict[str, Any]]) -> list[tuple[str, ...]]:
             return struct.pack(">d", value).hex()
         if isinstance(value, list):
             return f"[{', '.join(map(text, value))}]"
+        if isinstance(value, tuple):
+            return f"({', '.join(map(text, value))})"
         return repr(value)
 
     return sorted(tuple(text(row[column.name]) for column in EVERY_TYPE.columns) for row in rows)

@@ -33,6 +33,11 @@ EVERY_TYPE = schema(
     prices="array<decimal(20,3)>",
     moments="array<timestamp>",
     flags="array<boolean>",
+    spend="map<string, decimal(38,2)>",
+    numbered="map<bigint, double>",
+    dated="map<date, timestamp>",
+    asked="map<boolean, string>",
+    priced="map<decimal(20,3), int>",
 )
 
 
@@ -41,6 +46,10 @@ def values_of(kind: DataType) -> st.SearchStrategy[Any]:
     if kind.kind == "array":
         assert kind.element is not None
         return st.lists(values_of(kind.element) | st.none(), max_size=4)
+    if kind.key is not None:
+        assert kind.element is not None
+        pairs = st.dictionaries(values_of(kind.key), st.none() | values_of(kind.element), max_size=4)
+        return pairs.map(lambda given: sorted(given.items()))
     if kind.kind == "decimal":
         largest = 10**kind.precision - 1
         unscaled = st.integers(-largest, largest) | st.sampled_from([0, 1, -1, largest, -largest])
