@@ -113,6 +113,20 @@ def test_columns_carry_type_description_and_privacy_labels(definitions: dg.Defin
     assert columns["amount"].tags == {}
 
 
+def test_an_aggregation_that_nobody_described_says_what_it_computes(cards: Workplace) -> None:
+    lines = """
+      - {function: count, windows: [1d], offset: 7d, where: amount > 10}
+      - {function: max, column: amount, windows: [all], description: The dearest.}"""
+    cards.write(DAILY_SPEND.replace("\n      - {function: count, windows: [1d]}", lines))
+    schema = specs_of(definitions_of(cards.open()))["warehouse/payments/daily_spend"].metadata["dagster/column_schema"]
+    assert {column.name: column.description for column in schema.columns if column.description} == {
+        "amount_sum_1d": "sum of amount over 1d",
+        "amount_sum_7d": "sum of amount over 7d",
+        "count_1d_offset_7d": "count over 1d, ending 7d before, where amount > 10",
+        "amount_max_all": "The dearest.",
+    }
+
+
 def test_a_source_shows_its_classifications(definitions: dg.Definitions) -> None:
     schema = specs_of(definitions)["sources/transactions"].metadata["dagster/column_schema"]
     assert {column.name: dict(column.tags) for column in schema.columns if column.tags} == {"email": {"pii": "email"}}
