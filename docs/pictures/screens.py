@@ -1,4 +1,4 @@
-"""Takes the screenshots of Dagster's UI in ``docs/images`` again, from the demonstration and one change of a definition.
+"""Takes the screenshots in ``docs/images`` again: Dagster's UI over the demonstration, and a change of a definition.
 
 Not part of the tests: it wants a browser. It needs Chromium, and an environment of its own with Playwright and Pillow::
 
@@ -46,6 +46,7 @@ CHANGES: Final = (
 """What somebody changes in ``card_spend.yaml``: a window more for ``card_spend`` and for ``card_habits``."""
 NAVIGATION: Final = 240
 """Pixels on the left that every page has."""
+_FP: Final = "from feature_platform.cli.main import main; main()"
 _LARGEST: Final = 150_000
 _PATIENCE: Final = 600.0
 
@@ -56,15 +57,14 @@ class Platform:
     def __init__(self, folder: Path, python: Path) -> None:
         self.python = python
         self.project = folder / "feature_defs"
-        if not self.project.exists():
-            shutil.copytree(ROOT / "feature_defs", self.project, ignore=shutil.ignore_patterns(".fp"))
+        shutil.copytree(ROOT / "feature_defs", self.project, ignore=shutil.ignore_patterns(".fp"), dirs_exist_ok=True)
         self.environment = {**os.environ, "FP_HOME": str(folder / "state"), "PYTHONPATH": str(ROOT)}
 
     def demo(self, size: str) -> None:
         self._run("-m", "feature_platform.demo", "--size", size, "--project", str(self.project))
 
     def fp(self, *arguments: str) -> str:
-        return self._run("-m", "feature_platform.cli.main", *arguments, "--project", str(self.project))
+        return self._run("-c", _FP, *arguments, "--project", str(self.project))
 
     def change(self) -> None:
         path = self.project / "payments" / "card_spend.yaml"
@@ -83,15 +83,13 @@ class Platform:
 
     @contextmanager
     def ui(self) -> Iterator[None]:
-        command = [str(self.python), "-m", "feature_platform.cli.main", "ui", "--port", str(PORT)]
+        command = [str(self.python), "-c", _FP, "ui", "--port", str(PORT), "--project", str(self.project)]
         with subprocess.Popen(  # noqa: S603
-            [*command, "--project", str(self.project)],
-            env=self.environment,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
+            command, env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         ) as server:
             try:
-                _wait(lambda: _answers(), "the UI")
+                _wait(lambda: server.poll() is not None or _answers(), "the UI")
+                assert server.poll() is None, "the UI ended"
                 yield
             finally:
                 server.send_signal(signal.SIGINT)
@@ -139,6 +137,7 @@ def visit(page: Page, path: str, *, width: int = 1440, height: int = 800) -> Non
     page.set_viewport_size({"width": width, "height": height})
     page.goto(f"{URL}/{path}")
     page.wait_for_timeout(8_000)  # the UI asks for its data bit by bit, and has no sign for "all is there"
+    assert not page.get_by_text("External Asset").count(), "the definitions did not load"
 
 
 def graph(page: Page, path: str, name: str, *, width: int, height: int, top: int) -> None:
@@ -203,10 +202,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--python", type=Path, default=ROOT / ".venv/bin/python", help="that has the platform")
     parser.add_argument("--chromium", default=shutil.which("chromium") or "chromium")
     parser.add_argument("--size", default="100k", help="transactions of the demonstration")
+    parser.add_argument("--keep", action="store_true", help="the folder has the demonstration already")
     options = parser.parse_args(arguments)
     options.folder.mkdir(parents=True, exist_ok=True)
     platform = Platform(options.folder, options.python)
-    platform.demo(options.size)
+    if not options.keep:
+        platform.demo(options.size)
     with sync_playwright() as browsers, platform.ui():
         browser = browsers.chromium.launch(executable_path=options.chromium, args=["--no-sandbox"])
         page = browser.new_page()

@@ -50,6 +50,7 @@ def _write(folder: Path) -> list[str]:
     shutil.copytree(templates / "project", folder, dirs_exist_ok=True)
     (folder / "gitignore").rename(folder / ".gitignore")
     state = state_folder(folder.absolute())
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)  # data, keys and histories lie in it
     shutil.copytree(templates / "data", state / "data", dirs_exist_ok=True)
     return sorted(
         str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file() and ".fp" not in path.parts

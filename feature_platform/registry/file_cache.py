@@ -73,7 +73,9 @@ def write_pack(folder: Path, entries: Mapping[str, bytes]) -> None:
     listing = json.dumps([(key, len(packed)) for key, packed in entries.items()])
     payload = b"".join((listing.encode(), b"\n", *entries.values()))
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        # Often the first that is written into a state folder, where data and keys will lie: its owner's alone.
+        folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.mkdir(exist_ok=True)
         handle, draft = tempfile.mkstemp(dir=folder, prefix=f"{_NAME}.")
     except OSError:
         return

@@ -11,7 +11,7 @@ from feature_platform.specs.files import decode, find_files, read_bytes
 from feature_platform.specs.json_reader import read_json
 from feature_platform.specs.models import KINDS, AnySpec
 from feature_platform.specs.origins import Origin
-from feature_platform.specs.raw import RawDocument
+from feature_platform.specs.raw import RawDocument, RawFile
 from feature_platform.specs.validation import validate
 from feature_platform.specs.yaml_reader import read_yaml
 
@@ -71,11 +71,16 @@ def load(root: Path) -> LoadedProject:
 
 
 def parse(content: bytes, file: str) -> FileReport:
-    """The documents in one file's ``content``; ``file`` is its path from the root, which errors show."""
+    """The documents in one file's ``content``; ``file`` is its path from the root, which errors show. JSON in which
+    nothing has a ``kind`` is another program's and has none.
+    """
     text = decode(content, file)
     if isinstance(text, Problem):
         return FileReport((), (text,), (Unusable(None, None),))
-    raw_file = (read_json if file.lower().endswith(".json") else read_yaml)(text, file)
+    is_json = file.lower().endswith(".json")
+    raw_file = (read_json if is_json else read_yaml)(text, file)
+    if is_json and not _is_definition(raw_file, text):
+        return FileReport((), ())
     problems = list(raw_file.problems)
     documents: list[LoadedDocument] = []
     unusable: list[Unusable] = [] if raw_file.complete else [Unusable(None, None)]
@@ -87,6 +92,15 @@ def parse(content: bytes, file: str) -> FileReport:
         else:
             unusable.append(_identify(raw))
     return FileReport(tuple(documents), tuple(problems), tuple(unusable))
+
+
+def _is_definition(raw_file: RawFile, text: str) -> bool:
+    """Whether a JSON file is meant for us. Other programs keep JSON beside definitions (schemas, lock files, settings),
+    so one counts only if some document of it has a ``kind``; one that can't be read, if it speaks of one.
+    """
+    if not raw_file.complete:
+        return "kind" in text
+    return any(isinstance(document.value, dict) and "kind" in document.value for document in raw_file.documents)
 
 
 def _whole(documents: Sequence[RawDocument], *, complete: bool) -> Sequence[RawDocument]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -75,6 +76,20 @@ def test_state_lies_in_the_project_or_beside_feature_defs(
 def test_the_environment_can_put_state_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(STATE_VARIABLE, str(tmp_path / "state"))
     assert state_folder(tmp_path / "shop") == tmp_path / "state"
+
+
+def test_a_new_state_folder_is_its_owners_alone_and_another_keeps_its_mode(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, mode, expected in (("new", None, 0o700), ("shared", 0o770, 0o770)):
+        state = root.parent / name
+        if mode is not None:
+            state.mkdir()
+            state.chmod(mode)
+        monkeypatch.setenv(STATE_VARIABLE, str(state))
+        Project.open(root).close()
+        assert {path.name for path in state.iterdir()} == {"cache", "audit"}
+        assert stat.S_IMODE(state.stat().st_mode) == expected
 
 
 def test_an_unknown_profile_is_refused_with_the_nearest(root: Path) -> None:

@@ -71,7 +71,7 @@ def test_all_problems_of_all_files_come_in_one_report(tmp_path: Path) -> None:
         {
             "a.yaml": "kind: domain\nname: A\nowner: b\n---\nkind: domian\n",
             "b.yaml": "[",
-            "c.json": "{",
+            "c.json": '{"kind"',
             "d.yaml": DOMAIN.format(name="fine"),
         },
     )
@@ -80,8 +80,29 @@ def test_all_problems_of_all_files_come_in_one_report(tmp_path: Path) -> None:
         ("FP-SPEC-026", "a.yaml:3:8"),
         ("FP-SPEC-022", "a.yaml:5:7"),
         ("FP-SPEC-007", "b.yaml:2:1"),
-        ("FP-SPEC-008", "c.json:1:2"),
+        ("FP-SPEC-008", "c.json:1:8"),
     ]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "",
+        "[]",
+        "7",
+        '{"canaries": []}',
+        "{ // settings, with comments\n}",
+        '[{"name": "a"}, {"name": "b"}]',
+        '{"components": {"kind": "another program speaks of kinds deeper down"}}',
+    ],
+)
+def test_json_of_other_programs_does_not_count(tmp_path: Path, content: str) -> None:
+    assert _names(load(_write(tmp_path, {"a.yaml": DOMAIN.format(name="a"), "stray.json": content}))) == ["a"]
+
+
+def test_json_with_one_document_of_ours_is_read_whole(tmp_path: Path) -> None:
+    root = _write(tmp_path, {"a.json": '[{"kind": "domain", "name": "j", "owner": "team:a"}, {"name": "b"}]'})
+    assert _problems(root) == [("FP-SPEC-021", "a.json:1:54")]
 
 
 def test_a_missing_folder_is_said_to_be_missing(tmp_path: Path) -> None:
@@ -259,7 +280,7 @@ _pieces = st.sampled_from(_PIECES)
 def test_whatever_a_file_holds_there_are_documents_or_problems(content: bytes) -> None:
     for name in ("a.yaml", "a.json"):
         report = parse(content, name)
-        assert report.documents or report.problems
+        assert report.documents or report.problems or (name == "a.json" and b"kind" not in content)
         assert all(isinstance(problem, Problem) and problem.where and problem.mend for problem in report.problems)
 
 
