@@ -23,7 +23,8 @@ from feature_platform.cli.training import (
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from feature_platform.sdk.datasets import Manifest, Verification
+    from feature_platform.sdk.datasets import Manifest
+    from feature_platform.sdk.verification import Verification
 
 app = typer.Typer(help="Training sets that are kept under a name, and can be made again.", no_args_is_help=True)
 NameArgument = Annotated[str, typer.Argument(metavar="NAME[@VERSION]", help="A dataset.", show_default=False)]
@@ -123,5 +124,5 @@ def _verification_for_people(verified: Verification) -> Iterator[RenderableType]
         yield f"  {column}: {rows:,} of {verified.rows:,} rows differ"
     for view in verified.definitions:
         yield f"  definition changed: {view}"
-    for table in verified.tables:
-        yield f"  rows changed: {table}"
+    for table, (then, now) in verified.versions.items():
+        yield f"  rows changed: {table} (version {then} then, {now or 'none'} now)"

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from feature_platform.compiler.plan import CompiledView, OutputColumn
     from feature_platform.registry.graph import Registry
 
+_REMEMBERED: Final = 1_000
+"""Queries that were bound already."""
 _MOMENT: Final = datetime(2000, 1, 1)  # noqa: DTZ001 - parameters are naive UTC, and no row is ever compared with it
 
 
@@ -33,7 +35,8 @@ class Binder:
         self._registry = registry
         self._lock = Lock()
         self._connection: duckdb.DuckDBPyConnection | None = None
-        self._tables: dict[TableRef, TableSchema] = {}
+        self._tables: dict[tuple[str, str], TableSchema] = {}
+        self._bound: set[tuple[Any, ...]] = set()
         self._types: dict[DataType, str] = {}
 
     def check_view(self, view: CompiledView, views: Mapping[str, CompiledView]) -> None:
@@ -56,8 +59,11 @@ class Binder:
         views: Mapping[str, CompiledView],
         parameters: Sequence[str] = (),
         where: Location | None = None,
+        *,
+        inputs: Mapping[str, TableSchema] | None = None,
     ) -> None:
-        """Binds a guarded query in DuckDB's SQL.
+        """Binds a guarded query in DuckDB's SQL. ``inputs`` are tables of the schema ``inputs`` that come with it. What
+        was bound once is not bound again.
 
         Raises:
             GuardError: the engine refuses it, or sees other columns.
@@ -68,7 +74,11 @@ class Binder:
             try:
                 connection = self._open()
                 for ref in reads:
-                    self._declare(connection, ref, views)
+                    self._declare(connection, ref.schema, ref.name, self._schema(ref, views))
+                for name, schema in (inputs or {}).items():
+                    self._declare(connection, "inputs", name, schema)
+                if (asked := (sql, *((column.name, column.type) for column in columns))) in self._bound:
+                    return
                 found = _described(connection, sql, dict.fromkeys(parameters, _MOMENT))
                 wanted = [(column.name, self._written(connection, column.type)) for column in columns]
             except duckdb.Error as error:
@@ -79,6 +89,8 @@ class Binder:
                 f"{len(found)} columns"
             ]
             raise GuardError(_refusal(f"DuckDB sees {', '.join(different)} where the compiler does not", where))
+        if len(self._bound) < _REMEMBERED:
+            self._bound.add(asked)
 
     def close(self) -> None:
         """Gives the engine's memory back."""
@@ -87,6 +99,7 @@ class Binder:
                 self._connection.close()
                 self._connection = None
                 self._tables.clear()
+                self._bound.clear()
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         if self._connection is None:
@@ -115,22 +128,22 @@ class Binder:
             ((_, self._types[type_]),) = _described(connection, f"SELECT CAST(NULL AS {type_.sql('duckdb')})", {})
         return self._types[type_]
 
-    def _declare(self, connection: duckdb.DuckDBPyConnection, ref: TableRef, views: Mapping[str, CompiledView]) -> None:
+    def _schema(self, ref: TableRef, views: Mapping[str, CompiledView]) -> TableSchema:
+        if ref.kind == "view":
+            return views[ref.name].schema
+        declared = self._registry.sources[ref.name].spec.columns
+        return TableSchema(tuple(Column(name, column.type) for name, column in declared.items()))
+
+    def _declare(self, connection: duckdb.DuckDBPyConnection, schema: str, name: str, table: TableSchema) -> None:
         from feature_platform.stores.quoting import identifier
 
-        if ref.kind == "view":
-            schema = views[ref.name].schema
-        else:
-            declared = self._registry.sources[ref.name].spec.columns
-            schema = TableSchema(tuple(Column(name, column.type) for name, column in declared.items()))
-        if self._tables.get(ref) == schema:
+        if self._tables.get((schema, name)) == table:
             return
-        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(ref.schema)}").fetchall()
-        columns = ", ".join(f"{identifier(column.name)} {column.type.sql('duckdb')}" for column in schema.columns)
-        connection.execute(
-            f"CREATE OR REPLACE TABLE {identifier(ref.schema)}.{identifier(ref.name)} ({columns})"
-        ).fetchall()
-        self._tables[ref] = schema
+        connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(schema)}").fetchall()
+        columns = ", ".join(f"{identifier(column.name)} {column.type.sql('duckdb')}" for column in table.columns)
+        connection.execute(f"CREATE OR REPLACE TABLE {identifier(schema)}.{identifier(name)} ({columns})").fetchall()
+        self._tables[schema, name] = table
+        self._bound.clear()
 
 
 def _described(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -24,8 +24,9 @@ from feature_platform.sdk.selection import Asker, select, service_named
 from feature_platform.types import DataType
 
 if TYPE_CHECKING:
-    from feature_platform.sdk.datasets import Dataset, Verification
+    from feature_platform.sdk.datasets import Dataset
     from feature_platform.sdk.spine import SpineLike
+    from feature_platform.sdk.verification import Verification
 
 
 def connect(
@@ -113,7 +114,7 @@ class FeatureStore:
 
     def verify_dataset(self, name: str) -> Verification:
         """Makes a dataset's features again and compares every value; says what changed where they differ."""
-        from feature_platform.sdk.datasets import verify_dataset
+        from feature_platform.sdk.verification import verify_dataset
 
         return verify_dataset(self.project, self.asker, name)
 

@@ -82,6 +82,13 @@ DATASET_DAMAGED: Final = Code(
     "The file with a dataset's rows is missing or has another digest than when it was written. A version of a dataset "
     "never changes, so these are not the rows that a model was trained on.",
 )
+DATASET_KEYS: Final = Code(
+    "FP-SDK-033",
+    "Dataset has tokens of another key version",
+    "The keys of a dataset are kept as tokens, and tokens of two versions of a key can't be matched. "
+    "After a rotation a dataset can be made again as long as its version is in the ring, and no published view that it "
+    "reads was rewritten with a newer one. Its rows can be read for ever.",
+)
 BAD_DATASET_NAME: Final = Code(
     "FP-SDK-032", "Name can't name a dataset", "Datasets are named in lower-case letters, digits and `_`."
 )

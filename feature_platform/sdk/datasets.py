@@ -5,8 +5,7 @@ A version of a dataset is a folder of the state folder, written once and never c
     datasets/<name>/v<number>/data.parquet     the rows, keys that are personal as tokens
                               manifest.json    what they are, and what they were made from
 
-``verify`` makes the features anew for the spine that is kept with the rows, and compares every value. Where they
-differ, the manifest says why: which definitions have another fingerprint, which tables hold other rows.
+:mod:`.verification` makes the features anew for the spine that is kept with the rows, and compares every value.
 """
 
 from __future__ import annotations
@@ -20,12 +19,15 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from feature_platform import __version__
 from feature_platform.errors import UsageError, did_you_mean
+from feature_platform.governance.canonical import CANONICAL
 from feature_platform.governance.labels import describe
+from feature_platform.governance.tokens import token_version
 from feature_platform.registry.graph import TableRef
 from feature_platform.sdk.codes import BAD_DATASET_NAME, DATASET_DAMAGED, UNKNOWN_DATASET
 from feature_platform.sdk.digests import ColumnDigests, rechunked
@@ -72,6 +74,8 @@ class Manifest:
     """Of each view's definition."""
     tables: Mapping[str, str]
     """Table that was read → the version of its rows."""
+    key_versions: Mapping[str, int]
+    """Classification → version of the token key that its tokens were made with, here and in the tables."""
     spine_digest: str
     digests: Mapping[str, str]
     """Of each column's values; see :mod:`feature_platform.sdk.digests`."""
@@ -81,24 +85,6 @@ class Manifest:
     @property
     def title(self) -> str:
         return f"{self.name}@{self.version}"
-
-
-@dataclass(frozen=True)
-class Verification:
-    """Whether a dataset can be made again, value by value."""
-
-    dataset: str
-    rows: int
-    differing: Mapping[str, int]
-    """Feature column → rows that have another value now."""
-    definitions: tuple[str, ...]
-    """Views whose fingerprint is another one now."""
-    tables: tuple[str, ...]
-    """Tables that hold other rows now."""
-
-    @property
-    def reproduced(self) -> bool:
-        return not self.differing
 
 
 @dataclass(frozen=True)
@@ -150,14 +136,14 @@ def create_dataset(  # noqa: PLR0913, PLR0917 - what a training set takes, and a
             )
         )
     chosen = select(project, features, asker)
-    before = _tables(project, chosen)
+    before = tables_of(project, chosen)
     result = training_set(project, asker, chosen, spine, time)
     home = _home(project) / name
     draft = home / f".draft-{secrets.token_hex(8)}"
     draft.mkdir(parents=True)
     try:
         digests = _write(result, draft / DATA)
-        after = _tables(project, chosen)
+        after = tables_of(project, chosen)
         made_from = {
             table: old if after[table] == old else f"{old}..{after[table]}"  # published meanwhile: either may be in it
             for table, old in before.items()
@@ -227,70 +213,29 @@ def open_dataset(project: Project, asker: Asker, title: str) -> Dataset:
     return Dataset(manifest, folder)
 
 
-def verify_dataset(project: Project, asker: Asker, title: str) -> Verification:
-    """Makes the features of a dataset again, for the spine that is kept in it, and compares all values.
-
-    Raises:
-        UsageError: as :func:`open_dataset`; or a feature does not exist any more.
-    """
-    import pyarrow as pa
-
-    dataset = open_dataset(project, asker, title)
-    manifest = dataset.manifest
-    chosen = select(project, manifest.features, asker)
-    spine = pa.RecordBatchReader.from_batches(
-        pa.schema([dataset.reader().schema.field(name) for name in manifest.spine]),
-        (batch.select(list(manifest.spine)) for batch in dataset.reader()),
-    )
-    again = training_set(project, asker, chosen, spine, manifest.time)
-    columns = [each.column for each in chosen]
-    differing = dict.fromkeys(columns, 0)
-    kept, made = rechunked(dataset.reader()), rechunked(again.reader())
-    for one, other in zip(kept, made, strict=True):
-        for column in columns:
-            differing[column] += _differing(one.column(column), other.column(column))
-    tables = _tables(project, chosen)
-    return Verification(
-        manifest.title,
-        manifest.rows,
-        {column: rows for column, rows in differing.items() if rows},
-        tuple(view for view, old in manifest.fingerprints.items() if _fingerprint(project, view) != old),
-        tuple(table for table, old in manifest.tables.items() if tables.get(table) != old),
-    )
-
-
-def _differing(one: pa.Array, other: pa.Array) -> int:
-    """Rows whose values are not the same; NaN is NaN."""
-    if one.equals(other):
-        return 0
-    pairs = zip(one.to_pylist(), other.to_pylist(), strict=True)
-    return sum(1 for left, right in pairs if left != right and not (left != left and right != right))  # noqa: PLR0124
-
-
 def _exists(project: Project, feature: str) -> bool:
     view, _, name = feature.partition(":")
     found = project.compiled.views.get(view)
     return found is not None and found.feature(name) is not None
 
 
-def _fingerprint(project: Project, view: str) -> str | None:
-    found = project.compiled.views.get(view)
-    return found.fingerprint if found else None
-
-
-def _tables(project: Project, chosen: Sequence[Selected]) -> dict[str, str]:
+def tables_of(project: Project, chosen: Sequence[Selected]) -> dict[str, str]:
     """Every table that the features are read from, with the version of its rows now."""
-    names = dict.fromkeys(each.view.name for each in chosen)
-    for name in list(names):
-        names |= dict.fromkeys(project.registry.views[name].spec.inputs)
     refs: set[TableRef] = set()
-    for name in names:
+    for name in views_of(project, chosen):
         spec = project.registry.views[name].spec
         if spec.form == "sql":
             refs.add(TableRef("view", name))
         elif spec.source is not None:
             refs.add(TableRef("source", spec.source))
     return {str(ref): version for ref in sorted(refs) for version in _versions(project, ref)}
+
+
+def views_of(project: Project, chosen: Sequence[Selected]) -> list[str]:
+    names = dict.fromkeys(each.view.name for each in chosen)
+    for name in list(names):
+        names |= dict.fromkeys(project.registry.views[name].spec.inputs)
+    return list(names)
 
 
 def _versions(project: Project, ref: TableRef) -> Iterator[str]:
@@ -343,10 +288,16 @@ def _manifest(  # noqa: PLR0913, PLR0917 - everything that is recorded
         labels={column.name: describe(column.labels) for column in result.features},
         fingerprints={view: project.compiled.views[view].fingerprint for view in views},
         tables=tables,
+        key_versions=_shown_versions(result),
         spine_digest=of_spine,
         digests=by_column,
         file_digest=file_digest,
     )
+
+
+def _shown_versions(result: Result) -> dict[str, int]:
+    labels = {label for column in result.columns for label in column.labels if label.kind == "token"}
+    return {label.classification: int(label.form.removeprefix("v")) for label in sorted(labels)}
 
 
 def _place(home: Path, draft: Path, manifest: Manifest) -> Dataset:
@@ -371,7 +322,25 @@ def _read_manifest(path: Path) -> Manifest:
     given: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     for field in ("spine", "features"):
         given[field] = tuple(given[field])
+    if "key_versions" not in given:  # made before they were recorded
+        given["key_versions"] = _kept_versions(path.parent / DATA, given["spine"])
     return Manifest(**given)
+
+
+def _kept_versions(path: Path, spine: Sequence[str]) -> dict[str, int]:
+    """The versions that the tokens of the spine themselves say."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    file = pq.ParquetFile(path)
+    texts = [name for name in spine if pa.types.is_string(file.schema_arrow.field(name).type)]
+    found: dict[str, int] = {}
+    for batch in islice(file.iter_batches(columns=texts), 1):
+        for column in batch.columns:
+            first = next((value.as_py() for value in column if value.is_valid), "")
+            versions = {name: token_version(first, name) for name in CANONICAL}
+            found |= {name: version for name, version in versions.items() if version is not None}
+    return found
 
 
 def _file_digest(path: Path) -> str:

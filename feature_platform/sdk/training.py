@@ -50,13 +50,23 @@ ROW: Final = "fp_row"
 _SPINE: Final = TableName("inputs", "spine")
 
 
-def training_set(project: Project, asker: Asker, selected: Sequence[Selected], spine: SpineLike, time: str) -> Result:
-    """See :meth:`feature_platform.sdk.client.FeatureStore.training_set`."""
+def training_set(  # noqa: PLR0913 - what is asked for, and an option by keyword
+    project: Project,
+    asker: Asker,
+    selected: Sequence[Selected],
+    spine: SpineLike,
+    time: str,
+    *,
+    key_versions: Mapping[str, int] | None = None,
+) -> Result:
+    """See :meth:`feature_platform.sdk.client.FeatureStore.training_set`. ``key_versions`` are those of the tokens in
+    the spine, where they are not what published rows have or new tokens get.
+    """
     needs = needs_of(project, selected)
     asked = [(chosen.view.name, chosen.feature.name) for chosen in selected]
     rows = guarded_spine(project, asker, spine, selected, needs.columns, time) if isinstance(spine, Sql) else None
     read_rows_of = [TableRef("view", name) for name in needs.stored if project.compiled.views[name].form == "sql"]
-    task = _Task(project, needs, time, (*read_rows_of, *(rows.reads if rows else ())))
+    task = _Task(project, needs, time, (*read_rows_of, *(rows.reads if rows else ())), key_versions or {})
     compiled = task.compiled(asked)
     home = project.compute_store(rows.reads) if rows and rows.reads else None
     placement = placed(project, compiled.reads, home or "warehouse")
@@ -101,13 +111,17 @@ def _plan(placement: Placement, engine: Engine, spine: str) -> Plan:
 class _Task:
     """What is common to all ways of making one training set."""
 
-    def __init__(self, project: Project, needs: Needs, time: str, reads: Sequence[TableRef]) -> None:
-        """``reads`` are the views with tokens that come together in it."""
+    def __init__(
+        self, project: Project, needs: Needs, time: str, reads: Sequence[TableRef], key_versions: Mapping[str, int]
+    ) -> None:
+        """``reads`` are the views with tokens that come together in it, ``key_versions`` those of classes that no view
+        among them has."""
         self.project = project
         self.needs = needs
         self.time = time
         self.reads = reads
-        self.versions = query_versions(project, reads)
+        self.held = query_versions(project, reads)
+        self.versions = {**key_versions, **self.held}
         self.inputs = _engine_schema(needs, time)
         self.needed = [*needs.columns, NeededColumn(time, TIME_TYPE, needed_by="the time")]
 
@@ -124,9 +138,22 @@ class _Task:
         tokenise = partial(key_tokens, self.project.tokens, versions=self.versions)
         return normalised(spine, time=self.time, needed=self.needs.columns, tokenise=tokenise, reserved=reserved)
 
+    def bind(self, compiled: CompiledQuery, engine: Engine) -> None:
+        """Has DuckDB understand the statement before it is sent one. PostgreSQL describes each before it runs it.
+
+        Raises:
+            GuardError: FP-PROJ-010, the engine refuses it, or sees other columns.
+        """
+        if engine == "duckdb":
+            project, inputs = self.project, {_SPINE.name: self.inputs}
+            project.binder.check(
+                compiled.sql[engine], compiled.columns, compiled.reads, project.compiled.views, inputs=inputs
+            )
+
     def beside(self, spine: Spine, compiled: CompiledQuery, store: str) -> Callable[[], pa.RecordBatchReader]:
         """Rows of ``spine`` are shipped to ``store``, and come back with the features from there."""
         project, warehouse = self.project, self.project.warehouse(store)
+        self.bind(compiled, warehouse.engine)
         tables = project.bindings(compiled.reads, store)
         converted = {self.time, *(column.name for column in self.needs.columns)}
         answer = compiled.schema.arrow()
@@ -152,6 +179,7 @@ class _Task:
     def in_one_statement(self, compiled: CompiledQuery, store: str) -> Callable[[], pa.RecordBatchReader]:
         """Spine and features are computed by ``store``, and only the answer leaves it."""
         warehouse = self.project.warehouse(store)
+        self.bind(compiled, warehouse.engine)
         query = Query(
             compiled.sql[warehouse.engine],
             warehouse.engine,
@@ -213,7 +241,7 @@ class _Task:
             GovernanceError: FP-GOV-017, a view was published with another one since the training set was asked for.
         """
         rows = warehouse.read(query)
-        if query_versions(self.project, self.reads) != query.key_versions:
+        if query_versions(self.project, self.reads) != self.held:
             rows.close()
             raise GovernanceError(
                 MIXED_KEY_VERSIONS.problem(
