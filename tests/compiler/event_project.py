@@ -220,7 +220,7 @@ class PostgresSession:
     def run(self, sql: str, **parameters: Any) -> list[dict[str, Any]]:
         driver_sql = re.sub(r"\$([a-z_]+)", r"%(\1)s", sql.replace("%", "%%"))
         with self.connection.cursor() as cursor:
-            cursor.execute(driver_sql, parameters or None)
+            cursor.execute(driver_sql, parameters)
             names = [column.name for column in cursor.description or ()]
             rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
         self.connection.commit()

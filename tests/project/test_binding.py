@@ -15,7 +15,7 @@ from feature_platform.compiler.project import compile_project
 from feature_platform.errors import CompileError, GuardError
 from feature_platform.project.binding import Binder
 from feature_platform.registry.graph import Registry
-from feature_platform.types import BIGINT, STRING
+from feature_platform.types import BIGINT, STRING, Column, DataType, TableSchema
 from tests.compiler.sql_projects import CARD_DAY, project, view
 
 SPEND = """
@@ -112,3 +112,19 @@ def test_a_view_that_is_not_released_does_not_compile_and_is_not_cached(bound: B
     compile_project(bound.registry, cache=tmp_path / "cache", release=bound.binder.check_view)
     compile_project(bound.registry, cache=tmp_path / "cache", release=refusing)
     assert seen == ["card_day", "spend"] * 2, "what is cached was looked at before"
+
+
+def test_tables_that_come_with_a_query_are_declared_with_it(bound: Bound) -> None:
+    columns = (OutputColumn("n", BIGINT),)
+
+    def check(sql: str, of: DataType) -> None:
+        inputs = {"spine": TableSchema((Column("fp_row", of),))}
+        bound.binder.check(sql, columns, (), bound.compiled.views, inputs=inputs)
+
+    query = 'SELECT s.fp_row AS "n" FROM "inputs"."spine" AS s'
+    check(query, BIGINT)
+    check(query, BIGINT)  # remembered
+    with pytest.raises(GuardError, match=r"FP-PROJ-010: .*DuckDB sees 'n' VARCHAR"):
+        check(query, STRING)  # what was remembered was about another table
+    with pytest.raises(GuardError, match=r"FP-PROJ-010: .*DuckDB refuses it"):
+        check(query.replace("fp_row", "fp_rows"), BIGINT)
