@@ -81,6 +81,7 @@ QUERIES = {
     ("orchestration/io_managers.py", "Query", "select.sql(dialect=warehouse.engine)"),
     ("orchestration/online.py", "Query", "select.sql(dialect=warehouse.engine)"),
     ("orchestration/store_status.py", "Query", "newest.sql(dialect=warehouse.engine)"),
+    ("orchestration/online_changes.py", "Query", "select.sql(dialect=warehouse.engine)"),
     ("project/stores.py", "Query", "statement.sql(dialect=warehouse.engine)"),
     ("stores/duckdb_delta.py", "Query", "'SELECT 1'"),
 }

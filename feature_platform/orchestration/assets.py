@@ -50,6 +50,9 @@ STALE_TAG: Final = "fp/stale_only"
 """Run tag: of the partitions that the run names, those that are current are left as they are, and what is missing
 before them is built, too."""
 
+FULL_TAG: Final = "fp/full_copy"
+"""Run tag: online copies are full snapshots, whatever changed."""
+
 Events = Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any] | dg.AssetMaterialization]
 
 
@@ -103,7 +106,8 @@ def _copy_online(context: dg.AssetExecutionContext, asset: ViewAsset) -> Events:
     _lineage(context).started(context, asset)
     with explained(context.retry_number):
         _tell(context, asset.name, "stage")
-        staged = stage_copy(project, copy_of(project, asset.view, asset.store, as_of), run_id=context.run.run_id)
+        copy = copy_of(project, asset.view, asset.store, as_of)
+        staged = stage_copy(project, copy, run_id=context.run.run_id, full=FULL_TAG in context.run.tags)
     _tell(context, asset.name, "audit")
     result = checks.copy_result(key, staged)
     yield result

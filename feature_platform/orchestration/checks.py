@@ -13,7 +13,7 @@ import dagster as dg
 
 from feature_platform.monitoring.outcome import DESCRIPTIONS
 from feature_platform.orchestration.materialization import Audited
-from feature_platform.orchestration.online import ROWS_ARRIVED, StagedCopy
+from feature_platform.orchestration.online import ROWS_ARRIVED, StagedCopy, arrived
 
 if TYPE_CHECKING:
     from feature_platform.monitoring.gate import CheckOutcome
@@ -58,8 +58,8 @@ def copy_result(key: dg.AssetKey, staged: StagedCopy) -> dg.AssetCheckResult:
         asset_key=key,
         check_name=ROWS_ARRIVED,
         severity=dg.AssetCheckSeverity.ERROR,
-        description=f"{staged.write.rows} rows loaded, {staged.entities} entities have a row offline",
-        metadata={"rows": staged.write.rows, "entities": staged.entities},
+        description=arrived(staged),
+        metadata={"rows": staged.write.rows, "removed": staged.write.removed, "entities": staged.entities},
     )
 
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import dagster as dg
 
-from feature_platform.orchestration.assets import AS_OF_TAG
+from feature_platform.orchestration.assets import AS_OF_TAG, FULL_TAG
 from feature_platform.orchestration.instance import own_run
 from feature_platform.orchestration.keys import Path
 from feature_platform.orchestration.metadata import PARTITION_ROW_COUNT, ROW_COUNT
@@ -54,8 +54,9 @@ class Runner:
     definitions: dg.Definitions
     instance: dg.DagsterInstance
 
-    def run(self, batch: Batch, *, as_of: datetime | None) -> dict[Path, Outcome]:
-        """Executes the batch. A failed asset does not stop those that do not need it.
+    def run(self, batch: Batch, *, as_of: datetime | None, force: bool = False) -> dict[Path, Outcome]:
+        """Executes the batch; with ``force`` online copies are full snapshots. A failed asset does not stop those that
+        do not need it.
 
         Raises:
             KeyboardInterrupt: somebody stopped the run. What was staged is discarded, what was published stays.
@@ -67,7 +68,7 @@ class Runner:
                 instance=self.instance,
                 run_id=run_id,
                 asset_selection=[dg.AssetKey(path) for path in paths],
-                tags=_tags(batch, as_of),
+                tags=_tags(batch, as_of, force),
                 run_config=_QUIET,
                 raise_on_error=False,
             )
@@ -111,8 +112,10 @@ def _is_interrupt(event: DagsterEvent) -> bool:
     return source is not None and source.name == "INTERRUPT"
 
 
-def _tags(batch: Batch, as_of: datetime | None) -> dict[str, str]:
+def _tags(batch: Batch, as_of: datetime | None, force: bool) -> dict[str, str]:
     tags = {_NO_RUN_RETRIES: "0"} | ({} if as_of is None else {AS_OF_TAG: as_of.isoformat()})
+    if force:
+        tags[FULL_TAG] = "true"
     if batch.span:
         tags |= {RANGE_START: batch.span[0], RANGE_END: batch.span[1]}
     return tags

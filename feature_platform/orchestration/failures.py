@@ -29,6 +29,7 @@ TRANSIENT: Final = frozenset(
         codes.STORE_UNREACHABLE,
         codes.SERVER_FAILED,
         codes.ONLINE_REFUSED,
+        codes.ONLINE_CHANGED,
     )
 )
 """Problems that another attempt may not meet. Anything else is the same the next time, so it is not tried again."""

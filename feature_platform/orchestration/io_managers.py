@@ -107,7 +107,8 @@ class OnlineIOManager(dg.IOManager):
         asset = context.asset_key.to_user_string()
         with _told(self._lineage, asset), explained(_attempts_before(context)):
             publication = _publish_copy(self._project, obj)
-        context.add_output_metadata({ROW_COUNT: publication.rows, **publication_metadata(publication)})
+        metadata = {ROW_COUNT: publication.rows, **publication_metadata(publication), **copy_metadata(obj)}
+        context.add_output_metadata(metadata)
         self._lineage.published(asset, [publication])
         self._hear(Progress(asset, "published"))
 
@@ -140,6 +141,14 @@ def _publish_copy(project: Project, staged: StagedCopy) -> Publication:
 def publication_metadata(publication: Publication) -> dict[str, Any]:
     """Version and properties of what is live now."""
     return {"version": publication.version, **publication.properties}
+
+
+def copy_metadata(staged: StagedCopy) -> dict[str, Any]:
+    """What went online: changes, or a full snapshot and why."""
+    written = {"rows_written": staged.write.rows, "rows_removed": staged.write.removed}
+    if staged.difference is None:
+        return {**written, "written_as": "snapshot", "snapshot_because": staged.reason}
+    return {**written, "written_as": "changes"}
 
 
 def warehouse_io(store: str) -> dg.IOManagerDefinition:

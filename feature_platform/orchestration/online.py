@@ -1,8 +1,8 @@
 """The newest row per entity, copied from a view's published offline rows to an online store.
 
-The same steps as offline: a full snapshot is staged beside the live one, counted, and readers are directed to it in one
-atomic step. The rows passed their checks when they were published offline, so the audit here only asks whether all of
-them arrived.
+The same steps as offline: what changed since the last copy, or a full snapshot, is staged beside the live rows,
+counted, and made live in one atomic step. The rows passed their checks when they were published offline, so the audit
+here only asks whether all of them arrived.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final
 
 from sqlglot import exp
@@ -25,14 +26,21 @@ from feature_platform.orchestration.materialization import (
     offline_store,
     table_of,
 )
+from feature_platform.orchestration.online_changes import (
+    MIRROR,
+    Comparison,
+    Difference,
+    live_mirror,
+    mirror_of,
+    too_many,
+    why_snapshot,
+)
 from feature_platform.orchestration.partitions import partition_of
 from feature_platform.project.key_versions import as_properties, published_versions
 from feature_platform.project.online import online_table
-from feature_platform.stores.protocols import Publication, Query, StagedOnline, Warehouse
+from feature_platform.stores.protocols import MOMENT, Publication, Query, StagedOnline, StagedWrite, Warehouse
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from feature_platform.project.project import Project
 
 ROWS_ARRIVED: Final = "rows_arrived"
@@ -56,6 +64,8 @@ class Copy:
     tick: datetime | None
     """Only rows of this event time: the newest tick of a partitioned aggregation view. An entity without events in its
     windows has no row there, and must not get an older one."""
+    moment: datetime | None
+    """What every row stands for: the tick of an aggregation view. None: each row has a time of its own."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +74,21 @@ class StagedCopy:
 
     copy: Copy
     write: StagedOnline
+    mirror: StagedWrite
+    """The same rows in the warehouse, for the next copy to be compared with."""
     run_id: str
     entities: int
     """How many rows the offline store has for it, counted there."""
+    difference: Difference | None
+    """Of a copy of changes: how many there are. None: the copy is a full snapshot."""
+    reason: str = ""
+    """Why it is a full snapshot."""
 
     @property
     def complete(self) -> bool:
-        return self.write.rows == self.entities
+        if self.difference is None:
+            return self.write.rows == self.entities
+        return (self.write.rows, self.write.removed) == (self.difference.written, self.difference.removed)
 
 
 def copy_of(project: Project, view: str, store: str, as_of: datetime) -> Copy:
@@ -86,9 +104,11 @@ def copy_of(project: Project, view: str, store: str, as_of: datetime) -> Copy:
         due = [(end, each) for end, each in due if end <= as_of]
         if due:
             end, newest = max(due, key=lambda pair: pair[0])
-            return Copy(view, store, as_of, f"{newest.partition}@{newest.version}", end)
+            return Copy(view, store, as_of, f"{newest.partition}@{newest.version}", end, end)
     elif live:
-        return Copy(view, store, as_of, max(live, key=lambda each: each.published_at).version, None)
+        newest = max(live, key=lambda each: each.published_at)
+        made = newest.properties.get(AS_OF) if compiled.form == "aggregations" else None
+        return Copy(view, store, as_of, newest.version, None, datetime.fromisoformat(made) if made else None)
     raise StoreError(
         NO_ROWS_FOR_ONLINE.problem(
             f"view '{view}' has no offline rows as of {as_of:%Y-%m-%d %H:%M} UTC that could go to '{store}'",
@@ -97,32 +117,48 @@ def copy_of(project: Project, view: str, store: str, as_of: datetime) -> Copy:
     )
 
 
-def stage_copy(project: Project, copy: Copy, *, run_id: str) -> StagedCopy:
-    """Streams the newest row per entity into the online store, beside the live snapshot.
+def stage_copy(project: Project, copy: Copy, *, run_id: str, full: bool = False) -> StagedCopy:
+    """Loads what changed since the last copy beside the live rows: where that can't be told, is too much, or with
+    ``full``, all of the newest rows.
 
     Raises:
         StoreError: a store refused or failed, or an entity has several rows.
     """
     compiled = project.compiled.views[copy.view]
     warehouse = project.warehouse(offline_store(project, copy.view))
-    online = project.online_store(copy.store)
-    table = online_table(compiled)
+    online, table = project.online_store(copy.store), online_table(compiled)
     online.sweep(copy.view)
-    query = newest_rows(project, copy)
+    mirror = mirror_of(copy.view, copy.store)
+    warehouse.sweep(mirror)
     entities = int(_single(warehouse, _entities(project, copy)))
-    next_due = _next_due(project, copy)
-
-    def open_rows() -> pa.RecordBatchReader:
-        return warehouse.read(query)
-
-    until = "" if next_due is None else next_due.isoformat()
-    tokens = as_properties(published_versions(project, copy.view))
-    properties = {**_recorded(compiled, copy), **tokens, AS_OF: copy.as_of.isoformat(), VALID_UNTIL: until, RUN: run_id}
-    return StagedCopy(copy, online.stage(table, open_rows, properties=properties), run_id, entities)
+    properties = _properties(project, copy) | {RUN: run_id, MIRROR: token_hex(8)}
+    new = warehouse.stage(
+        mirror, table.schema, newest_rows(project, copy), properties={MIRROR: properties[MIRROR], RUN: run_id}
+    )
+    try:
+        comparison = Comparison(warehouse, table, new, mirror, copy.moment is not None)
+        base = online.changeable(table)
+        reason = why_snapshot(base, live_mirror(warehouse, copy.view, copy.store), properties, asked=full)
+        difference = None if reason else comparison.difference()
+        if base is not None and difference is not None:
+            reason = too_many(difference, entities)
+            if base.rows + difference.added - difference.removed != entities:
+                reason = "other rows are live than were published"
+            if not reason:
+                write = online.stage_changes(
+                    table, comparison.changes(base, comparison.newest()), properties=properties
+                )
+                return StagedCopy(copy, write, new, run_id, entities, difference)
+        write = online.stage(table, comparison.snapshot, properties=properties)
+    except BaseException:
+        warehouse.discard(new)
+        raise
+    return StagedCopy(copy, write, new, run_id, entities, None, reason)
 
 
 def publish_copy(project: Project, staged: StagedCopy) -> Publication:
-    """Directs readers to the staged rows in one atomic step.
+    """Makes the staged rows live in one atomic step. Dies a process between that and the mirror's publication, the next
+    copy finds another token in the mirror, and is a snapshot.
 
     Raises:
         GateError: rows are missing.
@@ -132,18 +168,32 @@ def publish_copy(project: Project, staged: StagedCopy) -> Publication:
     if not staged.complete:
         raise GateError(
             NOT_AUDITED.problem(
-                f"{staged.write.rows} of {staged.entities} rows of '{copy.view}' arrived in '{copy.store}'",
+                f"not all rows of '{copy.view}' arrived in '{copy.store}': {arrived(staged)}",
                 mend="materialize again; if it happens again, the store drops writes",
             )
         )
     view = project.compiled.views[copy.view]
     project.audit.materialization(view, copy.store, "", staged.write.rows, staged.run_id)
-    return project.online_store(copy.store).publish(staged.write)
+    publication = project.online_store(copy.store).publish(staged.write)
+    project.warehouse(offline_store(project, copy.view)).publish(staged.mirror)
+    return publication
 
 
 def discard_copy(project: Project, staged: StagedCopy) -> None:
     """Removes the staged rows."""
     project.online_store(staged.copy.store).discard(staged.write)
+    project.warehouse(offline_store(project, staged.copy.view)).discard(staged.mirror)
+
+
+def arrived(staged: StagedCopy) -> str:
+    """How many rows were loaded, for people."""
+    write, difference = staged.write, staged.difference
+    if difference is None:
+        return f"{write.rows} rows loaded, {staged.entities} entities have a row offline"
+    return (
+        f"{write.rows} changed rows and {write.removed} removals loaded, {difference.written} and {difference.removed} "
+        f"were found, of {staged.entities} entities"
+    )
 
 
 def copy_up_to_date(project: Project, view: str, store: str, as_of: datetime) -> bool:
@@ -178,6 +228,18 @@ def newest_rows(project: Project, copy: Copy) -> Query:
         .order_by(*(key.copy() for key in keys), *newest)
     )
     return _query(project, copy, select)
+
+
+def _properties(project: Project, copy: Copy) -> dict[str, str]:
+    """What the online publication records."""
+    next_due = _next_due(project, copy)
+    found = {
+        **_recorded(project.compiled.views[copy.view], copy),
+        **as_properties(published_versions(project, copy.view)),
+        AS_OF: copy.as_of.isoformat(),
+        VALID_UNTIL: "" if next_due is None else next_due.isoformat(),
+    }
+    return found if copy.moment is None else {**found, MOMENT: copy.moment.isoformat()}
 
 
 def _due(project: Project, copy: Copy) -> list[exp.Expression]:

@@ -85,7 +85,7 @@ def materialize(  # noqa: PLR0913 - independent options, by keyword
     with instance(project) as opened:
         close_dead_runs(project, opened)
         tasks = stale_tasks(candidates, _Currency(request, opened).why_stale, force=force, chunk=chunk)
-        reports = list(_run(project, opened, batches(tasks), as_of, on_event))
+        reports = list(_run(project, opened, batches(tasks), as_of, force, on_event))
     reports = merged([*reports, *_skipped(project, candidates, {task.path for task in tasks})])
     order = {candidate.path: index for index, candidate in enumerate(candidates)}
     reports.sort(key=lambda report: order[tuple(report.asset.split("/"))])
@@ -264,11 +264,12 @@ class _Currency:
         return {str(ref): self._versions[ref] for ref in view.reads}
 
 
-def _run(
+def _run(  # noqa: PLR0913, PLR0917 - one call, above
     project: Project,
     opened: dg.DagsterInstance,
     planned: Sequence[Batch],
     as_of: datetime | None,
+    force: bool,
     on_event: OnEvent | None,
 ) -> Iterator[AssetReport]:
     """Runs batch after batch. What needs a failed asset is not tried."""
@@ -285,7 +286,7 @@ def _run(
                 yield _report(task, "blocked", reason=f"needs {blocker}")
             else:
                 tasks.append(task)
-        outcomes = runner.run(Batch(batch.span, tuple(tasks)), as_of=as_of) if tasks else {}
+        outcomes = runner.run(Batch(batch.span, tuple(tasks)), as_of=as_of, force=force) if tasks else {}
         for task in tasks:
             yield _judged(task, outcomes[task.path], stopped)
 

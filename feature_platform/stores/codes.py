@@ -152,6 +152,12 @@ ONLINE_MOVING: Final = Code(
     "A read that meets a publication is repeated. Snapshots that are replaced faster than they can be read are a fault "
     "of the schedule.",
 )
+ONLINE_CHANGED: Final = Code(
+    "FP-STORE-047",
+    "The live rows online changed under a publication of changes",
+    "Changes are made to the rows that they were found out against, or not at all. Another run published in between, "
+    "or somebody removed rows.",
+)
 DORIS_TABLE: Final = Code(
     "FP-STORE-050",
     "Doris has no such table",

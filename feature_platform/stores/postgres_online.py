@@ -20,11 +20,11 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from feature_platform.errors import StoreError
 from feature_platform.layouts.migrate import bring_up_to_date
 from feature_platform.stores.codes import (
-    ONLINE_DUPLICATE_KEY,
     ONLINE_KEY_TYPE,
     STAGED_ROWS_GONE,
 )
 from feature_platform.stores.online_encoding_keys import KeyTypeError, key_encoder
+from feature_platform.stores.online_writes import changes_moved, duplicate_key, keys_only
 from feature_platform.stores.postgres_connection import APPLICATION_NAME, connect, reported
 from feature_platform.stores.postgres_layouts import ONLINE
 from feature_platform.stores.postgres_online_read import SnapshotReader
@@ -37,6 +37,7 @@ from feature_platform.stores.postgres_online_sql import (
 )
 from feature_platform.stores.protocols import (
     Holdings,
+    OnlineChanges,
     OnlineRow,
     OnlineTable,
     Publication,
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
 
 _CONNECT_SECONDS: Final = 5.0
 _LOCK_MILLISECONDS: Final = 5_000
+_REVISION: Final = "revision"
+"""Property with the token of the changes that were made to a snapshot last."""
 _STATEMENTS: Final = 1_000
 """Prepared statements per connection: one per view and version that it reads."""
 
@@ -104,16 +107,54 @@ class PostgresOnlineStore:
                 raise
         return StagedOnline(self.name, table, version, count, dict(properties or {}))
 
-    def publish(self, staged: StagedOnline) -> Publication:
-        """Directs readers to the staged snapshot in one short transaction, then drops the old one. Idempotent.
+    def stage_changes(
+        self, table: OnlineTable, changes: OnlineChanges, *, properties: Mapping[str, str] | None = None
+    ) -> StagedOnline:
+        """Copies rows and removals into tables of their own, in one transaction.
 
         Raises:
-            StoreError: the staged rows are gone, or the server refuses. The live snapshot is as it was.
+            StoreError: as :meth:`stage`.
+        """
+        version = token_hex(8)
+        with _reported():
+            key_encoder(table)
+            holder = self._hold(version)
+            try:
+                rows, removed = self._load_changes(holder, version, table, changes)
+            except BaseException:
+                self._release(version)
+                raise
+        return StagedOnline(self.name, table, version, rows, dict(properties or {}), changes.base.version, removed)
+
+    def changeable(self, table: OnlineTable) -> Publication | None:
+        """What is live, if it is of this table's schema and its table is there. Rows can't be missing: all writes are
+        transactions."""
+        with _reported():
+            live = self.publication(table.view)
+            if live is None:
+                return None
+            with self._connection() as connection:
+                found = connection.execute(self._schema.live_versions(), [[table.view]]).fetchall()
+                name = f"{self._schema.name}.{snapshot_table(_snapshot_of(live.version))}"
+                there = connection.execute("SELECT to_regclass(%s) IS NOT NULL", [name]).fetchone()
+        return live if [row[2] for row in found] == [table.fingerprint] and there == (True,) else None
+
+    def publish(self, staged: StagedOnline) -> Publication:
+        """Directs readers to the staged snapshot in one short transaction, then drops the old one; or makes the staged
+        changes to the live rows in one transaction. Idempotent.
+
+        Raises:
+            StoreError: the staged rows are gone, something else is live than changes were made for, or the server
+                refuses. What is live is as it was.
         """
         with _reported():
             live = self.publication(staged.table.view)
-            if live is None or live.version != staged.token:
-                replaced = self._flip(staged)
+            if live is None or staged.token not in live.version.split("+"):
+                replaced: str | None = None
+                if staged.base is None:
+                    replaced = self._flip(staged)
+                else:
+                    self._change(staged)
                 self._release(staged.token)
                 if replaced:
                     self._drop_if_idle(replaced)
@@ -158,19 +199,19 @@ class PostgresOnlineStore:
                 return None
         if found is None:
             return None
-        version, rows, published_at, properties, event_time = found
-        return Publication(TableName("features", view), None, version, rows, published_at, properties, event_time)
+        return _publication(view, found)
 
     def holdings(self, view: str) -> Holdings:
         """The rows of the live snapshot, counted."""
         live = self.publication(view)
         if live is None:
             return Holdings(0, 0)
+        snapshot = _snapshot_of(live.version)
         with _reported(), self._connection() as connection:
             try:
-                found = connection.execute(self._schema.holdings(live.version)).fetchone()
+                found = connection.execute(self._schema.holdings(snapshot)).fetchone()
             except psycopg.errors.UndefinedTable:
-                return Holdings(0, 0, (snapshot_table(live.version),))
+                return Holdings(0, 0, (snapshot_table(snapshot),))
         assert found is not None
         return Holdings(*found)
 
@@ -214,13 +255,58 @@ class PostgresOnlineStore:
                 holder.execute(self._schema.add_key(version, table))
                 holder.execute(self._schema.put_version(), [version, table.view, "staged", snapshot.newest])
         except psycopg.errors.UniqueViolation:
-            raise StoreError(
-                ONLINE_DUPLICATE_KEY.problem(
-                    f"'{table.view}': at least two of the snapshot's rows have the same key",
-                    mend="Make the view give one row per entity, e.g. the newest.",
-                )
-            ) from None  # the driver's text quotes the key
+            raise duplicate_key(table.view) from None  # the driver's text quotes the key
         return count
+
+    def _load_changes(
+        self, holder: Connection, version: str, table: OnlineTable, changes: OnlineChanges
+    ) -> tuple[int, int]:
+        from feature_platform.stores.postgres_copy_in import copy_in
+
+        rows, keys = _Snapshot(table, changes.rows), keys_only(table)
+        removed = _Snapshot(keys, changes.removed)
+        try:
+            with holder.transaction(), holder.cursor() as cursor:
+                cursor.execute(self._schema.create_snapshot(version, table))
+                put = copy_in(cursor, self._schema.copy(version, table), table.schema, rows.reader())
+                cursor.execute(self._schema.add_key(version, table))
+                cursor.execute(self._schema.create_removed(version, keys))
+                gone = copy_in(cursor, self._schema.copy_removed(version, keys), keys.schema, removed.reader())
+                cursor.execute(self._schema.put_version(), [version, table.view, "staged", changes.newest])
+        except psycopg.errors.UniqueViolation:
+            raise duplicate_key(table.view) from None  # the driver's text quotes the key
+        return put, gone
+
+    def _change(self, staged: StagedOnline) -> None:
+        """Makes staged changes to the live rows, in one transaction with what is said of them."""
+        view, base = staged.table.view, _snapshot_of(staged.base or "")
+        with self._connection() as connection, connection.transaction():
+            connection.execute("SELECT set_config('lock_timeout', %s, true)", [str(_LOCK_MILLISECONDS)])
+            connection.execute(LOCK_VIEW, view_key(self._schema.name, view))
+            found = connection.execute(self._schema.publication(), [view]).fetchone()
+            live = None if found is None else _publication(view, found)
+            if live is not None and live.version == f"{base}+{staged.token}":
+                return
+            if live is None or live.version != staged.base:
+                raise changes_moved(view, self.name)
+            known = connection.execute(self._schema.forget_version(), [staged.token]).fetchone()
+            if known is None or known[0] != "staged":
+                raise self._staged_rows_gone(view)
+            removed = connection.execute(self._schema.remove_rows(base, staged.token, staged.table)).rowcount
+            added = connection.execute(self._schema.put_rows(base, staged.token, staged.table)).fetchone()
+            assert added is not None, "a count has a row"
+            now = datetime.now(UTC).replace(tzinfo=None)
+            properties = json.dumps({**staged.properties, _REVISION: staged.token})
+            connection.execute(self._schema.revise(), [live.rows - removed + added[0], known[1], now, properties, view])
+            connection.execute(self._schema.drop_snapshot(staged.token))
+
+    def _staged_rows_gone(self, view: str) -> StoreError:
+        return StoreError(
+            STAGED_ROWS_GONE.problem(
+                f"the rows of '{view}' that were staged in '{self.name}' are not there any more",
+                mend="Materialize the view again.",
+            )
+        )
 
     def _flip(self, staged: StagedOnline) -> str | None:
         """Moves the pointer; gives the version that it left."""
@@ -233,12 +319,7 @@ class PostgresOnlineStore:
                 return None
             found = connection.execute(self._schema.forget_version(), [staged.token]).fetchone()
             if found is None or found[0] != "staged":
-                raise StoreError(
-                    STAGED_ROWS_GONE.problem(
-                        f"the snapshot of '{view}' that was staged in '{self.name}' is not there any more",
-                        mend="Materialize the view again.",
-                    )
-                )
+                raise self._staged_rows_gone(view)
             if old is not None:
                 connection.execute(self._schema.put_version(), [old[0], view, "replaced", None])
             connection.execute(self._schema.publish(), _publish_values(staged, found[1]))
@@ -276,6 +357,8 @@ class PostgresOnlineStore:
         with self._lock:
             holder = self._holders.pop(version, None)
         if holder is not None:
+            with contextlib.suppress(psycopg.Error):  # the server frees the lock of a closed session a moment later
+                holder.execute("SELECT pg_advisory_unlock(%s)", [advisory_key(version)])
             holder.close()
 
     @contextlib.contextmanager
@@ -284,6 +367,19 @@ class PostgresOnlineStore:
             self._pool.open()
         with self._pool.connection() as connection:
             yield connection
+
+
+def _publication(view: str, found: tuple[Any, ...]) -> Publication:
+    """A row of ``publications``. Changes that were made to the snapshot are part of the version."""
+    version, rows, published_at, properties, event_time = found
+    revision = properties.get(_REVISION)
+    version = f"{version}+{revision}" if revision else version
+    return Publication(TableName("features", view), None, version, rows, published_at, properties, event_time)
+
+
+def _snapshot_of(version: str) -> str:
+    """The snapshot that a publication's rows lie in."""
+    return version.partition("+")[0]
 
 
 def _publish_values(staged: StagedOnline, event_time: datetime | None) -> list[Any]:

@@ -1,8 +1,8 @@
 """Point reads from PostgreSQL: one prepared statement per view, all of them in one round trip.
 
 Each statement reads one version's table and says, from the same snapshot of the database, which version is live. A
-version's rows never change, so an answer is whole if the pointer stands where the reader thought; a table that is gone
-says that it does not. Then the reader asks again.
+version's rows change in one transaction with what is said of them, so an answer is whole if the pointer stands where
+the reader thought; a table that is gone says that it does not. Then the reader asks again.
 """
 
 from __future__ import annotations
@@ -178,12 +178,13 @@ def _shape(table: OnlineTable) -> _Shape:
 
 def _ordered(item: Lookup, shape: _Shape, answer: Sequence[tuple[Any, ...]]) -> list[OnlineRow | None]:
     rows: list[OnlineRow | None] = [None] * item.size
-    for _, place, *values in answer:
+    for _, moment, place, *values in answer:
         if place is None:
             continue
         for index, read in shape.maps:
             if values[index] is not None:
                 values[index] = read(values[index])
         when = values.pop(shape.event_time) if shape.event_time is not None else None
+        when = moment or when
         rows[item.positions[place - 1]] = OnlineRow(dict(zip(shape.features, values, strict=True)), when)
     return rows

@@ -2,7 +2,8 @@
 
 In the schema ``<prefix>online`` lie ``publications`` (which version of each view is live), ``versions`` (every version
 whose table exists without being live: staged or replaced), both made by ``layouts/online``, and one table
-``snapshot_<version>`` per version.
+``snapshot_<version>`` per version. Staged changes are a version, too: new rows in ``snapshot_<version>``, keys of rows
+that go in ``removed_<version>``.
 """
 
 from __future__ import annotations
@@ -50,7 +51,50 @@ class OnlineSchema:
         )
 
     def drop_snapshot(self, version: str) -> sql.Composed:
-        return sql.SQL("DROP TABLE IF EXISTS {}").format(self._table(snapshot_table(version)))
+        return sql.SQL("DROP TABLE IF EXISTS {}, {}").format(
+            self._table(snapshot_table(version)), self._table(removed_table(version))
+        )
+
+    def create_removed(self, version: str, keys: OnlineTable) -> sql.Composed:
+        """The table of keys whose rows go, with its key; ``keys`` has no other columns."""
+        table = self._table(removed_table(version))
+        columns = sql.SQL(", ").join(_definition(c) for c in keys.schema.columns)
+        names = sql.SQL(", ").join(map(sql.Identifier, keys.keys))
+        return sql.SQL("CREATE TABLE {} ({}, PRIMARY KEY ({}))").format(table, columns, names)
+
+    def copy_removed(self, version: str, keys: OnlineTable) -> sql.Composed:
+        return sql.SQL("COPY {} ({}) FROM STDIN (FORMAT binary)").format(
+            self._table(removed_table(version)), sql.SQL(", ").join(map(sql.Identifier, keys.schema.names))
+        )
+
+    def remove_rows(self, base: str, version: str, table: OnlineTable) -> sql.Composed:
+        """Deletes from the live rows of ``base`` what the changes ``version`` remove."""
+        return sql.SQL("DELETE FROM {} AS s USING {} AS r WHERE {}").format(
+            self._table(snapshot_table(base)),
+            self._table(removed_table(version)),
+            sql.SQL(" AND ").join(sql.SQL("{} = {}").format(_name("s", key), _name("r", key)) for key in table.keys),
+        )
+
+    def put_rows(self, base: str, version: str, table: OnlineTable) -> sql.Composed:
+        """Writes what the changes ``version`` bring over the live rows of ``base``. Gives how many keys are new."""
+        names = [sql.Identifier(name) for name in table.schema.names]
+        values = [sql.Identifier(name) for name in table.schema.names if name not in table.keys]
+        return sql.SQL(
+            "WITH put AS (INSERT INTO {base} ({names}) SELECT {names} FROM {changes} ON CONFLICT ({keys}) DO UPDATE "
+            "SET {values} RETURNING xmax = 0 AS is_new) SELECT count(*) FILTER (WHERE is_new) FROM put"
+        ).format(
+            base=self._table(snapshot_table(base)),
+            changes=self._table(snapshot_table(version)),
+            names=sql.SQL(", ").join(names),
+            keys=sql.SQL(", ").join(map(sql.Identifier, table.keys)),
+            values=sql.SQL(", ").join(sql.SQL("{} = excluded.{}").format(each, each) for each in values),
+        )
+
+    def revise(self) -> sql.Composed:
+        """Parameters: rows, event time, published at, properties (JSON text), view."""
+        return sql.SQL(
+            "UPDATE {} SET rows = %s, event_time = %s, published_at = %s, properties = %s::jsonb WHERE view = %s"
+        ).format(self._table("publications"))
 
     def put_version(self) -> sql.Composed:
         """Parameters: version, view, state, newest event time."""
@@ -97,16 +141,17 @@ class OnlineSchema:
     def read(self, version: str, table: OnlineTable) -> sql.Composed:
         """Parameters: one array per key column, then the view.
 
-        Gives (live version, position of the key from 1, values ...): at least one row as long as the view is published,
-        so that an answer without rows of the snapshot still says which version was live while it was read.
+        Gives (live version, moment of all rows or NULL, position of the key from 1, values ...): at least one row as
+        long as the view is published, so that an answer without rows of the snapshot still says which version was live
+        while it was read.
         """
         keys = [table.schema.column(name) for name in table.keys]
         names = [sql.Identifier(f"key_{number}") for number in range(len(keys))]
         arrays = [sql.SQL("%s::") + sql.SQL(_KEY_ARRAYS[column.type.kind]) for column in keys if column]
         values = [_column("s", column.name) for column in table.schema.columns if column.name not in table.keys]
         return sql.SQL(
-            "SELECT p.version, f.* FROM {publications} AS p LEFT JOIN LATERAL ("
-            "SELECT {values} FROM unnest({arrays}) WITH ORDINALITY AS k ({names}, position) "
+            "SELECT p.version, CAST(p.properties ->> 'moment' AS timestamp), f.* FROM {publications} AS p "
+            "LEFT JOIN LATERAL (SELECT {values} FROM unnest({arrays}) WITH ORDINALITY AS k ({names}, position) "
             "JOIN {snapshot} AS s ON {match}) AS f ON true WHERE p.view = %s"
         ).format(
             publications=self._table("publications"),
@@ -129,6 +174,11 @@ def snapshot_table(version: str) -> str:
     return f"snapshot_{version}"
 
 
+def removed_table(version: str) -> str:
+    """The name of the table with keys of rows that staged changes remove."""
+    return f"removed_{version}"
+
+
 def advisory_key(version: str) -> int:
     """The number of the advisory lock that a version's writer holds while it lives."""
     return int.from_bytes(bytes.fromhex(version), "big", signed=True)
@@ -146,6 +196,11 @@ LOCK_VIEW: Final = sql.SQL("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0)
 def _column(table: str, name: str) -> sql.Identifier:
     """A column inside a statement that has parameters, where psycopg takes a single % for the start of one."""
     return sql.Identifier(table, name.replace("%", "%%"))
+
+
+def _name(table: str, name: str) -> sql.Identifier:
+    """A column inside a statement without parameters."""
+    return sql.Identifier(table, name)
 
 
 def _definition(column: Column) -> sql.Composed:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
 from feature_platform.types import DataType, Engine, TableSchema
 
@@ -271,6 +271,11 @@ class OnlineRow:
     event_time: datetime | None
 
 
+MOMENT: Final = "moment"
+"""Property of an online publication: the event time of *every* row (ISO, naive UTC), whatever time a row was stored
+with. So rows of an aggregation view whose values did not change since the tick before need not be written again."""
+
+
 @dataclass(frozen=True)
 class StagedOnline:
     """Rows that are loaded into an online store but that no reader is directed to yet."""
@@ -279,7 +284,26 @@ class StagedOnline:
     table: OnlineTable
     token: str
     rows: int
+    """Of a snapshot all rows, of changes those that are new or differ."""
     properties: Mapping[str, str] = field(default_factory=dict)
+    base: str | None = None
+    """Of changes: the version of the live rows that they are made for. None: a snapshot."""
+    removed: int = 0
+    """Of changes: how many rows go."""
+
+
+@dataclass(frozen=True)
+class OnlineChanges:
+    """What makes the live rows into the new ones."""
+
+    base: Publication
+    """What was live when the changes were found out."""
+    rows: StreamSource
+    """Rows that are new or differ, as of a snapshot."""
+    removed: StreamSource
+    """Keys of rows that go, as of a snapshot without other columns."""
+    newest: datetime | None
+    """The newest event time among the rows afterwards."""
 
 
 @runtime_checkable
@@ -294,12 +318,27 @@ class OnlineStore(Protocol):
         """Loads a full snapshot beside the live one. One row per key; columns as ``table.schema``."""
         ...
 
+    def stage_changes(
+        self, table: OnlineTable, changes: OnlineChanges, *, properties: Mapping[str, str] | None = None
+    ) -> StagedOnline:
+        """Loads rows and removals beside the live rows."""
+        ...
+
+    def changeable(self, table: OnlineTable) -> Publication | None:
+        """What is live, if its rows are all there and of this table's schema, so that changes can be made to it."""
+        ...
+
     def publish(self, staged: StagedOnline) -> Publication:
-        """Directs readers to the staged snapshot in one atomic step, then removes the old one."""
+        """Directs readers to the staged snapshot, or makes the staged changes, in one atomic step: a reader sees what
+        was live before as a whole, or what is live afterwards.
+
+        Raises:
+            StoreError: the staged rows are gone, or what is live is not what the changes are made for.
+        """
         ...
 
     def discard(self, staged: StagedOnline) -> None:
-        """Removes a staged snapshot."""
+        """Removes what was staged."""
         ...
 
     def read(self, table: OnlineTable, keys: Sequence[tuple[Any, ...]]) -> list[OnlineRow | None]:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import contextlib
 import re
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from itertools import chain
 from secrets import token_hex
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import redis
 
@@ -29,8 +29,10 @@ from feature_platform.stores.codes import (
 from feature_platform.stores.online_encoding import CorruptRowError, RowDecoder, row_decoder
 from feature_platform.stores.online_encoding_keys import KeyEncoder, KeyTypeError, key_encoder
 from feature_platform.stores.online_reads import PerTable
+from feature_platform.stores.online_writes import Counted, changes_moved, keys_only
 from feature_platform.stores.protocols import (
     Holdings,
+    OnlineChanges,
     OnlineRow,
     OnlineTable,
     Publication,
@@ -42,47 +44,21 @@ from feature_platform.stores.redis_online_layout import (
     StagedEntry,
     ViewKeys,
     bucket_count,
+    change_fields,
     live_version,
     meta_fields,
     publication,
 )
 from feature_platform.stores.redis_online_read import Lookup, SnapshotReader
+from feature_platform.stores.redis_online_scripts import CHANGE, PUBLISH, REMOVE
+
+if TYPE_CHECKING:
+    from feature_platform.stores.redis_online_load import BucketWriter, Payload
 
 STAGING_TTL_SECONDS: Final = 24 * 3600
 """After so long an unpublished snapshot vanishes by itself, should nobody ever sweep."""
 _ANSWER_SECONDS: Final = 5.0
 _LOAD_SECONDS: Final = 60.0
-
-# Redis runs a script as one step. Its first write is PERSIST, which needs no memory, and a script that has written is
-# not stopped half-way for lack of it.
-_PUBLISH: Final = """
-local token, buckets, used, base = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
-if redis.call('HGET', KEYS[1], 'version') == token then return 'live' end
-if redis.call('HEXISTS', KEYS[2], token) == 0 then return 'gone' end
-local kept = 0
-for number = 0, buckets - 1 do
-  kept = kept + redis.call('PERSIST', base .. token .. ':' .. number)
-end
-if kept ~= used then return 'gone' end
-local old = redis.call('HMGET', KEYS[1], 'version', 'buckets')
-redis.call('HSET', KEYS[1], unpack(ARGV, 5))
-redis.call('HDEL', KEYS[2], token)
-if old[1] then
-  for number = 0, tonumber(old[2]) - 1 do
-    redis.call('UNLINK', base .. old[1] .. ':' .. number)
-  end
-end
-return 'published'
-"""
-_REMOVE: Final = """
-local entry = redis.call('HGET', KEYS[1], ARGV[1])
-if not entry then return 0 end
-redis.call('HDEL', KEYS[1], ARGV[1])
-for number = 0, cjson.decode(entry).buckets - 1 do
-  redis.call('UNLINK', ARGV[2] .. ARGV[1] .. ':' .. number)
-end
-return 1
-"""
 
 
 class RedisOnlineStore:
@@ -100,8 +76,9 @@ class RedisOnlineStore:
         self._client: Any = redis.Redis(
             connection_pool=self._pool
         )  # redis-py types every answer for every mode at once
-        self._publish_script = self._client.register_script(_PUBLISH)
-        self._remove_script = self._client.register_script(_REMOVE)
+        self._publish_script = self._client.register_script(PUBLISH)
+        self._change_script = self._client.register_script(CHANGE)
+        self._remove_script = self._client.register_script(REMOVE)
         self._reader = SnapshotReader(self._exchange)
         self._codecs: PerTable[tuple[KeyEncoder, RowDecoder]] = PerTable(lambda t: (key_encoder(t), row_decoder(t)))
         self._holders: dict[str, Any] = {}
@@ -117,33 +94,69 @@ class RedisOnlineStore:
                 behind, except where the server can't be told: then the next ``sweep``, or a day, removes it.
         """
         keys = ViewKeys(self._prefix, table.view)
-        token = token_hex(8)
-        with self._store_errors("load a snapshot"):
-            key_encoder(table)
+        with self._store_errors("load a snapshot"), self._attempt(table, keys) as token:
             live = self.publication(table.view)
-            try:
-                self._hold(keys, token)
-                count = self._load(keys, token, table, rows, expected=live.rows if live else None)
-            except BaseException:
-                with contextlib.suppress(redis.RedisError):
-                    self._remove(keys, token)
-                raise
+            count = self._load(keys, token, table, rows, expected=live.rows if live else None)
         return StagedOnline(self.name, table, token, count, dict(properties or {}))
 
-    def publish(self, staged: StagedOnline) -> Publication:
-        """Directs readers to the staged snapshot and removes the old one, in one step. A second call changes nothing.
+    def stage_changes(
+        self, table: OnlineTable, changes: OnlineChanges, *, properties: Mapping[str, str] | None = None
+    ) -> StagedOnline:
+        """Loads rows and removals beside the live rows, in buckets that correspond to theirs.
 
         Raises:
-            StoreError: the staged rows are gone, or the server refuses. The live snapshot is as it was.
+            StoreError: as :meth:`stage`; nothing is live that could be changed.
+        """
+        from feature_platform.stores.online_encoding_stream import snapshot_chunks
+
+        keys = ViewKeys(self._prefix, table.view)
+        with self._store_errors("load changes"), self._attempt(table, keys) as token:
+            live = live_version(self._client.hmget(keys.meta, LIVE_FIELDS))
+            if live is None:
+                raise changes_moved(table.view, self.name)
+            entry = self._buckets(keys, token, live.buckets)
+            writer = self._writer(table, keys, token, live.buckets)
+            removed = snapshot_chunks(keys_only(table), changes.removed)
+            rows, gone = Counted(snapshot_chunks(table, changes.rows)), Counted(removed)
+            payloads = chain(map(writer.payload, rows), map(writer.removals, gone))
+            self._send(table, token, payloads, writer, lambda: rows.count + gone.count)
+            newest = changes.newest.isoformat() if changes.newest else ""
+            done = replace(entry, used=len(writer.used), event_time=newest)
+            self._client.hset(keys.staged, token, done.text())
+        properties = dict(properties or {})
+        return StagedOnline(self.name, table, token, rows.count, properties, changes.base.version, gone.count)
+
+    def changeable(self, table: OnlineTable) -> Publication | None:
+        """What is live, if its rows are of this table's schema and as many as there should be."""
+        keys = ViewKeys(self._prefix, table.view)
+        with self._store_errors("look up a publication"):
+            meta = self._client.hgetall(keys.meta)
+            live = publication(table.view, meta)
+            if live is None or meta[b"fingerprint"].decode() != table.fingerprint:
+                return None
+            with self._client.pipeline(transaction=False) as pipeline:
+                for number in range(int(meta[b"buckets"])):
+                    pipeline.hlen(keys.bucket(meta[b"version"].decode(), number))
+                return live if sum(pipeline.execute()) == live.rows else None
+
+    def publish(self, staged: StagedOnline) -> Publication:
+        """Directs readers to the staged snapshot and removes the old one, or makes the staged changes; in one step. A
+        second call changes nothing.
+
+        Raises:
+            StoreError: the staged rows are gone, something else is live than changes were made for, or the server
+                refuses. What is live is as it was.
         """
         keys = ViewKeys(self._prefix, staged.table.view)
-        with self._store_errors("publish a snapshot"):
+        with self._store_errors("publish rows"):
             entry = self._entry(keys, staged.token)
             answer = b"gone"
             if entry is None:
-                answer = b"live" if self._live_token(keys) == staged.token else b"gone"
+                answer = b"live" if self._live_token(keys, staged) == staged.token else b"gone"
             elif entry.used >= 0:
-                answer = self._flip(keys, staged, entry)
+                answer = self._flip(keys, staged, entry) if staged.base is None else self._change(keys, staged, entry)
+            if answer == b"moved":
+                raise changes_moved(staged.table.view, self.name)
             if answer == b"gone":
                 raise StoreError(
                     STAGED_ROWS_GONE.problem(
@@ -184,7 +197,10 @@ class RedisOnlineStore:
             answers: list[list[OnlineRow | None]] = []
             for (table, _), rows in zip(requests, encoded, strict=True):
                 decode = self._codecs(table)[1].decode
-                answers.append([None if row is None else decode(row) for row in rows])
+                answer = [None if row is None else decode(row) for row in rows.rows]
+                if rows.moment is not None:
+                    answer = [None if row is None else OnlineRow(row.values, rows.moment) for row in answer]
+                answers.append(answer)
         return answers
 
     def publication(self, view: str) -> Publication | None:
@@ -232,10 +248,22 @@ class RedisOnlineStore:
         entry = StagedEntry(0, -1, "", server, client, self._server_seconds())
         self._client.hset(keys.staged, token, entry.text())
 
+    @contextlib.contextmanager
+    def _attempt(self, table: OnlineTable, keys: ViewKeys) -> Iterator[str]:
+        """The token of what is being loaded; nothing of it stays after an error."""
+        key_encoder(table)
+        token = token_hex(8)
+        try:
+            self._hold(keys, token)
+            yield token
+        except BaseException:
+            with contextlib.suppress(redis.RedisError):
+                self._remove(keys, token)
+            raise
+
     def _load(self, keys: ViewKeys, token: str, table: OnlineTable, rows: StreamSource, *, expected: int | None) -> int:
         # Arrow and numpy load here, so that a process that only reads stays light.
         from feature_platform.stores.online_encoding_stream import CHUNK_ROWS, newest_event_time, snapshot_chunks
-        from feature_platform.stores.redis_online_load import BucketWriter, PipelinedSend
 
         chunks = snapshot_chunks(table, rows)
         begin = [chunk for _, chunk in zip(range(2), chunks, strict=False)]
@@ -243,18 +271,43 @@ class RedisOnlineStore:
             expected = sum(chunk.num_rows for chunk in begin)
         elif expected is not None:
             expected = max(expected, 2 * CHUNK_ROWS)
+        entry = self._buckets(keys, token, bucket_count(expected))
+        writer = self._writer(table, keys, token, entry.buckets)
+        counted = Counted(chain(begin, chunks), newest_event_time)
+        self._send(table, token, map(writer.payload, counted), writer, lambda: counted.count)
+        newest = counted.newest.isoformat() if counted.newest else ""
+        self._client.hset(keys.staged, token, replace(entry, used=len(writer.used), event_time=newest).text())
+        return counted.count
+
+    def _buckets(self, keys: ViewKeys, token: str, buckets: int) -> StagedEntry:
+        """Writes down which buckets may exist, before the first of them does."""
         entry = self._entry(keys, token)
-        assert entry is not None
-        entry = replace(entry, buckets=bucket_count(expected))
+        assert entry is not None, "its holder was written first"
+        entry = replace(entry, buckets=buckets)
         self._client.hset(keys.staged, token, entry.text())
-        writer = BucketWriter(table, keys, token, entry.buckets, STAGING_TTL_SECONDS, set())
-        count, newest = 0, None
+        return entry
+
+    def _writer(self, table: OnlineTable, keys: ViewKeys, token: str, buckets: int) -> BucketWriter:
+        from feature_platform.stores.redis_online_load import BucketWriter
+
+        return BucketWriter(table, keys, token, buckets, STAGING_TTL_SECONDS, set())
+
+    def _send(
+        self,
+        table: OnlineTable,
+        token: str,
+        payloads: Iterator[Payload],
+        writer: BucketWriter,
+        counted: Callable[[], int],
+    ) -> None:
+        """Sends everything; ``counted`` says afterwards how many keys there were."""
+        from feature_platform.stores.redis_online_load import PipelinedSend
+
         with PipelinedSend(self._holders[token]) as pipeline:
-            for chunk in chain(begin, chunks):
-                pipeline.send(writer.payload(chunk))
-                count += chunk.num_rows
-                newest = newest_event_time(newest, chunk)
+            for payload in payloads:
+                pipeline.send(payload)
             added = pipeline.finish() - len(writer.used)
+        count = counted()
         if added != count:
             raise StoreError(
                 ONLINE_DUPLICATE_KEY.problem(
@@ -262,9 +315,6 @@ class RedisOnlineStore:
                     mend="Make the view give one row per entity, e.g. the newest.",
                 )
             )
-        done = replace(entry, used=len(writer.used), event_time=newest.isoformat() if newest else "")
-        self._client.hset(keys.staged, token, done.text())
-        return count
 
     def _flip(self, keys: ViewKeys, staged: StagedOnline, entry: StagedEntry) -> bytes:
         fields = meta_fields(
@@ -283,6 +333,24 @@ class RedisOnlineStore:
         answer: bytes = self._publish_script(keys=[keys.meta, keys.staged], args=arguments)
         return answer
 
+    def _change(self, keys: ViewKeys, staged: StagedOnline, entry: StagedEntry) -> bytes:
+        version, _, revision = (staged.base or "").partition("+")
+        fields = change_fields(
+            staged,
+            event_time=datetime.fromisoformat(entry.event_time) if entry.event_time else None,
+            published_at=datetime.now(UTC).replace(tzinfo=None),
+        )
+        arguments: list[Any] = [
+            staged.token,
+            entry.used,
+            keys.base,
+            version,
+            revision,
+            *chain.from_iterable(fields.items()),
+        ]
+        answer: bytes = self._change_script(keys=[keys.meta, keys.staged], args=arguments)
+        return answer
+
     def _remove(self, keys: ViewKeys, token: str) -> int:
         self._release(token)
         removed: int = self._remove_script(keys=[keys.staged], args=[token, keys.base])
@@ -299,8 +367,8 @@ class RedisOnlineStore:
         text = self._client.hget(keys.staged, token)
         return None if text is None else StagedEntry.parse(text)
 
-    def _live_token(self, keys: ViewKeys) -> str | None:
-        version = self._client.hget(keys.meta, "version")
+    def _live_token(self, keys: ViewKeys, staged: StagedOnline) -> str | None:
+        version = self._client.hget(keys.meta, "version" if staged.base is None else "revision")
         return None if version is None else version.decode()
 
     def _identity(self, connection: Any) -> tuple[str, int]:

@@ -14,7 +14,7 @@ from typing import Any, Final
 from zlib import crc32
 
 from feature_platform.stores.online_encoding import FORMAT
-from feature_platform.stores.protocols import Publication, StagedOnline, TableName
+from feature_platform.stores.protocols import MOMENT, Publication, StagedOnline, TableName
 
 BUCKET_ROWS: Final = 16_384
 """Rows that a bucket is planned for: one hash that frees, expires and migrates in a few milliseconds."""
@@ -55,19 +55,29 @@ class LiveVersion:
     """What a reader has to know to read a view: where its rows lie and of which schema they are."""
 
     version: bytes
+    """The snapshot, part of its buckets' names."""
+    revision: bytes
+    """The changes that were made to it last; empty: none."""
     fingerprint: str
     buckets: int
+    moment: datetime | None
+    """The event time of every row; None: each has its own."""
+
+    def has_rows_of(self, other: LiveVersion | None) -> bool:
+        """Whether both are the same rows: what was read between two looks at the pointer is whole then."""
+        return other is not None and (self.version, self.revision) == (other.version, other.revision)
 
 
-LIVE_FIELDS: Final = (b"version", b"fingerprint", b"buckets")
+LIVE_FIELDS: Final = (b"version", b"fingerprint", b"buckets", b"revision", b"moment")
 
 
 def live_version(values: Iterable[bytes | None]) -> LiveVersion | None:
     """The answer to ``HMGET meta`` of :data:`LIVE_FIELDS`; None when nothing was published."""
-    version, fingerprint, buckets = values
+    version, fingerprint, buckets, revision, moment = values
     if version is None or fingerprint is None or buckets is None:
         return None
-    return LiveVersion(version, fingerprint.decode(), int(buckets))
+    every = datetime.fromisoformat(moment.decode()) if moment else None
+    return LiveVersion(version, revision or b"", fingerprint.decode(), int(buckets), every)
 
 
 def bucket_of(field: bytes, buckets: int) -> int:
@@ -91,6 +101,8 @@ def meta_fields(
     return {
         "format": str(FORMAT),
         "version": staged.token,
+        "revision": "",
+        "moment": staged.properties.get(MOMENT, ""),
         "fingerprint": table.fingerprint,
         "buckets": str(buckets),
         "rows": str(staged.rows),
@@ -103,6 +115,23 @@ def meta_fields(
     }
 
 
+def change_fields(staged: StagedOnline, *, event_time: datetime | None, published_at: datetime) -> dict[str, str]:
+    """What the meta hash says differently once staged changes are made; how many rows there are is counted then."""
+    return {
+        "revision": staged.token,
+        "moment": staged.properties.get(MOMENT, ""),
+        "event_time": event_time.isoformat(timespec="microseconds") if event_time else "",
+        "published_at": published_at.isoformat(timespec="microseconds"),
+        "properties": json.dumps(dict(staged.properties), sort_keys=True),
+    }
+
+
+def version_of(meta: Mapping[bytes, bytes]) -> str:
+    """The version of a publication: of the snapshot, and of the changes that were made to it last."""
+    version, revision = meta[b"version"].decode(), meta.get(b"revision", b"").decode()
+    return f"{version}+{revision}" if revision else version
+
+
 def publication(view: str, meta: Mapping[bytes, bytes]) -> Publication | None:
     """The meta hash as a publication; None when it is not there."""
     if b"version" not in meta:
@@ -110,7 +139,7 @@ def publication(view: str, meta: Mapping[bytes, bytes]) -> Publication | None:
     return Publication(
         table=TableName("features", view),
         partition=None,
-        version=meta[b"version"].decode(),
+        version=version_of(meta),
         rows=int(meta[b"rows"]),
         published_at=datetime.fromisoformat(meta[b"published_at"].decode()),
         properties=json.loads(meta[b"properties"]),

@@ -58,8 +58,15 @@ class BucketWriter:
 
     def payload(self, chunk: pa.RecordBatch) -> Payload:
         """One ``HSET`` per bucket that ``chunk`` has rows for, and an ``EXPIRE`` where the bucket is new."""
+        return self._payload(encode_fields(self.table, chunk), encode_rows(self.table, chunk))
+
+    def removals(self, chunk: pa.RecordBatch) -> Payload:
+        """As :meth:`payload` for keys whose rows go: what stands for them is empty, as no row is."""
         fields = encode_fields(self.table, chunk)
-        pairs = _field_value_pairs(fields, encode_rows(self.table, chunk))
+        return self._payload(fields, pa.array([b""] * len(fields), pa.binary()))
+
+    def _payload(self, fields: pa.BinaryArray, values: pa.BinaryArray) -> Payload:
+        pairs = _field_value_pairs(fields, values)
         numbers = _bucket_numbers(fields, self.buckets)
         order = np.argsort(numbers, kind="stable")
         if self.buckets > 1:

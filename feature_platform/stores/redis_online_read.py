@@ -1,14 +1,16 @@
-"""Point reads from Redis in one round trip, however many views and entities, and never a mixture of two snapshots.
+"""Point reads from Redis in one round trip, however many views and entities, and never a mixture of two publications.
 
-A reader remembers which version of a view is live. It asks for the rows of that version and, behind them in the same
-pipeline, which version is live *now*. Redis answers in order, and rows go only when the pointer leaves them: if
-the pointer still stands where the reader thought, every row was there; if not, the reader asks again.
+A reader remembers which version and revision of a view is live. It asks for the rows of that version and, behind them
+in the same pipeline, which is live *now*. Redis answers in order, and rows go or change only when the pointer does, in
+the same step: if the pointer still stands where the reader thought, every row was there and none had changed; if not,
+the reader asks again.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, cast
 
 from feature_platform.stores.online_reads import ATTEMPTS, never_settled, refuse_other_schemas
@@ -35,6 +37,15 @@ class Lookup:
 
 
 @dataclass(frozen=True, slots=True)
+class Found:
+    """Encoded rows of one lookup, all of one publication."""
+
+    rows: Sequence[bytes | None]
+    moment: datetime | None
+    """The event time of every row; None: each has its own."""
+
+
+@dataclass(frozen=True, slots=True)
 class _Plan:
     lookup: Lookup
     live: LiveVersion
@@ -50,13 +61,13 @@ class SnapshotReader:
         self._exchange = exchange
         self._live: dict[str, LiveVersion] = {}
 
-    def read(self, lookups: Sequence[Lookup]) -> list[list[bytes | None]]:
+    def read(self, lookups: Sequence[Lookup]) -> list[Found]:
         """The rows of each lookup, in the order of its fields; all None where nothing was published.
 
         Raises:
             StoreError: what is live has another fingerprint, or it changed during every attempt.
         """
-        rows: list[list[bytes | None]] = [[None] * len(lookup.fields) for lookup in lookups]
+        rows = [Found([None] * len(lookup.fields), None) for lookup in lookups]
         pending = [number for number, lookup in enumerate(lookups) if any(field is not None for field in lookup.fields)]
         for _ in range(ATTEMPTS):
             live = self._live_versions([lookups[number] for number in pending])
@@ -73,8 +84,8 @@ class SnapshotReader:
             for number, plan in plans.items():
                 found = _scatter(plan, [next(replies) for _ in plan.groups])
                 now = live_version(next(replies))
-                if now is not None and now.version == plan.live.version:
-                    rows[number] = found
+                if plan.live.has_rows_of(now):
+                    rows[number] = Found(found, plan.live.moment)
                 else:
                     self._remember(plan.lookup.keys.view, now)
                     pending.append(number)

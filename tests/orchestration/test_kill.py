@@ -15,6 +15,7 @@ import dagster as dg
 import pytest
 
 from feature_platform.orchestration.instance import instance
+from feature_platform.orchestration.online_changes import mirror_of
 from feature_platform.orchestration.runs import materialize
 from feature_platform.project.project import Project
 from feature_platform.stores.protocols import TableName
@@ -67,9 +68,11 @@ def kill(process: subprocess.Popen[bytes]) -> None:
 
 def leftovers(cards: Workplace, project: Project) -> list[Path]:
     """Files of attempts that nobody is making, and run locks that nobody holds."""
-    project.warehouse().sweep(TableName("features", "last_payment"))
     tables = cards.state / "warehouse"
-    live = len(project.warehouse().publications(TableName("features", "last_payment")))
+    live = 0
+    for name in ("last_payment", mirror_of("last_payment", "redis").name, mirror_of("last_payment", "postgres").name):
+        project.warehouse().sweep(TableName("features", name))
+        live += len(project.warehouse().publications(TableName("features", name)))
     data = list(tables.rglob("*.parquet"))
     return [
         *(data if len(data) != live else []),

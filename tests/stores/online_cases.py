@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -12,8 +12,9 @@ import psycopg
 import pyarrow as pa
 import redis
 
+from feature_platform.stores.online_writes import keys_only
 from feature_platform.stores.postgres_online import PostgresOnlineStore
-from feature_platform.stores.protocols import OnlineStore, OnlineTable, StreamSource
+from feature_platform.stores.protocols import OnlineChanges, OnlineStore, OnlineTable, StreamSource
 from feature_platform.stores.redis_online import RedisOnlineStore
 from feature_platform.types import Column, DataType, TableSchema
 
@@ -131,3 +132,33 @@ def postgres_kind(url: str) -> Kind:
         return PostgresOnlineStore("online", url, schema_prefix=prefix)
 
     return Kind("postgres", url, prefix, connect, leftovers, cut)
+
+
+CHANGED_ROWS = 30_000
+
+
+def opened(kind: str, url: str, prefix: str) -> OnlineStore:
+    """The store called ``kind``, in another process."""
+    if kind == "redis":
+        return RedisOnlineStore("online", url, key_prefix=prefix)
+    return PostgresOnlineStore("online", url, schema_prefix=prefix)
+
+
+def changed_table() -> OnlineTable:
+    """The table that :func:`changes_to` is about: ``CHANGED_ROWS`` rows, keys ``"0"`` and so on."""
+    return online_table("changed")
+
+
+def changes_to(store: OnlineStore, table: OnlineTable) -> OnlineChanges:
+    """Every third row becomes 2, every seventh goes."""
+    base = store.changeable(table)
+    assert base is not None
+    put = [{"card": str(number), "amount": 2} for number in range(0, CHANGED_ROWS, 3) if number % 7]
+    return OnlineChanges(base, stream(table, put), removals(table, range(0, CHANGED_ROWS, 7)), NOON)
+
+
+def removals(table: OnlineTable, numbers: Iterable[int]) -> StreamSource:
+    """Keys of rows that go."""
+    schema = keys_only(table).schema.arrow()
+    batch = pa.RecordBatch.from_pylist([{table.keys[0]: str(number)} for number in numbers], schema=schema)
+    return lambda: pa.RecordBatchReader.from_batches(schema, [batch])
