@@ -250,7 +250,7 @@ def platform_parquet(folder: Path, spine: int, options: argparse.Namespace) -> d
         return pq.read_metadata(written).num_rows
 
     with project(folder, options) as store, watched(folder / "state" / "warehouse" / "_spill") as spilled:
-        measured_ = clocked(stream, digest=lambda rows: str(rows))
+        measured_ = clocked(stream, digest=str)
     written.unlink()
     left = sum(1 for each in (folder / "state" / "warehouse" / "_spill").rglob("*") if each.is_file())
     return {**measured_, "memory_limit": options.memory, "spilled_mb": spilled[0] >> 20, "spill_files_left": left}
@@ -316,7 +316,8 @@ def merge(folder: Path) -> str:
     return fetched_last(
         folder,
         """SELECT u.fp_row, u.r FROM (
-             SELECT fp_row, last_value(n IGNORE NULLS) OVER own AS r, event_time, last_value(t IGNORE NULLS) OVER own AS t
+             SELECT fp_row, event_time,
+               last_value(n IGNORE NULLS) OVER own AS r, last_value(t IGNORE NULLS) OVER own AS t
              FROM (SELECT customer_id, event_time, fp_row, NULL AS n, NULL AS t FROM spine UNION ALL
                    SELECT v.customer_id, v.event_time, NULL, v.file_row_number, v.event_time FROM {rows} AS v)
              WINDOW own AS (PARTITION BY customer_id ORDER BY event_time, fp_row NULLS FIRST ROWS UNBOUNDED PRECEDING)
@@ -408,7 +409,7 @@ def clocked(work: Callable[[], Any], *, digest: Callable[[Any], str] | None = No
 def frame_digest(frame: Any) -> str:
     """The same for equal rows in whatever order: Feast does not keep the spine's."""
     columns = {f"{view}__{feature}": frame[f"{view}__{feature}"] for view, feature in NAMES}
-    weight = frame["event_time"].to_numpy().astype("datetime64[us]").astype("int64") % 1009 + 1
+    weight = frame["event_time"].dt.tz_localize(None).to_numpy().astype("datetime64[us]").astype("int64") % 1009 + 1
     sums = [float((column.fillna(-1.0).to_numpy() * weight).sum()) for column in columns.values()]
     return " ".join([str(len(frame)), *(f"{each:.8e}" for each in sums)])
 

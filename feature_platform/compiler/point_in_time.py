@@ -1,4 +1,4 @@
-"""The newest row of a view at each point: what a model would have been given at that time.
+"""The newest row of a view at each point, on PostgreSQL: what a model would have been given at that time.
 
 For a point at ``q``: of the entity's published rows with ``t <= q`` and ``a <= q`` the one with the greatest ``t``,
 then the greatest ``a``; none if its ``t`` is older than the view's ``ttl``. Sorted by the time from which a row can
@@ -8,7 +8,7 @@ left, the *records*, replace each other, and the newest with ``e <= q`` is the a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from feature_platform.compiler.fragments import (
     NOTHING,
@@ -28,7 +28,6 @@ from feature_platform.compiler.fragments import (
 from feature_platform.compiler.plan import CompiledView
 from feature_platform.compiler.query_times import Target
 from feature_platform.specs.models import FeatureView
-from feature_platform.types import Engine
 
 
 def newest_row_relations(
@@ -93,16 +92,10 @@ def _lookup(spec: FeatureView, features: Sequence[str], target: Target) -> list[
         "fresh": where(fresh),
     }
     # width_bucket searches a sorted array by halving: the number of records that could be seen by then.
-    templates: Mapping[Engine, str] = {
-        "duckdb": """SELECT p.fp_point, :found
-            FROM :points AS p ASOF JOIN :records AS r ON p.fp_first = r.fp_first AND p.fp_q >= r.fp_e:fresh""",
-        "postgres": """SELECT p.fp_point, :found FROM :points AS p
-            JOIN (SELECT n.fp_first, ARRAY_AGG(n.fp_e ORDER BY n.fp_e) AS fp_times
-                  FROM :numbered AS n GROUP BY n.fp_first) AS t ON t.fp_first = p.fp_first
-            JOIN :numbered AS r ON r.fp_first = p.fp_first AND r.fp_record = WIDTH_BUCKET(p.fp_q, t.fp_times):fresh""",
-    }
-    answers = Relation(f"{target.prefix}_answers", sql(templates[target.engine], **parts), stored=True)
-    if target.engine == "duckdb":
-        return [answers]
+    found = """SELECT p.fp_point, :found FROM :points AS p
+        JOIN (SELECT n.fp_first, ARRAY_AGG(n.fp_e ORDER BY n.fp_e) AS fp_times
+              FROM :numbered AS n GROUP BY n.fp_first) AS t ON t.fp_first = p.fp_first
+        JOIN :numbered AS r ON r.fp_first = p.fp_first AND r.fp_record = WIDTH_BUCKET(p.fp_q, t.fp_times):fresh"""
+    answers = Relation(f"{target.prefix}_answers", sql(found, **parts), stored=True)
     counting = "SELECT r.*, ROW_NUMBER() OVER (PARTITION BY r.fp_first ORDER BY r.fp_e) AS fp_record FROM :records AS r"
     return [Relation(f"{target.prefix}_numbered", sql(counting, **parts), stored=True), answers]

@@ -94,7 +94,9 @@ def spine_relations(  # noqa: PLR0913 - the parts of the relations
     read += [aliased(cast(their_column(key, "s"), of, engine), quoted(key)) for key, of in key_types.items()]
     read += [aliased(cast(their_column(each, "s"), of, engine), quoted(f"fp_r_{each}")) for each, of in taken.items()]
     spine = sql("SELECT s.fp_row, :read FROM :rows AS s", read=listed(*read), rows=rows)
-    relations = [Relation("fp_spine", spine, stored=True)]
+    # A table is read again where it lies; what is computed is computed once.
+    stored = not (engine == "duckdb" and rows == GIVEN_SPINE and not schedules)
+    relations = [Relation("fp_spine", spine, stored)]
     ticks = NOTHING
     joins = NOTHING
     for number, schedule in enumerate(schedules):
@@ -108,7 +110,7 @@ def spine_relations(  # noqa: PLR0913 - the parts of the relations
         tick = newest_tick(cron, column("fp_moment", "s"), days)
         ticks = sql(":ticks, :tick AS :named", ticks=ticks, tick=tick, named=name(f"fp_q{number}"))
     asked = sql("SELECT s.*, s.fp_moment AS fp_q:ticks FROM fp_spine AS s:joins", ticks=ticks, joins=joins)
-    return [*relations, Relation(SPINE, asked, stored=True)]
+    return [*relations, Relation(SPINE, asked, stored)]
 
 
 def point_relations(points: Points, engine: Engine) -> list[Relation]:

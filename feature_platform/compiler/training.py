@@ -35,6 +35,7 @@ from feature_platform.compiler.fragments import (
 )
 from feature_platform.compiler.given_rows import GIVEN_ROWS, beside_rows, carried
 from feature_platform.compiler.guard import GuardedQuery
+from feature_platform.compiler.newest_at_rows import Asked, Rows, asked_together, newest_row_answers
 from feature_platform.compiler.plan import CompiledProject, CompiledQuery, OutputColumn
 from feature_platform.compiler.point_in_time import newest_row_relations
 from feature_platform.compiler.point_measures import level_relation
@@ -240,29 +241,58 @@ class Request:
 
     def _planned(self, time: str, engine: Engine, spine: Sql) -> tuple[list[Relation], Sql]:
         relations = spine_relations(self.key_columns(), time, self.request, self.schedules, engine, rows=spine)
-        for points in self.points.values():
+        at_points = [*self.aggregations, *(self.rows if engine != "duckdb" else ())]
+        used = list(dict.fromkeys(self.at(view) for view in at_points))
+        for points in used:
             relations += point_relations(points, engine)
         if self.aggregations:
             relations.append(level_relation())
-        joins = Sql("".join(join_points(points, "s") for points in self.points.values()))
+        joins = Sql("".join(join_points(points, "s") for points in used))
         stored: dict[tuple[str, str], Sql] = {}
-        for number, view in enumerate((*self.aggregations, *self.rows)):
-            target = Target(self.at(view), f"fp_{number}", engine)
+        numbers = {view: number for number, view in enumerate((*self.aggregations, *self.rows))}
+        for view in at_points:
+            target = Target(self.at(view), f"fp_{numbers[view]}", engine)
             relations += self._answers(view, target)
-            answers = f"{target.prefix}_answers"
-            same = equal(["fp_point"], answers, target.points.name)
-            joins = sql(":joins LEFT JOIN :answers ON :same", joins=joins, answers=name(answers), same=same)
-            stored |= self._stored_columns(view, answers, engine)
-        parts = {"asked": name(SPINE), "joins": joins}
+            same = equal(["fp_point"], f"{target.prefix}_answers", target.points.name)
+            joins = sql(":joins LEFT JOIN :answers ON :same", joins=joins, answers=target.named("answers"), same=same)
+            stored |= self._stored_columns(view, f"fp_{numbers[view]}_answers", engine)
+        asked = aliased(name(SPINE), name("s"))
+        groups = asked_together(self._rows_wanted()) if engine == "duckdb" else []
+        for together in groups:
+            relations += newest_row_answers(together)
+            if joins or self.request or together.number:
+                stored |= self._newest_columns(together, together.answers)
+                joins = sql(
+                    ":joins LEFT JOIN :answers ON :answers.fp_row = s.fp_row",
+                    joins=joins,
+                    answers=name(together.answers),
+                )
+            else:  # they have every spine row, so nothing needs to be joined to the spine
+                stored |= self._newest_columns(together, "s")
+                asked = aliased(name(together.answers), name("s"))
+        parts = {"asked": asked, "joins": joins}
         if self.derived:
             request = (aliased(their_column(f"fp_r_{each}", "s"), quoted(each)) for each in self.request)
             found = listed(Sql("s.fp_row"), *stored.values(), *request)
             relations.append(
-                Relation(_VALUES, sql("SELECT :found FROM :asked AS s:joins", found=found, **parts), stored=True)
+                Relation(_VALUES, sql("SELECT :found FROM :asked:joins", found=found, **parts), stored=True)
             )
             return [*relations, *self._derivations(engine)], self._with_derived()
         found = listed(*(stored[each] for each in self.wanted))
-        return relations, sql("SELECT s.fp_row, :found FROM :asked AS s:joins ORDER BY s.fp_row", found=found, **parts)
+        return relations, sql("SELECT s.fp_row, :found FROM :asked:joins ORDER BY s.fp_row", found=found, **parts)
+
+    def _rows_wanted(self) -> Iterator[Rows]:
+        for view, features in self.rows.items():
+            yield Rows(self.compiled.views[view], self.registry.views[view].spec, features)
+
+    def _newest_columns(self, together: Asked, relation: str) -> dict[tuple[str, str], Sql]:
+        return {
+            (rows.view.name, feature): aliased(
+                Sql(f"{name(relation)}.{rows.column(feature)}"), quoted(input_name(rows.view.name, feature))
+            )
+            for rows in together.views
+            for feature in rows.features
+        }
 
     def _answers(self, view: str, target: Target) -> list[Relation]:
         if view in self.aggregations:

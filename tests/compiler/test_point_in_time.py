@@ -6,16 +6,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from random import Random
+from time import process_time
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from feature_platform.compiler import newest_at_rows
 from feature_platform.compiler.plan import CompiledProject, CompiledQuery
 from feature_platform.compiler.project import compile_project
 from feature_platform.compiler.training import compile_training_set
 from feature_platform.registry.graph import Registry
+from feature_platform.types import Engine
 from tests.compiler.event_project import VARIANTS, Session, at, open_sessions, project, schema_of, source_yaml
 from tests.compiler.reference_windows import newest_row
 
@@ -40,10 +43,15 @@ class Compiled:
     registry: Registry
     project: CompiledProject
     training: CompiledQuery
+    engines: Sequence[Engine] = ("duckdb", "postgres")
 
 
-@pytest.fixture(scope="module")
-def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
+PLANS = {"chosen": (newest_at_rows.SPARSE_MOST, newest_at_rows.SPARSE_MEAN), "pairs": (10**9, 10**9), "merge": (0, 0)}
+"""Plan of DuckDB → when a spine is sparse."""
+
+
+@pytest.fixture(scope="module", params=PLANS)
+def compiled(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Compiled]:
     views = [
         f"kind: feature_view\nname: {name}\nentity: card\nevent_time: happened\n{rest}\n"
         "sql: SELECT card, happened, told, label, amount FROM corrected"
@@ -53,9 +61,13 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
     registry = project(tmp_path_factory.mktemp("rows"), source_yaml("corrected", VARIANTS["corrected"]), *views)
     views_of = compile_project(registry)
     wanted = [(name, feature) for name in VIEWS for feature in ("label", "amount")]
-    return Compiled(
-        registry, views_of, compile_training_set(registry, views_of, wanted, schema_of(SPINE_COLUMNS), time="at")
-    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(newest_at_rows, "SPARSE_MOST", PLANS[request.param][0])
+        patch.setattr(newest_at_rows, "SPARSE_MEAN", PLANS[request.param][1])
+        training = compile_training_set(registry, views_of, wanted, schema_of(SPINE_COLUMNS), time="at")
+        yield Compiled(
+            registry, views_of, training, ("duckdb", "postgres") if request.param == "chosen" else ("duckdb",)
+        )
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +124,8 @@ def test_a_training_set_has_the_newest_row_known_by_then(
             wanted |= {f"{name}__{feature}": found and found[feature] for feature in ("label", "amount")}
         expected.append(wanted)
     for session in sessions:
+        if session.engine not in compiled.engines:
+            continue
         for name, rows in published.items():
             session.put("features", name, VIEW_COLUMNS, rows)
         session.put("inputs", "card_spine", SPINE_COLUMNS, [{"fp_row": n, **row} for n, row in enumerate(asked)])
@@ -139,3 +153,53 @@ def test_reads_are_the_published_rows(compiled: Compiled) -> None:
         "features.told_late",
         "features.unlimited",
     ]
+
+
+def test_many_views_of_one_entity_are_looked_up_in_groups_of_a_few_columns(
+    tmp_path_factory: pytest.TempPathFactory, sessions: Sequence[Session]
+) -> None:
+    names = [f"view{number}" for number in range(2 * newest_at_rows.MERGED_COLUMNS)]
+    views = [
+        f"kind: feature_view\nname: {name}\nentity: card\nevent_time: happened\n"
+        "sql: SELECT card, happened, label, amount FROM corrected"
+        for name in names
+    ]
+    registry = project(tmp_path_factory.mktemp("many"), source_yaml("corrected", VARIANTS["corrected"]), *views)
+    compiled = compile_project(registry)
+    wanted = [(name, feature) for name in names for feature in ("amount", "label")]
+    query = compile_training_set(registry, compiled, wanted, schema_of(SPINE_COLUMNS), time="at")
+    assert query.sql["duckdb"].count("_entities AS MATERIALIZED") == 2 * len(wanted) // newest_at_rows.MERGED_COLUMNS
+    (session,) = (each for each in sessions if each.engine == "duckdb")
+    day = at("2026-01-01")
+    for number, name in enumerate(names):
+        row = {"card": "a", "event_time": day, "available_at": day, "label": name, "amount": number}
+        session.put("features", name, VIEW_COLUMNS, [row])
+    asked = [{"card": "a", "at": day}, {"card": None, "at": day}, {"card": "a", "at": day - MICROSECOND}]
+    session.put("inputs", "card_spine", SPINE_COLUMNS, [{"fp_row": n, **row} for n, row in enumerate(asked)])
+    rows = session.run(query.sql["duckdb"].replace('"inputs"."spine"', '"inputs"."card_spine"'))
+    known = {f"{name}__{of}": value for n, name in enumerate(names) for of, value in (("amount", n), ("label", name))}
+    nothing = dict.fromkeys(known)
+    assert rows == [{"fp_row": 0, **known}, {"fp_row": 1, **nothing}, {"fp_row": 2, **nothing}]
+
+
+def test_a_spine_that_asks_often_about_one_entity_takes_no_pairs(
+    compiled: Compiled, sessions: Sequence[Session]
+) -> None:
+    """Ten thousand questions about each of ten thousand rows would be a hundred million pairs."""
+    (session,) = (each for each in sessions if each.engine == "duckdb")
+    query = compile_training_set(
+        compiled.registry, compiled.project, [("unlimited", "label")], schema_of(SPINE_COLUMNS), time="at"
+    )
+    day = at("2026-01-01")
+    told = [
+        {"card": "a", "event_time": day + n * MICROSECOND, "available_at": day + n * MICROSECOND, "label": str(n)}
+        for n in range(10_000)
+    ]
+    session.put("features", "unlimited", VIEW_COLUMNS, [{"amount": None, **row} for row in told])
+    asked = [{"fp_row": n, "card": "a", "at": day + n * MICROSECOND} for n in range(10_000)]
+    session.put("inputs", "card_spine", SPINE_COLUMNS, asked)
+    sql = query.sql["duckdb"].replace('"inputs"."spine"', '"inputs"."card_spine"')
+    started = process_time()
+    rows = session.run(sql)
+    assert process_time() - started < 3
+    assert [row["unlimited__label"] for row in rows] == [str(n) for n in range(10_000)]

@@ -1,0 +1,276 @@
+"""The newest row of a view for each spine row, on DuckDB: every spine row asks for itself.
+
+Which plan is cheaper depends on how often the spine asks about one entity, and that the statement measures itself:
+
+* *Sparse* spines ask about most entities once or twice. They are joined with all older rows of their entities, the
+  newest time wins, and features are read for the winners only: nothing is sorted, and a view streams past a table of
+  the spine's rows. The number of pairs is bounded by :data:`SPARSE_MOST` times the view's rows.
+* All others are sorted once, spine and rows by entity and time, and merged (ASOF): linear but for the sort, however
+  often an entity or a moment occurs.
+
+The plan that is not taken gets no rows and costs a few milliseconds. Either way only the spine's entities are read of a
+view, and of these the times that the spine can see. ``docs/adr/0022-plans-of-point-in-time-joins.md`` has the figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from feature_platform.compiler.fragments import (
+    NOTHING,
+    Relation,
+    Sql,
+    aliased,
+    all_of,
+    ascending,
+    column,
+    duration,
+    listed,
+    name,
+    quoted,
+    sql,
+    their_column,
+)
+from feature_platform.compiler.plan import CompiledView
+from feature_platform.compiler.query_times import SPINE
+from feature_platform.specs.models import FeatureView
+
+SPARSE_MOST: int = 16
+"""A spine that asks more often than this about any entity is not sparse."""
+SPARSE_MEAN: int = 3
+"""Nor is one that asks on average more often than this about an entity."""
+MERGED_COLUMNS: Final = 16
+"""Views are merged one after the other while their features are not more than this: each merge sorts the features of
+those before it again, and that must not grow with the number of views.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What is wanted of one view."""
+
+    view: CompiledView
+    spec: FeatureView
+    features: tuple[str, ...]
+
+    @property
+    def ties(self) -> list[str]:
+        """What decides between rows of equal times: nothing where (key, event time) is unique by contract, else all
+        features, whichever are asked for.
+        """
+        return [] if self.spec.contract.unique else [each.name for each in self.view.features]
+
+    @property
+    def late(self) -> bool:
+        """Whether a row can become known after another one that is newer, or tie with it."""
+        return self.spec.available_at is not None or not self.spec.contract.unique
+
+    def column(self, feature: str) -> Sql:
+        """The name of a feature in the answers."""
+        return quoted(f"{self.view.name}__{feature}")
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Views that are looked up together: of one entity, with few enough columns to be sorted together."""
+
+    number: int
+    spine_keys: tuple[str, ...]
+    views: tuple[Rows, ...]
+
+    @property
+    def answers(self) -> str:
+        """Relation of the answers: every spine row once as ``fp_row``, and each view's features."""
+        return f"{self.prefix}_answers"
+
+    @property
+    def may_be_sparse(self) -> bool:
+        """Whether the sparse plan can answer: it needs rows that an entity and a time tell apart."""
+        return not any(rows.ties for rows in self.views)
+
+    @property
+    def prefix(self) -> str:
+        return f"fp_ask{self.number}"
+
+    @property
+    def keys(self) -> list[str]:
+        return [f"fp_k{index}" for index in range(len(self.spine_keys))]
+
+    def named(self, relation: str) -> Sql:
+        return name(f"{self.prefix}_{relation}")
+
+
+def asked_together(views: Iterable[Rows]) -> list[Asked]:
+    """Groups of views of one entity that are looked up together."""
+    groups: list[Asked] = []
+    for rows in views:
+        keys = tuple(key.name for key in rows.view.keys)
+        for number, group in enumerate(groups):
+            together = replace(group, views=(*group.views, rows))
+            width = sum(len(each.features) for each in together.views)
+            if keys == group.spine_keys and not rows.ties and group.may_be_sparse and width <= MERGED_COLUMNS:
+                groups[number] = together
+                break
+        else:
+            groups.append(Asked(len(groups), keys, (rows,)))
+    return groups
+
+
+def newest_row_answers(asked: Asked) -> list[Relation]:
+    """Relations that end in the answers of ``asked``; a spine row without a row of a view has NULL there."""
+    relations = _spine_relations(asked)
+    merged, answers = _merged(asked)
+    relations += merged
+    if asked.may_be_sparse:
+        paired, of_pairs = _paired(asked)
+        relations += paired
+        answers = sql(":pairs UNION ALL :merged", pairs=of_pairs, merged=answers)
+    return [*relations, Relation(asked.answers, answers)]
+
+
+def _spine_relations(asked: Asked) -> list[Relation]:
+    """``entities``: keys as ``fp_k0 …``, their number ``fp_entity``, the times ``fp_oldest`` and ``fp_newest``, and how
+    many rows ask. Of ``sparse`` (rows with keys), ``dense`` (rows with ``fp_entity``) and ``dense_entities``, either
+    the first is empty or the others are.
+    """
+    keys = [their_column(of, "s") for of in asked.spine_keys]
+    parts = {
+        "spine": name(SPINE),
+        "named": listed(*(aliased(of, name(key)) for of, key in zip(keys, asked.keys, strict=True))),
+        "given": all_of(*(sql(":key IS NOT NULL", key=key) for key in (*keys, Sql("s.fp_q")))),
+        "entities": asked.named("entities"),
+        "dense_entities": asked.named("dense_entities"),
+        "same": all_of(*(Sql(f"{of} = {column(key, 'e')}") for of, key in zip(keys, asked.keys, strict=True))),
+        "is_sparse": asked.named("is_sparse"),
+        "most": Sql(str(SPARSE_MOST)),
+        "mean": Sql(str(SPARSE_MEAN)),
+    }
+    entities = """SELECT g.*, ROW_NUMBER() OVER () AS fp_entity FROM (
+          SELECT :named, MIN(s.fp_q) AS fp_oldest, MAX(s.fp_q) AS fp_newest, COUNT(*) AS fp_rows
+          FROM :spine AS s WHERE :given GROUP BY ALL) AS g"""
+    judged = """SELECT COUNT(*) > 0 AND MAX(e.fp_rows) <= :most AND SUM(e.fp_rows) <= :mean * COUNT(*) AS fp_sparse
+        FROM :entities AS e"""
+    sparse = "SELECT s.fp_row, :named, s.fp_q FROM :spine AS s WHERE (SELECT fp_sparse FROM :is_sparse)"
+    dense_entities = "SELECT e.* FROM :entities AS e WHERE NOT (SELECT fp_sparse FROM :is_sparse)"
+    dense = """SELECT s.fp_row, e.fp_entity, s.fp_q FROM :spine AS s LEFT JOIN :dense_entities AS e ON :same
+        WHERE NOT (SELECT fp_sparse FROM :is_sparse)"""
+    if not asked.may_be_sparse:
+        judged = "SELECT FALSE AS fp_sparse"
+    texts = {
+        "entities": entities,
+        "is_sparse": judged,
+        "sparse": sparse,
+        "dense_entities": dense_entities,
+        "dense": dense,
+    }
+    return [Relation(asked.named(each), sql(text, **parts), stored=True) for each, text in texts.items()]
+
+
+def _paired(asked: Asked) -> tuple[list[Relation], Sql]:
+    """Winners per view, and the answers of a sparse spine."""
+    relations: list[Relation] = []
+    found: list[Sql] = []
+    joins = NOTHING
+    for number, rows in enumerate(asked.views):
+        fresh = NOTHING
+        if rows.spec.ttl is not None:
+            fresh = sql(" AND v.event_time >= p.fp_q - :ttl", ttl=duration(rows.spec.ttl.microseconds))
+        at = f"w{number}"
+        parts = {
+            "view": quoted(rows.view.name),
+            "sparse": asked.named("sparse"),
+            "same": _same_as_view(rows, asked, "p"),
+            "known": NOTHING if rows.spec.available_at is None else sql(" AND v.available_at <= p.fp_q"),
+            "fresh": fresh,
+            "found": listed(*(their_column(each, "v") for each in rows.features)),
+            "winners": asked.named(f"winners{number}"),
+            "at": name(at),
+            "joins": joins,
+        }
+        winners = """SELECT p.fp_row, MAX(v.event_time) AS fp_t FROM "features".:view AS v JOIN :sparse AS p
+            ON :same AND v.event_time <= p.fp_q:known:fresh GROUP BY p.fp_row"""
+        joined = """:joins LEFT JOIN (SELECT p.fp_row, :found FROM "features".:view AS v
+            JOIN (SELECT p.*, w.fp_t FROM :winners AS w JOIN :sparse AS p ON p.fp_row = w.fp_row) AS p
+            ON :same AND v.event_time = p.fp_t) AS :at ON :at.fp_row = p.fp_row"""
+        relations.append(Relation(parts["winners"], sql(winners, **parts), stored=True))
+        joins = sql(joined, **parts)
+        found += [aliased(their_column(each, at), rows.column(each)) for each in rows.features]
+    answers = sql(
+        "SELECT p.fp_row, :found FROM :sparse AS p:joins",
+        found=listed(*found),
+        sparse=asked.named("sparse"),
+        joins=joins,
+    )
+    return relations, answers
+
+
+def _merged(asked: Asked) -> tuple[list[Relation], Sql]:
+    """Rows per view, and the answers of a spine that is not sparse."""
+    relations: list[Relation] = []
+    found: list[Sql] = []
+    joins = NOTHING
+    for number, rows in enumerate(asked.views):
+        relations += _visible_rows(rows, number, asked)
+        at = f"r{number}"
+        joins = sql(
+            ":joins ASOF LEFT JOIN :records AS :at ON p.fp_entity = :at.fp_entity AND p.fp_q >= :at.fp_e",
+            joins=joins,
+            records=name(relations[-1].name),
+            at=name(at),
+        )
+        for feature in rows.features:
+            value = their_column(feature, at)
+            if rows.spec.ttl is not None:
+                ttl = duration(rows.spec.ttl.microseconds)
+                value = sql("CASE WHEN :at.fp_t + :ttl >= p.fp_q THEN :value END", at=name(at), ttl=ttl, value=value)
+            found.append(aliased(value, rows.column(feature)))
+    answers = sql(
+        "SELECT p.fp_row, :found FROM :dense AS p:joins", found=listed(*found), dense=asked.named("dense"), joins=joins
+    )
+    return relations, answers
+
+
+def _visible_rows(rows: Rows, number: int, asked: Asked) -> list[Relation]:
+    """Rows of the spine's entities that replace each other: from ``fp_e`` on, and until the next, each is the newest.
+
+    What arrives and is older than what was there already never wins, and is left out.
+    """
+    fresh = NOTHING
+    if rows.spec.ttl is not None:
+        fresh = sql(" AND v.event_time >= e.fp_oldest - :ttl", ttl=duration(rows.spec.ttl.microseconds))
+    visible = asked.named(f"rows{number}")
+    parts = {
+        "view": quoted(rows.view.name),
+        "entities": asked.named("dense_entities"),
+        "same": _same_as_view(rows, asked, "e"),
+        "late": sql(", v.available_at AS fp_a, GREATEST(v.event_time, v.available_at) AS fp_e")
+        if rows.late
+        else sql(", v.event_time AS fp_e"),
+        "known": sql(" AND v.available_at <= e.fp_newest") if rows.late else NOTHING,
+        "fresh": fresh,
+        "read": listed(*(their_column(each, "v") for each in dict.fromkeys([*rows.features, *rows.ties]))),
+        "kept": listed(*(their_column(each, "l") for each in rows.features)),
+        "order": ascending([Sql("r.fp_t"), Sql("r.fp_a"), *(their_column(each, "r") for each in rows.ties)]),
+        "rows": visible,
+    }
+    read = """SELECT e.fp_entity, v.event_time AS fp_t:late, :read FROM "features".:view AS v JOIN :entities AS e
+        ON :same AND v.event_time <= e.fp_newest:known:fresh"""
+    records = """SELECT l.fp_entity, l.fp_t, l.fp_e, :kept FROM (
+          SELECT r.*, MAX(r.fp_t) OVER (PARTITION BY r.fp_entity ORDER BY r.fp_e) AS fp_leader FROM :rows AS r) AS l
+        WHERE l.fp_t = l.fp_leader"""
+    if rows.ties:
+        records = """SELECT l.fp_entity, l.fp_t, l.fp_e, :kept FROM (
+              SELECT k.*, MAX(k.fp_rank) OVER (PARTITION BY k.fp_entity ORDER BY k.fp_e) AS fp_leader FROM (
+                SELECT r.*, ROW_NUMBER() OVER (PARTITION BY r.fp_entity :order) AS fp_rank FROM :rows AS r) AS k) AS l
+            WHERE l.fp_rank = l.fp_leader"""
+    relations = [Relation(visible, sql(read, **parts))]
+    if rows.late:
+        relations.append(Relation(asked.named(f"records{number}"), sql(records, **parts)))
+    return relations
+
+
+def _same_as_view(rows: Rows, asked: Asked, other: str) -> Sql:
+    pairs = zip(rows.view.keys, asked.keys, strict=True)
+    return all_of(*(Sql(f"{their_column(key.name, 'v')} = {column(own, other)}") for key, own in pairs))
