@@ -117,6 +117,22 @@ def reached(frames: Collection[Frame], event: Sql, moment: Sql, engine: Engine) 
     return any_of(*(condition for condition in begun if condition))
 
 
+def nests(frames: Iterable[Frame]) -> list[list[Frame]]:
+    """The frames in groups whose members count ever more, shortest first: whatever one counts, those behind it count.
+
+    Such frames end together, and none begins later than one before it. That is certain where tiles divide each other.
+    """
+    found: list[list[Frame]] = []
+    for frame in sorted(frames, key=lambda each: (each.window is None, each.window or 0, each.hop or 0)):
+        for nest in found:
+            if nest[-1].entry == frame.entry and (frame.hop or 1) % (nest[-1].hop or 1) == 0:
+                nest.append(frame)
+                break
+        else:
+            found.append([frame])
+    return found
+
+
 def farthest_reach(frames: Iterable[Frame]) -> int | None:
     """The reach of all frames together."""
     reaches = [frame.reach for frame in frames]

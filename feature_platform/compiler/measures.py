@@ -63,6 +63,10 @@ GATHERED: Final[frozenset[MeasureKind]] = frozenset(
     {"percentile", "first_k", "last_k", "last_distinct_k", "top_k", "mode", "entropy"}
 )
 """Measures that need every value of a window at hand."""
+MERGEABLE: Final[frozenset[MeasureKind]] = frozenset(
+    {"count", "sum", "total", "min", "max", "some", "every", "oldest", "newest", "earliest", "latest"}
+)
+"""Measures that one aggregate puts together from partial results."""
 ORDERED: Final[frozenset[MeasureKind]] = frozenset({"oldest", "newest", "first_k", "last_k", "last_distinct_k"})
 """Measures that need positions in the order of events."""
 
@@ -286,8 +290,12 @@ def aggregates(numbered: Numbered, window: Sql | None, engine: Engine) -> list[S
 
 def merges(numbered: Numbered, engine: Engine) -> list[Sql]:
     """Aggregates over partial results of :func:`aggregates`, for measures that can be merged by one."""
-    part = _comparable(numbered.measure, column(numbered.name), engine)
-    return [aliased(sql(_MERGES[numbered.measure.kind], part=part), name(numbered.name))]
+    return [aliased(merged(numbered.measure, column(numbered.name), engine), name(numbered.name))]
+
+
+def merged(measure: Measure, part: Sql, engine: Engine) -> Sql:
+    """The aggregate over partial results ``part`` of one measure."""
+    return sql(_MERGES[measure.kind], part=_comparable(measure, part, engine))
 
 
 def change(measure: Measure, engine: Engine) -> Sql:
@@ -316,6 +324,8 @@ _AGGREGATES: Final[Mapping[MeasureKind, tuple[str, ...]]] = {
     "moments": ("COUNT(*):only", "AVG(:v):only", "VAR_POP(:v):only * COUNT(*):only"),
 }
 _MERGES: Final[Mapping[MeasureKind, str]] = {
+    "count": "SUM(:part)",
+    "sum": "SUM(:part)",
     "total": "SUM(:part)",
     "min": "MIN(:part)",
     "max": "MAX(:part)",

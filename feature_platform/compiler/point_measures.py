@@ -63,7 +63,7 @@ def running_sums(measures: Sequence[Numbered], ranges: str, sums: str, target: T
         """SELECT p.fp_point, :running FROM :points AS p LEFT JOIN (
              SELECT c.fp_point, :totals FROM (:branches) AS c GROUP BY c.fp_point) AS d ON d.fp_point = p.fp_point""",
         running=listed(*(sql(so_far, m=name(each.name)) for each in measures)),
-        points=name(target.points.name),
+        points=target.named("busy"),
         totals=listed(*(sql("SUM(c.:m) AS :m", m=name(each.name)) for each in measures)),
         branches=union_all(branches),
     )
@@ -78,7 +78,7 @@ def merged_blocks(measures: Sequence[Numbered], ranges: str, tops: str, target: 
         "names": listed(*columns(names)),
         "of_block": listed(*columns(names, "b")),
         "ranges": name(ranges),
-        "points": name(target.points.name),
+        "points": target.named("busy"),
         "rungs": name(f"{tops}_rungs"),
         "blocks": name(f"{tops}_blocks"),
         "climbing": name(f"{tops}_climbing"),

@@ -11,6 +11,7 @@ range of points ``[fp_lo, fp_hi)``, whatever was late or corrected. ``point_meas
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from feature_platform.compiler.aggregation_lines import AggregationPlan
 from feature_platform.compiler.event_versions import event_relation, numbered_versions, version_relations
@@ -30,11 +31,13 @@ from feature_platform.compiler.fragments import (
     quoted,
     sql,
     started,
+    union_all,
 )
 from feature_platform.compiler.frames import Entry, Frame, farthest_reach, leaves
 from feature_platform.compiler.gathered_measures import gathered
 from feature_platform.compiler.measures import GATHERED, SUBTRACTABLE, Numbered
 from feature_platform.compiler.point_measures import merged_blocks, running_sums
+from feature_platform.compiler.point_pairs import Pairs, crowded_relations, ungathered
 from feature_platform.compiler.query_times import Target
 from feature_platform.types import Engine
 
@@ -45,41 +48,41 @@ def window_relations(plan: AggregationPlan, target: Target) -> list[Relation]:
     A point without events has NULL, and 0 for counts; defaults are not filled in.
     """
     relations = [event_relation(plan, target.prefix, target.engine), _candidates(plan, target)]
-    relations += version_relations(plan, target.prefix, _carried(target.engine))
+    *before, versions = version_relations(plan, target.prefix, ["fp_first", "fp_end"])
+    relations += [*before, replace(versions, stored=bool(plan.source_keys))]
     if plan.ordered:
         relations.append(numbered_versions(plan, target.prefix, ["fp_first"], target.engine))
-    versions = relations[-1].name
+    pairs = Pairs(plan, target, relations[-1].name)
+    relations += [*crowded_relations(target), *pairs.relations()]
     for number, entry in enumerate(plan.entries):
-        relations.append(_entered(versions, entry, number, target))
+        relations.append(_entered(pairs.versions, entry, number, target))
     measured: list[str] = []
+    lists: list[str] = []
     for number, frame in enumerate(plan.frames):
         relations.append(Relation(f"{target.prefix}_range{number}", _ranges(plan, frame, target), stored=True))
         inside = [each for each in plan.measures if each.measure.frame == frame]
-        for found, name_of_last in _ways(plan, inside, number, target):
+        for found in _ways(inside, number, target):
             relations += found
-            measured += name_of_last
-    return [*relations, *_answers(plan, measured, target)]
+            measured.append(found[-1].name)
+        if among := [each for each in inside if each.measure.kind in GATHERED]:
+            both = union_all([pairs.inside(frame), _copies(plan, f"{target.prefix}_range{number}", target.engine)])
+            events = Relation(f"{target.prefix}_inside{number}", both)
+            found = gathered(among, events.name, ["fp_point"], f"{target.prefix}_gathered{number}", target.engine)
+            relations += [events, *found]
+            lists += [each.name for each in found]
+    return [*relations, *_answers(plan, pairs, measured, lists, target)]
 
 
-def _ways(
-    plan: AggregationPlan, measures: Sequence[Numbered], number: int, target: Target
-) -> Iterator[tuple[list[Relation], list[str]]]:
-    """What counts the measures of one frame: relations, and the names of those that have measures per point."""
+def _ways(measures: Sequence[Numbered], number: int, target: Target) -> Iterator[list[Relation]]:
+    """What counts the measures of one frame: relations, of which the last has measures per point."""
     ranges = f"{target.prefix}_range{number}"
-    kinds = {each.name: each.measure.kind for each in measures}
-    if subtracted := [each for each in measures if kinds[each.name] in SUBTRACTABLE]:
-        sums = running_sums(subtracted, ranges, f"{target.prefix}_sums{number}", target)
-        yield sums, [sums[-1].name]
-    if merged := [each for each in measures if kinds[each.name] not in SUBTRACTABLE | GATHERED]:
-        tops = merged_blocks(merged, ranges, f"{target.prefix}_tops{number}", target)
-        yield tops, [tops[-1].name]
-    if listed_ := [each for each in measures if kinds[each.name] in GATHERED]:
-        pairs = Relation(f"{target.prefix}_pairs{number}", _pairs(plan, ranges, target.engine))
-        lists = gathered(listed_, pairs.name, ["fp_point"], f"{target.prefix}_gathered{number}", target.engine)
-        yield [pairs, *lists], [each.name for each in lists]
+    if subtracted := [each for each in measures if each.measure.kind in SUBTRACTABLE]:
+        yield running_sums(subtracted, ranges, f"{target.prefix}_sums{number}", target)
+    if merged := [each for each in measures if each.measure.kind not in SUBTRACTABLE | GATHERED]:
+        yield merged_blocks(merged, ranges, f"{target.prefix}_tops{number}", target)
 
 
-def _pairs(plan: AggregationPlan, ranges: str, engine: Engine) -> Sql:
+def _copies(plan: AggregationPlan, ranges: str, engine: Engine) -> Sql:
     """An event for each point that counts it."""
     templates: Mapping[Engine, str] = {
         "duckdb": "SELECT UNNEST(RANGE(r.fp_lo, r.fp_hi)) AS fp_point, :kept FROM :ranges AS r",
@@ -90,16 +93,11 @@ def _pairs(plan: AggregationPlan, ranges: str, engine: Engine) -> Sql:
     return sql(templates[engine], kept=listed(*columns(kept, "r")), ranges=name(ranges))
 
 
-def _carried(engine: Engine) -> list[str]:
-    # What an event has to know of its entity's points.
-    return ["fp_first", "fp_end", *(["fp_times"] if engine == "postgres" else [])]
-
-
 def _candidates(plan: AggregationPlan, target: Target) -> Relation:
     """Events of the spine's entities that some point of the entity could count, were there no other version of them."""
     body = sql(
         "SELECT :carried, :kept FROM :events AS e JOIN :entities AS k ON :same WHERE :conditions",
-        carried=listed(*columns(_carried(target.engine), "k")),
+        carried=listed(*columns(["fp_first", "fp_end"], "k")),
         kept=listed(*columns(["fp_t", "fp_a", *plan.source_key, *plan.payload], "e")),
         events=target.named("events"),
         entities=name(target.points.entities),
@@ -111,19 +109,20 @@ def _candidates(plan: AggregationPlan, target: Target) -> Relation:
             column("fp_w", "e") if plan.filtered else None,
         ),
     )
-    return Relation(f"{target.prefix}_candidates", body, stored=True if plan.source_keys else None)
+    return Relation(f"{target.prefix}_candidates", body, stored=True)
 
 
 def _entered(versions: str, entry: Entry, number: int, target: Target) -> Relation:
-    """The versions that some point sees, with the first that could, ``fp_lo``."""
-    # PostgreSQL has no ASOF join, but width_bucket searches a sorted array by halving.
+    """The versions of crowded entities that some point sees, with the first that could, ``fp_lo``."""
+    # PostgreSQL has no ASOF join, but width_bucket searches a sorted array by halving. The array is joined where it is
+    # searched, never carried along: it is as long as the entity has points.
     templates: Mapping[Engine, str] = {
         "duckdb": """SELECT x.*, p.fp_point AS fp_lo, p.fp_q AS fp_seen
-            FROM (SELECT v.*, GREATEST(v.fp_a, :inside) AS fp_enter FROM :versions AS v) AS x
+            FROM (SELECT v.*, GREATEST(v.fp_a, :inside) AS fp_enter FROM :versions AS v WHERE :crowded) AS x
             ASOF JOIN :points AS p ON x.fp_first = p.fp_first AND x.fp_enter <= p.fp_q""",
         "postgres": """SELECT x.* FROM (
-              SELECT v.*, v.fp_first + WIDTH_BUCKET(GREATEST(v.fp_a, :inside) - :instant, v.fp_times) AS fp_lo
-              FROM :versions AS v) AS x
+              SELECT v.*, v.fp_first + WIDTH_BUCKET(GREATEST(v.fp_a, :inside) - :instant, k.fp_times) AS fp_lo
+              FROM :versions AS v JOIN :entities AS k ON k.fp_first = v.fp_first WHERE :crowded) AS x
             WHERE x.fp_lo < x.fp_end""",
     }
     body = sql(
@@ -131,7 +130,11 @@ def _entered(versions: str, entry: Entry, number: int, target: Target) -> Relati
         inside=entry.time(column("fp_t", "v"), target.engine),
         instant=duration(1),
         versions=name(versions),
-        points=name(target.points.name),
+        crowded=sql(
+            "EXISTS (SELECT 1 FROM :crowded AS c WHERE c.fp_first = v.fp_first)", crowded=target.named("crowded")
+        ),
+        points=target.named("busy"),
+        entities=name(target.points.entities),
     )
     return Relation(f"{target.prefix}_entered{number}", body, stored=True)
 
@@ -148,8 +151,8 @@ def _ranges(plan: AggregationPlan, frame: Frame, target: Target) -> Sql:
             FROM (SELECT e.*, :leave AS fp_leave FROM :entered AS e WHERE :leave IS NULL OR :leave > e.fp_seen) AS x
             ASOF LEFT JOIN :points AS p ON x.fp_first = p.fp_first AND x.fp_leave <= p.fp_q""",
         "postgres": """SELECT x.fp_hi, :kept FROM (
-              SELECT e.*, COALESCE(e.fp_first + WIDTH_BUCKET(:leave - :instant, e.fp_times), e.fp_end) AS fp_hi
-              FROM :entered AS e) AS x
+              SELECT e.*, COALESCE(e.fp_first + WIDTH_BUCKET(:leave - :instant, k.fp_times), e.fp_end) AS fp_hi
+              FROM :entered AS e JOIN :entities AS k ON k.fp_first = e.fp_first) AS x
             WHERE x.fp_lo < x.fp_hi""",
     }
     return sql(
@@ -158,20 +161,32 @@ def _ranges(plan: AggregationPlan, frame: Frame, target: Target) -> Sql:
         leave=leave,
         instant=duration(1),
         entered=target.named(f"entered{plan.entries.index(frame.entry)}"),
-        points=name(target.points.name),
+        points=target.named("busy"),
+        entities=name(target.points.entities),
     )
 
 
-def _answers(plan: AggregationPlan, measured: Sequence[str], target: Target) -> list[Relation]:
-    joins = NOTHING
-    for relation in measured:
-        same = equal(["fp_point"], relation, "p")
-        joins = sql(":joins LEFT JOIN :relation ON :same", joins=joins, relation=name(relation), same=same)
+def _answers(
+    plan: AggregationPlan, pairs: Pairs, measured: Sequence[str], lists: Sequence[str], target: Target
+) -> list[Relation]:
+    """From measures, ``measured`` of crowded entities and those of ``pairs``, and ``lists`` of both, to values."""
+    numbers = columns(each for numbered in ungathered(plan) for each in numbered.names)
+    both = union_all(
+        [
+            sql("SELECT * FROM :paired", paired=name(pairs.measured)),
+            sql(
+                "SELECT :numbers FROM :busy AS p:joins",
+                numbers=listed(*columns(["fp_point", "fp_first", "fp_q"], "p"), *numbers),
+                busy=target.named("busy"),
+                joins=_beside_points(measured),
+            ),
+        ]
+    )
     together = sql(
-        "SELECT p.fp_point, p.fp_first, p.fp_q, :names FROM :points AS p:joins",
-        names=listed(*columns(each for numbered in plan.measures for each in numbered.names)),
-        points=name(target.points.name),
-        joins=joins,
+        "SELECT p.*, :lists FROM (:both) AS p:joins",
+        lists=listed(*columns(each.name for each in plan.measures if each.measure.kind in GATHERED)),
+        both=both,
+        joins=_beside_points(lists),
     )
     features = (
         aliased(value(each, "m", column("fp_q", "m"), target.engine), quoted(each.feature.name))
@@ -184,6 +199,14 @@ def _answers(plan: AggregationPlan, measured: Sequence[str], target: Target) -> 
         joins=pointed_at(plan, "m", ["fp_first"], f"{target.prefix}_ordered"),
     )
     return [
-        Relation(f"{target.prefix}_measured", together),
+        Relation(f"{target.prefix}_measured", together if lists else both),
         Relation(f"{target.prefix}_answers", answers, stored=True),
     ]
+
+
+def _beside_points(relations: Sequence[str]) -> Sql:
+    joins = NOTHING
+    for relation in relations:
+        same = equal(["fp_point"], relation, "p")
+        joins = sql(":joins LEFT JOIN :relation ON :same", joins=joins, relation=name(relation), same=same)
+    return joins

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from feature_platform.compiler import point_pairs
 from feature_platform.compiler.aggregations import compile_aggregations
 from feature_platform.compiler.catalog import catalog_of
 from feature_platform.compiler.plan import CompiledProject, CompiledQuery
@@ -74,7 +75,11 @@ class Project:
 
 @pytest.fixture(scope="module")
 def variants(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return Project(registry_of_variants(tmp_path_factory.mktemp("variants")))
+    # Entities of these worlds are small: with the limit of real ones none would ever be crowded. With this one each
+    # world has both kinds, side by side.
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(point_pairs, "PAIRS_PER_ROW", 2)
+        return Project(registry_of_variants(tmp_path_factory.mktemp("variants")))
 
 
 def registry_of_variants(root: Path) -> Registry:
