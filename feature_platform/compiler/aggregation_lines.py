@@ -78,6 +78,8 @@ class AggregationPlan:
     filtered: bool
     """Whether the view has a condition of its own, ``fp_w``."""
     features: tuple[PlannedFeature, ...]
+    late: bool
+    """Whether events have a time of availability of their own."""
     snapshot: Cron | None
     """The schedule that query times fall back to; None when the view is exact."""
 
@@ -189,6 +191,7 @@ class _Planning:
             conditions=len(conditions),
             filtered=spec.where is not None,
             features=features,
+            late=source.available_at not in (None, source.event_time),
             snapshot=self._snapshot(),
         )
 

@@ -21,7 +21,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from feature_platform.compiler.fragments import Sql, all_of, any_of, duration, sql, started
+from feature_platform.compiler.fragments import LONGEST_SUBTRACTED, Sql, all_of, any_of, duration, sql, started
 from feature_platform.specs.aggregations import Aggregation
 from feature_platform.specs.durations import Duration, is_all
 from feature_platform.specs.fields import Accuracy
@@ -93,6 +93,14 @@ def leaves(frame: Frame, event: Sql, engine: Engine) -> Sql | None:
     if frame.hop is None:
         return sql(":t + :passed", t=event, passed=duration(back + 1))
     return sql(":tile + :passed", tile=floored(event, frame.hop, engine), passed=duration(frame.hop + back))
+
+
+def begins(frame: Frame, moment: Sql, engine: Engine) -> Sql | None:
+    """The earliest event time that counts at ``moment``; None: there is none, or engines can't go back that far."""
+    if frame.reach is None or frame.window is None or frame.reach > LONGEST_SUBTRACTED:
+        return None
+    start = sql(":moment - :back", moment=moment, back=duration(frame.window + frame.offset))
+    return start if frame.hop is None else floored(start, frame.hop, engine)
 
 
 def inside(frame: Frame, event: Sql, moment: Sql, engine: Engine) -> Sql | None:

@@ -18,12 +18,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from feature_platform.compiler.fragments import (
+    NOTHING,
     Relation,
     Sql,
     aliased,
     cast,
     column,
     columns,
+    equal,
     listed,
     name,
     sql,
@@ -47,27 +49,64 @@ def level_relation() -> Relation:
     return Relation(LEVELS, body, stored=True)
 
 
-def running_sums(measures: Sequence[Numbered], ranges: str, sums: str, target: Target) -> list[Relation]:
-    """Relations that end in ``sums``: per point ``fp_point`` and the measures, all of them subtractable."""
+def running_sums(counted_in: Sequence[tuple[str, Sequence[Numbered]]], sums: str, target: Target) -> list[Relation]:
+    """Relations that end in ``sums``: per point ``fp_point`` and all the measures, which are subtractable. Of each
+    frame the relation of ranges and its measures are given.
+    """
     relations: list[Relation] = []
-    added = {each.name: change(each.measure, target.engine) for each in measures if each.measure.kind != "distinct"}
-    branches = _changes(measures, added, ranges, target.engine) if added else []
-    for each in measures:
-        if each.measure.kind == "distinct":
-            spans = _disjoint(each, ranges, f"{sums}_{each.name}")
-            relations.append(spans)
-            branches += _changes(measures, {each.name: sql("1")}, spans.name, target.engine)
-    so_far = """SUM(d.:m) OVER (PARTITION BY p.fp_first ORDER BY p.fp_point
+    joins = NOTHING
+    names: list[Sql] = []
+    for ranges, measures in counted_in:
+        steps = f"{ranges}_steps"
+        relations += _steps(measures, ranges, steps, target.engine)
+        joins = sql(
+            ":joins LEFT JOIN :steps ON :same", joins=joins, steps=name(steps), same=equal(["fp_point"], steps, "p")
+        )
+        names += columns(each.name for each in measures)
+    # One window over all of them, so that the points are sorted once.
+    so_far = """SUM(:m) OVER (PARTITION BY p.fp_first ORDER BY p.fp_point
                 ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS :m"""
     body = sql(
-        """SELECT p.fp_point, :running FROM :points AS p LEFT JOIN (
-             SELECT c.fp_point, :totals FROM (:branches) AS c GROUP BY c.fp_point) AS d ON d.fp_point = p.fp_point""",
-        running=listed(*(sql(so_far, m=name(each.name)) for each in measures)),
+        "SELECT p.fp_point, :running FROM :points AS p:joins",
+        running=listed(*(sql(so_far, m=each) for each in names)),
         points=target.named("busy"),
+        joins=joins,
+    )
+    return [*relations, Relation(sums, body)]
+
+
+def _steps(measures: Sequence[Numbered], ranges: str, steps: str, engine: Engine) -> list[Relation]:
+    """Relations that end in ``steps``: ``fp_point`` and what the measures change by at it, where they do."""
+    relations: list[Relation] = []
+    added = {each.name: change(each.measure, engine) for each in measures if each.measure.kind != "distinct"}
+    branches = _changes(measures, added, ranges, engine) if added else []
+    for each in measures:
+        if each.measure.kind == "distinct":
+            spans = _disjoint(each, ranges, f"{steps}_{each.name}")
+            relations.append(spans)
+            branches += _changes(measures, {each.name: sql("1")}, spans.name, engine)
+    body = sql(
+        "SELECT c.fp_point, :totals FROM (:branches) AS c GROUP BY c.fp_point",
         totals=listed(*(sql("SUM(c.:m) AS :m", m=name(each.name)) for each in measures)),
         branches=union_all(branches),
     )
-    return [*relations, Relation(sums, body)]
+    return [*relations, Relation(steps, body)]
+
+
+def climbing_relation(target: Target) -> Relation:
+    """``<prefix>_climbing``: every point of the crowded entities with the blocks of all sizes that it lies in."""
+    # A relation of its own, stored: joining points, sizes and blocks in any other order is more work.
+    body = sql(
+        """SELECT p.fp_point, l.fp_level, p.fp_point >> l.fp_level AS fp_block
+           FROM :points AS p CROSS JOIN (
+             SELECT DISTINCT l.fp_level FROM fp_levels AS l
+             WHERE l.fp_size <= (SELECT MAX(k.fp_end - k.fp_first) FROM :entities AS k JOIN :crowded AS c
+                                 ON c.fp_first = k.fp_first)) AS l""",
+        points=target.named("busy"),
+        entities=name(target.points.entities),
+        crowded=target.named("crowded"),
+    )
+    return Relation(f"{target.prefix}_climbing", body, stored=True)
 
 
 def merged_blocks(measures: Sequence[Numbered], ranges: str, tops: str, target: Target) -> list[Relation]:
@@ -78,10 +117,9 @@ def merged_blocks(measures: Sequence[Numbered], ranges: str, tops: str, target: 
         "names": listed(*columns(names)),
         "of_block": listed(*columns(names, "b")),
         "ranges": name(ranges),
-        "points": target.named("busy"),
         "rungs": name(f"{tops}_rungs"),
         "blocks": name(f"{tops}_blocks"),
-        "climbing": name(f"{tops}_climbing"),
+        "climbing": target.named("climbing"),
     }
     rungs = sql(
         """SELECT l.fp_level, (s.fp_lo + l.fp_size - 1) >> l.fp_level AS fp_left, s.fp_hi >> l.fp_level AS fp_right,
@@ -96,12 +134,6 @@ def merged_blocks(measures: Sequence[Numbered], ranges: str, tops: str, target: 
            SELECT fp_level, fp_right - 1, :names FROM :rungs WHERE fp_left < fp_right AND (fp_right & 1) = 1""",
         **parts,
     )
-    # Pairs of point and level come first, in a relation of their own: joining in any other order is more work.
-    climbing = sql(
-        """SELECT p.fp_point, l.fp_level, p.fp_point >> l.fp_level AS fp_block
-           FROM :points AS p CROSS JOIN (SELECT DISTINCT fp_level FROM :blocks) AS l""",
-        **parts,
-    )
     reached = sql(
         """SELECT c.fp_point, :of_block FROM :climbing AS c
            JOIN :blocks AS b ON b.fp_level = c.fp_level AND b.fp_block = c.fp_block""",
@@ -110,7 +142,6 @@ def merged_blocks(measures: Sequence[Numbered], ranges: str, tops: str, target: 
     return [
         Relation(f"{tops}_rungs", rungs, stored=True),
         Relation(f"{tops}_blocks", _merged(measures, ["fp_level", "fp_block"], cut, target.engine), stored=True),
-        Relation(f"{tops}_climbing", climbing, stored=True),
         Relation(tops, _merged(measures, ["fp_point"], reached, target.engine)),
     ]
 

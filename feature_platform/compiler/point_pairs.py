@@ -35,7 +35,7 @@ from feature_platform.compiler.fragments import (
     sql,
     started,
 )
-from feature_platform.compiler.frames import Frame, farthest_reach, inside, nests
+from feature_platform.compiler.frames import Frame, begins, farthest_reach, inside, nests
 from feature_platform.compiler.measures import GATHERED, MERGEABLE, MeasureKind, Numbered, aggregates, counted, merged
 from feature_platform.compiler.query_times import Target
 
@@ -46,8 +46,8 @@ about there ranges of points cost less (ADR 0023).
 
 
 def crowded_relations(target: Target) -> list[Relation]:
-    """``<prefix>_crowded``: the entities, by ``fp_first``, that are too large to be joined. ``<prefix>_busy`` and
-    ``<prefix>_few``: the points of those, and of the others.
+    """``<prefix>_crowded``: the entities, by ``fp_first``, that are too large to be joined; ``<prefix>_busy``: their
+    points.
     """
     parts = {
         "candidates": target.named("candidates"),
@@ -60,12 +60,14 @@ def crowded_relations(target: Target) -> list[Relation]:
            HAVING COUNT(*) * (c.fp_end - c.fp_first) > :pairs * (COUNT(*) + c.fp_end - c.fp_first)""",
         **parts,
     )
-    points = """SELECT p.fp_point, p.fp_first, p.fp_q FROM :points AS p
-                WHERE {}EXISTS (SELECT 1 FROM :crowded AS c WHERE c.fp_first = p.fp_first)"""
+    busy = sql(
+        """SELECT p.fp_point, p.fp_first, p.fp_q FROM :points AS p
+           WHERE EXISTS (SELECT 1 FROM :crowded AS c WHERE c.fp_first = p.fp_first)""",
+        **parts,
+    )
     return [
         Relation(f"{target.prefix}_crowded", crowded, stored=True),
-        Relation(f"{target.prefix}_busy", sql(points.format(""), **parts), stored=True),
-        Relation(f"{target.prefix}_few", sql(points.format("NOT "), **parts), stored=True),
+        Relation(f"{target.prefix}_busy", busy, stored=True),
     ]
 
 
@@ -121,10 +123,11 @@ class Pairs:
 
     def relations(self) -> list[Relation]:
         """Relations that end in :attr:`measured`."""
+        few = Relation(f"{self.target.prefix}_few", self._few(), stored=True)
         followed = Relation(f"{self.target.prefix}_followed", self._followed())
         joined = Relation(f"{self.target.prefix}_joined", self._joined(), stored=False)
         found = [*self._merged(), *self._moments(), *self._told_apart()]
-        return [followed, joined, *found, Relation(self.measured, self._together(found))]
+        return [few, followed, joined, *found, Relation(self.measured, self._together(found))]
 
     def inside(self, frame: Frame) -> Sql:
         """A row for each point and each event that ``frame`` counts there, with the columns that are gathered."""
@@ -152,37 +155,67 @@ class Pairs:
                 found.setdefault((each.measure.value, each.measure.condition, nest), []).append(each)
         return [_Distinct(number, key[2], tuple(each)) for number, (key, each) in enumerate(found.items())]
 
+    def _few(self) -> Sql:
+        """The points of entities that are not crowded, with the start of each frame."""
+        moment = column("fp_q", "p")
+        starts = (begins(frame, moment, self.target.engine) for frame in self.plan.frames)
+        found = (aliased(start, name(f"fp_s{number}")) for number, start in enumerate(starts) if start)
+        return sql(
+            """SELECT :found FROM :points AS p
+               WHERE NOT EXISTS (SELECT 1 FROM :crowded AS c WHERE c.fp_first = p.fp_first)""",
+            found=listed(*columns(["fp_point", "fp_first", "fp_q"], "p"), *found),
+            points=name(self.target.points.name),
+            crowded=self.target.named("crowded"),
+        )
+
+    def _has_start(self, frame: Frame) -> bool:
+        return begins(frame, name("fp_q"), self.target.engine) is not None
+
+    def _counts(self, frame: Frame, event: Sql, table: str | None = None) -> Sql:
+        """Whether a frame counts an event before the moment, by what ``table`` has of the point; empty: it does."""
+        moment = column("fp_q", table)
+        begun = None
+        if self._has_start(frame):
+            start = column(f"fp_s{self.plan.frames.index(frame)}", table)
+            begun = sql(":event >= :start", event=event, start=start)
+        elif frame.window is not None:
+            return inside(frame, event, moment, self.target.engine) or NOTHING
+        ended = None
+        if frame.offset:
+            ended = sql(":entered <= :moment", entered=frame.entry.time(event, self.target.engine), moment=moment)
+        return all_of(begun, ended)
+
     def _followed(self) -> Sql:
         """The versions, with what is before each among those of the same value."""
         versions = name(self.versions)
         found: list[Sql] = []
         for each in self._distinct:
             of = each.measures[0].measure
-            entered = of.frame.entry.time(column("fp_t", "v"), self.target.engine)
-            counts = Sql(f", {counted(of, 'v')}") if of.condition is not None else NOTHING
+            event = column("fp_t", "v")
             # In the order in which versions can first be seen, what is seen at a point is all up to some place. One
             # that appears when a newer one of its value is there already is never the newest, and counts nowhere.
-            before = sql(
-                """MAX(v.fp_t) OVER (PARTITION BY v.fp_first, v.:value:counts ORDER BY GREATEST(v.fp_a, :entered)
-                     ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)""",
-                value=each.value,
-                counts=counts,
-                entered=entered,
-            )
+            seen, newest = event, "LAG(v.fp_t) OVER (PARTITION BY :alike ORDER BY :seen)"
+            if self.plan.late:
+                entered = of.frame.entry.time(event, self.target.engine)
+                seen = sql("GREATEST(v.fp_a, :entered)", entered=entered)
+                newest = """MAX(v.fp_t) OVER (PARTITION BY :alike ORDER BY :seen
+                              ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)"""
+            alike = [column("fp_first", "v"), sql("v.:value", value=each.value)]
+            if of.condition is not None:
+                alike.append(counted(of, "v"))
+            parts = {"alike": listed(*alike), "seen": seen, "before": each.before, "flag": each.corrected}
+            parts["newest"] = sql(newest, **parts)
             if not self.plan.source_keys:
-                found.append(sql(":before AS :named", before=before, named=each.before))
+                found.append(sql(":newest AS :before", **parts))
                 continue
-            corrected = sql(
-                "COUNT(v.fp_until) OVER (PARTITION BY v.fp_first, v.:value:counts) > 0", value=each.value, counts=counts
+            # Sorted as the other, for nothing but to share its sort.
+            parts["corrected"] = sql(
+                """COUNT(v.fp_until) OVER (PARTITION BY :alike ORDER BY :seen
+                     ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING) > 0""",
+                **parts,
             )
             found.append(
-                sql(
-                    "CASE WHEN :corrected THEN v.fp_t ELSE :before END AS :named, :corrected AS :flag",
-                    corrected=corrected,
-                    before=before,
-                    named=each.before,
-                    flag=each.corrected,
-                )
+                sql("CASE WHEN :corrected THEN v.fp_t ELSE :newest END AS :before, :corrected AS :flag", **parts)
             )
         if not found:
             return sql("SELECT v.* FROM :versions AS v", versions=versions)
@@ -195,10 +228,11 @@ class Pairs:
         )
 
     def _joined(self) -> Sql:
-        event, moment = column("fp_t", "v"), column("fp_q", "p")
+        event = column("fp_t", "v")
         kept = ["fp_t", *(f"fp_n{index}" for index in self.plan.ordered), *self.plan.payload]
         found = [
-            aliased(self._shortest(number, event, moment), name(f"fp_b{number}")) for number in range(len(self._nests))
+            *(column(f"fp_s{number}", "p") for number, of in enumerate(self.plan.frames) if self._has_start(of)),
+            *(aliased(self._shortest(nest, event), name(f"fp_b{nest}")) for nest in range(len(self._nests))),
         ]
         for each in self._distinct:
             found.append(sql("v.:before", before=each.before))
@@ -212,17 +246,26 @@ class Pairs:
             few=self.target.named("few"),
             followed=self.target.named("followed"),
             seen=all_of(
-                sql("v.fp_t < p.fp_q AND v.fp_a <= p.fp_q"),
+                sql("v.fp_t < p.fp_q"),
+                sql("v.fp_a <= p.fp_q") if self.plan.late else None,
                 sql("(v.fp_until IS NULL OR v.fp_until > p.fp_q)") if self.plan.source_keys else None,
-                started(event, moment, farthest_reach(self.plan.frames)),
+                self._begun(event),
             ),
         )
 
-    def _shortest(self, nest: int, event: Sql, moment: Sql) -> Sql:
-        """The rank of the shortest frame of a nest that counts an event at a moment; NULL: none does."""
+    def _begun(self, event: Sql) -> Sql | None:
+        """Whether some frame begins at or before a pair's event; it may be roughly so."""
+        farthest = max(self.plan.frames, key=lambda frame: (frame.reach is None, frame.reach or 0))
+        reach = farthest_reach(self.plan.frames)
+        if reach is not None and self._has_start(farthest) and farthest.hop is None:
+            return sql(":event >= :start", event=event, start=column(f"fp_s{self.plan.frames.index(farthest)}", "p"))
+        return started(event, column("fp_q", "p"), reach)
+
+    def _shortest(self, nest: int, event: Sql) -> Sql:
+        """The rank of the shortest frame of a nest that counts a pair's event; NULL: none does."""
         branches = NOTHING
         for rank, frame in enumerate(self._nests[nest]):
-            counts = inside(frame, event, moment, self.target.engine) or sql(":event IS NOT NULL", event=event)
+            counts = self._counts(frame, event, "p") or sql(":event IS NOT NULL", event=event)
             branches = sql(":branches WHEN :counts THEN :rank", branches=branches, counts=counts, rank=Sql(str(rank)))
         return sql("CASE:branches END", branches=branches)
 
@@ -240,9 +283,9 @@ class Pairs:
         for distinct in self._distinct:
             for each in distinct.measures:
                 # Compared here and not ranked in the pair: engines would repeat a CASE for every one of these.
-                known = inside(each.measure.frame, distinct.before, name("fp_q"), self.target.engine)
+                known = self._counts(each.measure.frame, distinct.before)
                 new = sql(":before IS NULL", before=distinct.before)
-                if known is not None:
+                if known:
                     new = sql("(:new OR NOT (:known))", new=new, known=known)
                 only = all_of(counted(each.measure), new)
                 parts.append(sql("COUNT(*) FILTER (WHERE :only) AS :named", only=only, named=name(each.name)))

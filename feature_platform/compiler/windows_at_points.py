@@ -10,7 +10,7 @@ range of points ``[fp_lo, fp_hi)``, whatever was late or corrected. ``point_meas
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from feature_platform.compiler.aggregation_lines import AggregationPlan
@@ -36,7 +36,7 @@ from feature_platform.compiler.fragments import (
 from feature_platform.compiler.frames import Entry, Frame, farthest_reach, leaves
 from feature_platform.compiler.gathered_measures import gathered
 from feature_platform.compiler.measures import GATHERED, SUBTRACTABLE, Numbered
-from feature_platform.compiler.point_measures import merged_blocks, running_sums
+from feature_platform.compiler.point_measures import climbing_relation, merged_blocks, running_sums
 from feature_platform.compiler.point_pairs import Pairs, crowded_relations, ungathered
 from feature_platform.compiler.query_times import Target
 from feature_platform.types import Engine
@@ -58,28 +58,32 @@ def window_relations(plan: AggregationPlan, target: Target) -> list[Relation]:
         relations.append(_entered(pairs.versions, entry, number, target))
     measured: list[str] = []
     lists: list[str] = []
+    subtracted: list[tuple[str, Sequence[Numbered]]] = []
+    if any(_is_merged(each) for each in plan.measures):
+        relations.append(climbing_relation(target))
     for number, frame in enumerate(plan.frames):
-        relations.append(Relation(f"{target.prefix}_range{number}", _ranges(plan, frame, target), stored=True))
+        ranges = f"{target.prefix}_range{number}"
+        relations.append(Relation(ranges, _ranges(plan, frame, target), stored=True))
         inside = [each for each in plan.measures if each.measure.frame == frame]
-        for found in _ways(inside, number, target):
-            relations += found
-            measured.append(found[-1].name)
+        if among := [each for each in inside if each.measure.kind in SUBTRACTABLE]:
+            subtracted.append((ranges, among))
+        if among := [each for each in inside if _is_merged(each)]:
+            relations += merged_blocks(among, ranges, f"{target.prefix}_tops{number}", target)
+            measured.append(relations[-1].name)
         if among := [each for each in inside if each.measure.kind in GATHERED]:
-            both = union_all([pairs.inside(frame), _copies(plan, f"{target.prefix}_range{number}", target.engine)])
+            both = union_all([pairs.inside(frame), _copies(plan, ranges, target.engine)])
             events = Relation(f"{target.prefix}_inside{number}", both)
             found = gathered(among, events.name, ["fp_point"], f"{target.prefix}_gathered{number}", target.engine)
             relations += [events, *found]
             lists += [each.name for each in found]
+    if subtracted:
+        relations += running_sums(subtracted, f"{target.prefix}_sums", target)
+        measured.append(relations[-1].name)
     return [*relations, *_answers(plan, pairs, measured, lists, target)]
 
 
-def _ways(measures: Sequence[Numbered], number: int, target: Target) -> Iterator[list[Relation]]:
-    """What counts the measures of one frame: relations, of which the last has measures per point."""
-    ranges = f"{target.prefix}_range{number}"
-    if subtracted := [each for each in measures if each.measure.kind in SUBTRACTABLE]:
-        yield running_sums(subtracted, ranges, f"{target.prefix}_sums{number}", target)
-    if merged := [each for each in measures if each.measure.kind not in SUBTRACTABLE | GATHERED]:
-        yield merged_blocks(merged, ranges, f"{target.prefix}_tops{number}", target)
+def _is_merged(numbered: Numbered) -> bool:
+    return numbered.measure.kind not in SUBTRACTABLE | GATHERED
 
 
 def _copies(plan: AggregationPlan, ranges: str, engine: Engine) -> Sql:
