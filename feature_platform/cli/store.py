@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +18,7 @@ from feature_platform.errors import UsageError, did_you_mean
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from feature_platform.orchestration.store_repair import Repair
     from feature_platform.orchestration.store_status import StoreStatus
     from feature_platform.project.project import Project
     from feature_platform.specs.models import PostgresStore
@@ -59,6 +60,39 @@ def status(
         )
     if any(each.health in ("damaged", "unreachable") for each in statuses):
         raise typer.Exit(FOUND_PROBLEMS)
+
+
+@app.command("repair")
+def repair(
+    views: Annotated[list[str] | None, typer.Argument(help="Views. Default: all that keep rows.")] = None,
+    project: ProjectOption = None,
+    profile: ProfileOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Fill online stores that lost rows or were left behind from the history, and remove what dead writers left.
+
+    Ends with 1 if something could not be repaired; what has to be done then is said.
+    """
+    screen = Screen(json)
+    with opened(screen, project, profile) as found:
+        from feature_platform.orchestration.partitions import utc_now
+        from feature_platform.orchestration.store_repair import repair as repaired
+
+        with screen.working("repairing"):
+            done = list(repaired(found, _views(found, views), utc_now()))
+        screen.show({"repairs": [asdict(each) for each in done]}, lambda: _repairs(done))
+    if not all(each.whole for each in done):
+        raise typer.Exit(FOUND_PROBLEMS)
+
+
+def _repairs(done: Sequence[Repair]) -> Iterator[RenderableType]:
+    from feature_platform.cli.tables import plain_table
+
+    changed = [each for each in done if each.done]
+    if changed:
+        rows = [(each.view, each.store, each.found, each.done) for each in changed]
+        yield plain_table(("view", "store", "was", "done"), rows, whole=2)
+    yield f"{len(done) - len(changed)} of {len(done)} needed nothing"
 
 
 def _for_people(statuses: Sequence[StoreStatus], now: datetime) -> RenderableType:

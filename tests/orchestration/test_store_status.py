@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from feature_platform.cli.main import app
 from feature_platform.orchestration.runs import materialize
+from feature_platform.orchestration.store_repair import repair
 from feature_platform.orchestration.store_status import StoreStatus, store_status
 from feature_platform.project.project import Project
 from tests.orchestration.builders import DAILY_SPEND, LAST_PAYMENT, Payment, Workplace, utc
@@ -86,6 +87,46 @@ def test_rows_that_a_store_lost_are_noticed(cards: Workplace) -> None:
         for file in cards.state.glob("warehouse/**/last_payment/**/*.parquet"):
             file.unlink()
         assert healths(project) == {"warehouse": "damaged", "redis": "damaged", "postgres": "current"}
+
+
+def test_online_stores_are_filled_again_from_the_history(cards: Workplace) -> None:
+    cards.write(TWO_TARGETS)
+    cards.pay([Payment(number, utc(2026, 1, 2, 9)) for number in range(500)])
+    with cards.open() as project:
+        materialize(project, as_of=NOON)
+        with redis.Redis.from_url(project.server_url("redis") or "") as client:
+            prefix = project.registry.platform.profiles["embedded"].stores["redis"].key_prefix  # type: ignore[union-attr]
+            client.delete(*client.keys(f"{prefix}:*"))
+        assert healths(project) == {"warehouse": "current", "redis": "never published", "postgres": "current"}
+        done = {each.store: each for each in repair(project, ["last_payment"], NOON)}
+        assert (done["redis"].done, done["redis"].whole) == ("wrote all 500 rows", True)
+        assert not done["postgres"].done
+        assert set(healths(project).values()) == {"current"}
+        assert not [each for each in repair(project, ["last_payment"], NOON) if each.done]
+        materialize(project, as_of=NOON)
+        assert set(healths(project).values()) == {"current"}
+
+
+def test_a_history_that_lost_rows_is_named_and_nothing_is_copied_from_it(cards: Workplace) -> None:
+    cards.write(TWO_TARGETS)
+    with cards.open() as project:
+        materialize(project, as_of=NOON)
+        for file in cards.state.glob("warehouse/**/last_payment/**/*.parquet"):
+            file.unlink()
+        with redis.Redis.from_url(project.server_url("redis") or "") as client:
+            live = project.online_store("redis").publication("last_payment")
+            assert live is not None
+            client.delete(*client.keys(f"*{live.version}:*"))
+        done = {each.store: each for each in repair(project, ["last_payment"], NOON)}
+        assert "fp materialize last_payment --partition all --force" in done["warehouse"].done
+        assert not done["redis"].whole
+        assert healths(project)["redis"] == "damaged"
+    ran = CliRunner().invoke(app, ["store", "repair", "--project", str(cards.root)])
+    assert ran.exit_code == 1
+    assert "--force" in ran.stdout.replace("\n", " ")
+    with cards.open() as project:
+        assert materialize(project, ["last_payment"], partition="all", force=True, as_of=NOON).ok
+        assert set(healths(project).values()) == {"current"}
 
 
 def test_the_command_shows_the_rest_when_a_server_is_away(cards: Workplace, monkeypatch: object) -> None:
