@@ -43,6 +43,7 @@ class EngineName(StrEnum):
 
     duckdb = "duckdb"
     postgres = "postgres"
+    doris = "doris"
 
 
 class Direction(StrEnum):
@@ -75,6 +76,8 @@ def compile_view(
         compiled = _known(view, found.compiled.views, "view")
         query = compiled.materialize or compiled.derive
         assert query is not None
+        if engine.value not in query.sql:
+            query = found.rendered(view, engine.value)
         found.audit.export(f"view:{view}", "sql")
         screen.show(_compiled_as_dict(compiled, query), lambda: _compiled_for_people(compiled, query, engine.value))
 
@@ -195,7 +198,12 @@ def _compiled_for_people(view: CompiledView, query: CompiledQuery, engine: Engin
 
     from feature_platform.governance.labels import describe
 
-    pretty = sqlglot.parse_one(query.sql[engine], dialect=engine).sql(dialect=engine, pretty=True)
+    if engine == "doris":
+        from feature_platform.compiler.doris.tokens import laid_out
+
+        pretty = laid_out(query.sql[engine]).rstrip()
+    else:
+        pretty = sqlglot.parse_one(query.sql[engine], dialect=engine).sql(dialect=engine, pretty=True)
     terminal = standard_output().is_terminal
     yield (
         Syntax(pretty, "sql", background_color="default", word_wrap=True) if terminal else Text(pretty)

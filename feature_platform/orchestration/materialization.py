@@ -343,7 +343,8 @@ def _relation(
     """The view's query for ``store`` itself where that holds the inputs, else a stream from the store that does."""
     assert view.materialize is not None, f"'{view.name}' is computed when it is read"
     compute = project.compute_store(view.reads, default=store)
-    query = project.query(view.materialize, compute, key_versions=key_versions, **_parameters(request))
+    compiled = project.rendered(view.name, project.warehouse(compute).engine)
+    query = project.query(compiled, compute, key_versions=key_versions, **_parameters(request))
     return query if compute == store else _stream(project.warehouse(compute), query)
 
 

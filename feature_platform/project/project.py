@@ -17,7 +17,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from feature_platform.compiler.plan import CompiledProject, CompiledQuery
-from feature_platform.errors import StoreError, UsageError, did_you_mean
+from feature_platform.errors import CompileError, Problem, StoreError, UsageError, did_you_mean
 from feature_platform.project.audit import ProjectAudit
 from feature_platform.project.binding import Binder
 from feature_platform.project.codes import NOT_PUBLISHED, UNKNOWN_PROFILE, UNKNOWN_STORE
@@ -42,7 +42,7 @@ from feature_platform.stores.protocols import (
     TableName,
     Warehouse,
 )
-from feature_platform.types import Column, TableSchema
+from feature_platform.types import ENGINES, Column, Engine, TableSchema
 
 if TYPE_CHECKING:
     from feature_platform.compiler.catalog import Catalog
@@ -86,6 +86,7 @@ class Project:
         self._policies = compiled.author.policies
         self._warehouses: dict[str, Warehouse] = {}
         self._online_stores: dict[str, OnlineStore] = {}
+        self._in_doris: dict[str, CompiledQuery] = {}
         self._opened = ExitStack()
         self._lock = RLock()
 
@@ -118,6 +119,7 @@ class Project:
                 profiles=profiles,
                 release=binder.check_view,
             )
+        _check_doris(registry, compiled, name)
         audit.compiled(compiled)
         return cls(folder, state, registry, compiled, name, audit)
 
@@ -259,6 +261,30 @@ class Project:
             compiled.schema.maps,
         )
 
+    @property
+    def engines(self) -> tuple[Engine, ...]:
+        """The engines that queries of this project may have to run on: Doris where the profile has a store there."""
+        return (*ENGINES, "doris") if any(_is_doris(store) for store in self.profile.stores.values()) else ENGINES
+
+    def rendered(self, view: str, engine: Engine) -> CompiledQuery:
+        """What materializes a view, or computes it where it is derived, with the text for ``engine``; Doris' is made
+        on first use.
+
+        Raises:
+            CompileError: FP-SQL-051, what the engine has no form of.
+        """
+        compiled = self.compiled.views[view]
+        query = compiled.materialize or compiled.derive
+        assert query is not None
+        if engine in query.sql:
+            return query
+        with self._lock:
+            if view not in self._in_doris:
+                from feature_platform.compiler.doris.views import doris_query
+
+                self._in_doris[view] = doris_query(view, self.registry, self.compiled)
+            return self._in_doris[view]
+
     def compute_store(self, reads: Iterable[TableRef], default: str = "warehouse") -> str:
         """The warehouse that holds what ``reads`` names; of several, the one that holds most, ``default`` when tied."""
         return placed(self, reads, default).store
@@ -357,3 +383,30 @@ def profile_named(registry: Registry, wanted: str | None) -> str:
             )
         )
     return name
+
+
+def _is_doris(store: StoreSpec) -> bool:
+    return getattr(store, "type", None) == "doris"
+
+
+def _check_doris(registry: Registry, compiled: CompiledProject, profile: str) -> None:
+    """Views whose rows lie in Doris can be computed there, or what keeps them from it is told now.
+
+    Raises:
+        CompileError: FP-SQL-051, for all views together.
+    """
+    stores = registry.platform.profiles[profile].stores
+    there = {name for name, store in stores.items() if _is_doris(store)}
+    if not there:
+        return
+    from feature_platform.compiler.doris.views import doris_query
+
+    problems: list[Problem] = []
+    for name, view in compiled.views.items():
+        if view.materialize is not None and registry.views[name].spec.storage.offline in there:
+            try:
+                doris_query(name, registry, compiled)
+            except CompileError as error:
+                problems += error.problems
+    if problems:
+        raise CompileError(problems)

@@ -129,7 +129,14 @@ class _Task:
         """The statement that reads the spine as a table, or that computes ``rows`` too."""
         project = self.project
         return compile_training_set(
-            project.registry, project.compiled, asked, self.inputs, time=self.time, catalog=project.catalog, rows=rows
+            project.registry,
+            project.compiled,
+            asked,
+            self.inputs,
+            time=self.time,
+            engines=project.engines,
+            catalog=project.catalog,
+            rows=rows,
         )
 
     def ready(self, spine: Spine, selected: Sequence[Selected]) -> Spine:

@@ -81,7 +81,7 @@ class Expressions:
             raise NoFormError("~ before another operator, which binds its own way", "put ~x in parentheses")
         special = SPECIAL.get((function, key))
         if special is not None:
-            texts = [Sql("") if isinstance(each, exp.Interval) else self.text(each) for each in call.arguments]
+            texts = [Sql("") if isinstance(each, exp.Interval) else self.operand(each) for each in call.arguments]
             return special(node, call.arguments, texts)
         template = template_of(function, key)
         if template is None:

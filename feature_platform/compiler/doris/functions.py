@@ -102,7 +102,6 @@ TEMPLATES: Final[Mapping[str, Mapping[str, str]]] = {
     "floor": {"whole": ":x", "": "FLOOR(:x)"},
     "ceil": {"whole": ":x", "": "CEIL(:x)"},
     "trunc": {"whole": ":x", "": "TRUNCATE(:x, 0)"},
-    "mod": _one(":x % NULLIF(:y, 0)"),
     "sqrt": _one("CASE WHEN :x >= 0 THEN SQRT(:x) END"),
     "cbrt": _one("CBRT(:x)"),
     "ln": _one("CASE WHEN :x > 0 THEN LN(:x) END"),

@@ -296,6 +296,10 @@ class _Reader:
         if self._word(place - 2) != "LIMIT":
             yield "OFFSET without LIMIT"
 
+    def _over_rule(self, place: int) -> Iterator[str]:
+        if self._sign(place + 1) != "(":
+            yield "OVER a named window"
+
     def _nulls_rule(self, place: int) -> Iterator[str]:
         if self._word(place + 1) not in ("FIRST", "LAST") or self._word(place - 1) not in ("ASC", "DESC"):
             yield "NULLS without ASC or DESC before it"

@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from feature_platform.compiler.casts import TESTED, type_of
 from feature_platform.compiler.doris.expressions import Expressions, enclosed
-from feature_platform.compiler.doris.special import NoFormError
+from feature_platform.compiler.doris.special import NoFormError, is_nonzero
 from feature_platform.compiler.doris.text import case, cast, name, text_literal
 from feature_platform.compiler.fragments import Sql, listed, sql
 from feature_platform.compiler.functions.constants import interval_parts
@@ -201,20 +201,16 @@ def _divided(self: Expressions, node: exp.Expr) -> Sql:
     if self.governed:
         raise NoFormError("/", "divide whole numbers")
     divisor = cast(self.text(node.expression), DOUBLE)
-    if not _is_nonzero(node.expression):
+    if not is_nonzero(node.expression):
         divisor = sql("NULLIF(:d, 0)", d=divisor)
     return Sql(f"{cast(self.text(node.this), DOUBLE)} / {divisor}")
 
 
 def _divided_whole(self: Expressions, node: exp.Expr) -> Sql:
     divisor = self.operand(node.expression)
-    if not _is_nonzero(node.expression):
+    if not is_nonzero(node.expression):
         divisor = sql("NULLIF(:d, 0)", d=divisor)
     return Sql(f"{self.operand(node.this)} DIV {divisor}")
-
-
-def _is_nonzero(node: exp.Expr) -> bool:
-    return isinstance(node, exp.Literal) and not node.is_string and float(node.name) != 0
 
 
 def _negated(self: Expressions, node: exp.Expr) -> Sql:

@@ -67,21 +67,22 @@ def _feature(feature: str) -> str:
 
 def _rows(view: CompiledView, spec: FeatureView, read: Sequence[str], points: Points, prefix: str) -> Relation:
     happened, told = (cast(column(each, "v"), TIMESTAMP) for each in ("event_time", "available_at"))
-    same = all_of(
-        *(Sql(f"{column(key.name, 'v')} = {column(own, 'k')}") for key, own in zip(view.keys, points.keys, strict=True))
+    published = selected(
+        [
+            *(aliased(column(key.name, "v"), own) for key, own in zip(view.keys, points.keys, strict=True)),
+            aliased(microseconds(happened), "fp_t"),
+            aliased(microseconds(told), "fp_a"),
+            *(aliased(column(each, "v"), _feature(each)) for each in read),
+        ],
+        Sql(f"{name('features')}.{name(view.name)} AS `v`"),
     )
-    t, a = microseconds(happened), microseconds(told)
+    seen = sql("`w`.`fp_t` <= `k`.`fp_newest` AND `w`.`fp_a` <= `k`.`fp_newest`")
     fresh = None
     if spec.ttl is not None:
-        fresh = sql(":t >= `k`.`fp_oldest` - :ttl", t=t, ttl=number(spec.ttl.microseconds))
-    found = [
-        *columns(points.keys, "k"),
-        aliased(t, "fp_t"),
-        aliased(a, "fp_a"),
-        *(aliased(column(each, "v"), _feature(each)) for each in read),
-    ]
-    source = Sql(f"{name('features')}.{name(view.name)} AS `v` INNER JOIN {name(points.entities)} AS `k` ON {same}")
-    seen = sql(":t <= `k`.`fp_newest` AND :a <= `k`.`fp_newest`", t=t, a=a)
+        fresh = sql("`w`.`fp_t` >= `k`.`fp_oldest` - :ttl", ttl=number(spec.ttl.microseconds))
+    found = [*columns(points.keys, "k"), *columns(["fp_t", "fp_a", *map(_feature, read)], "w")]
+    same = equal(points.keys, "w", "k")
+    source = Sql(f"({published}) AS `w` INNER JOIN {name(points.entities)} AS `k` ON {same}")
     return Relation(f"{prefix}_rows", selected(found, source, where=all_of(seen, fresh)))
 
 

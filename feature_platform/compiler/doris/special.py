@@ -11,6 +11,7 @@ from typing import Final
 
 from sqlglot import exp
 
+from feature_platform.compiler.doris.functions import template_of
 from feature_platform.compiler.doris.text import (
     microseconds,
     number,
@@ -143,10 +144,21 @@ def _bucket(_call: exp.Expr, arguments: Arguments, texts: Sequence[Sql]) -> Sql:
     return time_of(start)
 
 
+def _mod(_call: exp.Expr, arguments: Arguments, texts: Sequence[Sql]) -> Sql:
+    divisor = texts[1] if is_nonzero(arguments[1]) else sql("NULLIF(:y, 0)", y=texts[1])
+    return sql(":x % :y", x=texts[0], y=divisor)
+
+
+def is_nonzero(node: exp.Expr) -> bool:
+    """Whether it is a number as written, other than zero."""
+    return isinstance(node, exp.Literal) and not node.is_string and float(node.name) != 0
+
+
 SPECIAL: Final[Mapping[tuple[str, str], Special]] = {
     ("greatest", ""): _greatest("GREATEST"),
     ("least", ""): _greatest("LEAST"),
     ("list_value", ""): _array,
+    ("mod", ""): _mod,
     ("round", ""): _round,
     ("round", "digits"): _round,
     ("trim", "characters"): _trimmed(True, True),
@@ -161,3 +173,8 @@ SPECIAL: Final[Mapping[tuple[str, str], Special]] = {
     ("time_bucket", ""): _bucket,
 }
 """(function, key of the signature) → how it is said."""
+
+
+def has_form(function: str, key: str) -> bool:
+    """Whether a signature has a form in Doris, for some constants at least."""
+    return template_of(function, key) is not None or (function, key) in SPECIAL or function == "string_agg"

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from feature_platform.compiler.doris.special import has_form
 from feature_platform.compiler.functions import aggregates, duckdb, lists, logic, maps, numbers, texts, times, windows
 from feature_platform.compiler.functions.model import (
     ANY,
@@ -67,8 +68,10 @@ Generated from `feature_platform/compiler/functions` by `make docs`; do not edit
 The functions of the SQL dialect that feature views and ad-hoc queries are written in. The list is closed: what is not
 here does not compile. Every function is tested to give the same value, of the same type, on DuckDB and on PostgreSQL,
 edges included, unless it says *DuckDB alone*: then ad-hoc queries may use it where DuckDB computes, and feature views
-may not. Where the table says *to the last digits*, results are doubles whose last digits depend on the engine's
-library or order of summation. Functions that read classified columns are [governed transforms](transforms.md).
+may not. Texts for Doris are made when they are asked for; the last column says which functions have an exact form
+there (*in part*: some calls have none, which the error says), see [Doris](../guides/doris.md). Where the table says
+*to the last digits*, results are doubles whose last digits depend on the engine's library or order of summation.
+Functions that read classified columns are [governed transforms](transforms.md).
 
 ## Types of operators
 
@@ -94,7 +97,7 @@ def functions_page() -> str:
     """The page as Markdown."""
     lines = [_INTRODUCTION.rstrip()]
     for title, functions in _FAMILIES:
-        lines += ["", f"## {title}", "", "| function | gives | type | NULL |", "|---|---|---|---|"]
+        lines += ["", f"## {title}", "", "| function | gives | type | NULL | Doris |", "|---|---|---|---|---|"]
         lines += [_row(function) for function in functions]
     lines += ["", "## Not offered", "", "| functions | why | instead |", "|---|---|---|"]
     reasons: dict[tuple[str, str], list[str]] = {}
@@ -116,7 +119,13 @@ def _row(function: Function) -> str:
     if function.tolerance:
         notes.append("Doubles: to the last digits.")
     types = " <br> ".join(dict.fromkeys(_result(signature) for signature in function.signatures))
-    return f"| {calls} | {' '.join(notes)} | {types} | {function.nulls} |"
+    return f"| {calls} | {' '.join(notes)} | {types} | {function.nulls} | {_on_doris(function)} |"
+
+
+def _on_doris(function: Function) -> str:
+    """Whether there is a form on Doris, for all forms of the call or for some."""
+    has = [has_form(function.name, signature.key) for signature in function.signatures]
+    return "yes" if all(has) else "in part" if any(has) else "–"
 
 
 def _call(function: Function, signature: Signature) -> str:

@@ -1,0 +1,133 @@
+"""The texts for Doris that are kept for review. ``python -m tests.compiler.doris.golden`` renews them."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from feature_platform.compiler.doris.render import render
+from feature_platform.compiler.doris.tokens import laid_out
+from feature_platform.compiler.doris.views import doris_query
+from feature_platform.compiler.project import compile_project
+from feature_platform.compiler.training import compile_training_set
+from feature_platform.errors import CompileError
+from feature_platform.registry.load import load_registry
+from tests.compiler.event_project import SPINE_COLUMNS, VARIANTS, project, schema_of, source_yaml
+from tests.compiler.function_examples import (
+    AGGREGATES,
+    EDGES,
+    FRAMES,
+    OPERATORS,
+    SCALARS,
+    TRY_CASTS,
+    WINDOWS,
+)
+from tests.compiler.sql_catalogs import catalog, guarded
+
+FOLDER = Path(__file__).parents[1] / "fixtures" / "doris"
+EXAMPLE = Path(__file__).parents[3] / "feature_defs"
+
+LINES = """
+  - {function: count, windows: [1d]}
+  - {function: count, column: label, windows: [1d], where: "amount > 0", default: -1}
+  - {function: count_distinct, column: label, windows: [1d]}
+  - {function: approx_count_distinct, column: units, windows: [1d]}
+  - {function: sum, column: amount, windows: [1d, all]}
+  - {function: sum, column: score, windows: [1d]}
+  - {function: avg, column: units, windows: [1d]}
+  - {function: min, column: label, windows: [1d]}
+  - {function: max, column: amount, windows: [1d], offset: 7d}
+  - {function: stddev, column: amount, windows: [1d]}
+  - {function: variance_pop, column: score, windows: [1d]}
+  - {function: any, column: flag, windows: [1d]}
+  - {function: all, column: flag, windows: [1d]}
+  - {function: first, column: label, windows: [1d]}
+  - {function: last, column: flag, windows: [1d]}
+  - {function: first_k, column: amount, k: 3, windows: [1d]}
+  - {function: last_k, column: label, k: 2, windows: [1d]}
+  - {function: last_distinct_k, column: label, k: 2, windows: [1d]}
+  - {function: top_k, column: label, k: 2, windows: [1d]}
+  - {function: mode, column: label, windows: [1d]}
+  - {function: median, column: score, windows: [1d]}
+  - {function: percentile, column: amount, percentile: 0.95, windows: [1d]}
+  - {function: approx_percentile, column: amount, percentile: 0.5, windows: [1d]}
+  - {function: entropy, column: label, windows: [1d]}
+  - {function: rate, windows: [1d]}
+  - {function: ratio, column: amount, windows: [1d], to: 30d}
+  - {function: time_since_first, windows: [1d]}
+  - {function: time_since_last, windows: [1d]}
+"""
+ACCURACIES = {
+    "exact": "accuracy: exact",
+    "tiled": "accuracy: tiled",
+    "snapshot": 'accuracy: snapshot\nmaterialization: {schedule: "0 6 * * mon-fri"}',
+}
+
+
+def texts() -> Mapping[str, str]:
+    """File name → what it has."""
+    found = dict(_example())
+    found |= _windows()
+    found["functions.sql"] = _functions()
+    return found
+
+
+def _example() -> Iterator[tuple[str, str]]:
+    registry = load_registry(EXAMPLE)
+    compiled = compile_project(registry)
+    for view in compiled.views:
+        yield f"example_{view}.sql", laid_out(doris_query(view, registry, compiled).sql["doris"])
+
+
+def _windows() -> Iterator[tuple[str, str]]:
+    views = [
+        f"kind: feature_view\nname: {name}\nentity: card\nsource: corrected\n{rest}\naggregations:{LINES}"
+        for name, rest in ACCURACIES.items()
+    ]
+    views.append(
+        "kind: feature_view\nname: rows\nentity: card\nevent_time: happened\navailable_at: told\nttl: 30d\n"
+        "sql: SELECT card, happened, told, label FROM corrected"
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        registry = project(Path(folder), source_yaml("corrected", VARIANTS["corrected"]), *views)
+        compiled = compile_project(registry)
+        spine = schema_of(SPINE_COLUMNS)
+        for view in compiled.views.values():
+            wanted = [(view.name, each.name) for each in view.features]
+            query = compile_training_set(registry, compiled, wanted, spine, time="at", engines=("doris",))
+            yield f"{view.name}_training.sql", laid_out(query.sql["doris"])
+            if view.form == "aggregations":
+                yield f"{view.name}_as_of.sql", laid_out(doris_query(view.name, registry, compiled).sql["doris"])
+
+
+def _functions() -> str:
+    told = []
+    over = catalog(EDGES)
+    examples = [*SCALARS.items(), *AGGREGATES.items(), *WINDOWS.items()]
+    examples += [("operators and casts", [*OPERATORS, *TRY_CASTS]), ("frames", FRAMES)]
+    for name, expressions in examples:
+        told.append(f"-- {name}")
+        for expression in expressions:
+            grouped = " GROUP BY grp" if name in AGGREGATES else ""
+            tree = guarded(f"SELECT {expression} AS x FROM edges{grouped}", over=over).tree
+            try:
+                text = render(tree).removeprefix("SELECT ").rpartition(" AS `x` FROM ")[0]
+            except CompileError as error:
+                text = f"-- {error.problems[0].what}"
+            told.append(f"{expression}\n    {text}")
+        told.append("")
+    return "\n".join(told)
+
+
+def main() -> None:
+    """Writes the files anew."""
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    FOLDER.mkdir(parents=True)
+    for file, text in texts().items():
+        (FOLDER / file).write_bytes(text.encode())
+
+
+if __name__ == "__main__":
+    main()
