@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -96,6 +97,56 @@ def diff(
         screen.show(found.as_dict(), lambda: _changes_for_people(found, against))
     if found.needs_review:
         raise typer.Exit(FOUND_PROBLEMS)
+
+
+class WalledEngine(StrEnum):
+    """Databases whose administrators can put up a second wall."""
+
+    postgres = "postgres"
+    doris = "doris"
+
+
+@app.command("export")
+def export(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
+    engine: Annotated[WalledEngine, typer.Option("--engine", "-e", help="Whose SQL to print.")],
+    purpose: Annotated[str, typer.Option("--purpose", help="For whom: a purpose of the project.")],
+    role: RoleOption = "author",
+    tokens: Annotated[
+        bool, typer.Option("--with-tokens", help="Tokens too; the role may then make them, so it can try values.")
+    ] = False,
+    environment: Annotated[
+        str | None, typer.Option("--environment", help="Default: the profile's.", show_default=False)
+    ] = None,
+    project: ProjectOption = None,
+    profile: ProfileOption = None,
+) -> None:
+    """Print a purpose's policies as SQL for the administrators of a database: a role, and a view of each source with
+    what the role may read. A second wall: the platform does not need it.
+    """
+    screen = Screen(False)
+    with opened(screen, project, profile) as found:
+        from feature_platform.compiler.policy_export import statements, walls
+        from feature_platform.sdk.client import known_purpose
+
+        access = _access(found, known_purpose(found, purpose), role, environment)
+        stores = {name for name, spec in found.profile.stores.items() if getattr(spec, "type", "") == engine.value}
+        there = {
+            name: source.spec.table
+            for name, source in found.registry.sources.items()
+            if source.spec.table is not None and source.spec.store in stores
+        }
+        if not there:
+            raise UsageError(
+                UNKNOWN_NAME.problem(
+                    f"no source of this profile is a table in a store of type {engine.value}",
+                    mend="choose another profile or engine; files have no administrator to ask",
+                )
+            )
+        made = tuple(walls(found.catalog, access, engine.value, there, tokens=tokens))
+        for source in there:
+            found.audit.export(f"source:{source}", "policy")
+        for statement in statements(made, access, engine.value, tokens=tokens):
+            typer.echo(statement)
 
 
 def _access(project: Project, purpose: str, role: str, environment: str | None) -> Access:

@@ -115,6 +115,14 @@ def test_compile_tells_a_machine_both_engines(shop: Path) -> None:
     assert compiled["parameters"] == ["as_of"]
 
 
+def test_policies_are_exported_for_databases_that_hold_sources(shop: Path) -> None:
+    purpose = answer("policy", "explain", "email")["for"][0]["purpose"]
+    for engine in ("postgres", "doris"):
+        assert "no source of this profile is a table" in refused(
+            2, "policy", "export", "--engine", engine, "--purpose", purpose
+        )
+
+
 def test_an_unknown_view_is_refused_with_the_nearest(shop: Path) -> None:
     assert "Did you mean 'customer_profile'?" in refused(2, "compile", "customer_profil")
 
