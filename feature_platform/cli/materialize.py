@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,6 +19,7 @@ from feature_platform.errors import UsageError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from feature_platform.orchestration.intervals import Intervals
     from feature_platform.orchestration.report import AssetReport, Plan, RunEvent, RunReport, Status
 
 
@@ -40,6 +42,13 @@ AsOfOption = Annotated[
     str | None, typer.Option("--as-of", help="The moment (UTC) that the run stands for. Default: now.")
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Rebuild what is up to date, too.")]
+DescendantsOption = Annotated[
+    bool, typer.Option("--with-descendants", help="Also everything that depends on what is named, as `name+` does.")
+]
+IntervalsOption = Annotated[
+    bool,
+    typer.Option("--intervals", help="Show per view what is built, stale, missing, and due next, and build nothing."),
+]
 ChunkOption = Annotated[
     int, typer.Option("--chunk", min=1, help="Partitions of one run: what a run that dies has to do again.")
 ]
@@ -51,6 +60,8 @@ def plan(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     as_of: AsOfOption = None,
     force: ForceOption = False,
     chunk: ChunkOption = 30,
+    descendants: DescendantsOption = False,
+    intervals: IntervalsOption = False,
     project: ProjectOption = None,
     profile: ProfileOption = None,
     json: JsonOption = False,
@@ -59,9 +70,15 @@ def plan(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     screen = Screen(json)
     with opened(screen, project, profile) as found:
         from feature_platform.orchestration.runs import plan as planned_by
+        from feature_platform.orchestration.runs import view_intervals
 
         moment = _moment(as_of) if as_of is not None else None
-        planned = planned_by(found, selection or None, partition=partition, as_of=moment, force=force, chunk=chunk)
+        names = _named(selection, descendants)
+        if intervals:
+            states = view_intervals(found, names, as_of=moment)
+            screen.show({"views": [asdict(each) for each in states]}, lambda: _intervals_for_people(states))
+            return
+        planned = planned_by(found, names, partition=partition, as_of=moment, force=force, chunk=chunk)
         screen.show(_plan_as_dict(planned), lambda: _plan_for_people(planned))
 
 
@@ -71,6 +88,7 @@ def materialize(  # noqa: PLR0913, PLR0917 - a command's options are its paramet
     as_of: AsOfOption = None,
     force: ForceOption = False,
     chunk: ChunkOption = 30,
+    descendants: DescendantsOption = False,
     project: ProjectOption = None,
     profile: ProfileOption = None,
     json: JsonOption = False,
@@ -84,7 +102,7 @@ def materialize(  # noqa: PLR0913, PLR0917 - a command's options are its paramet
         with progress(screen) as on_event:
             report = run(
                 found,
-                selection or None,
+                _named(selection, descendants),
                 partition=partition,
                 as_of=moment,
                 force=force,
@@ -135,6 +153,48 @@ def for_people(report: RunReport) -> Iterator[RenderableType]:
     yield f"{counts or 'nothing to do'} in {report.seconds:.1f} s"
 
 
+def _named(selection: list[str] | None, descendants: bool) -> list[str] | None:
+    """The selection as runs take it; None: everything."""
+    if not selection:
+        return None
+    return [name if not descendants or name.endswith("+") else f"{name}+" for name in selection]
+
+
+def _intervals_for_people(states: Sequence[Intervals]) -> Iterator[RenderableType]:
+    from feature_platform.cli.tables import plain_table
+
+    if not states:
+        yield "no view of the selection is partitioned"
+    for each in states:
+        upcoming = f"next {each.next_partition}, over at {each.next_due:%Y-%m-%d %H:%M}"
+        yield f"[bold]{each.view}[/], by {each.unit}; {upcoming}"
+        spans = [
+            *(("built", span) for span in each.current),
+            *(("stale", span) for span in each.stale),
+            *(("missing", span) for span in each.missing),
+        ]
+        rows = [
+            ("..".join(dict.fromkeys((span.first, span.last))), state, str(span.partitions), span.why)
+            for state, span in sorted(spans, key=lambda pair: pair[1].first)
+        ]
+        rows += [
+            (found.partition, "parity exception", "1", f"{found.before:,} events then, {found.now:,} now")
+            for found in each.parity
+        ]
+        yield plain_table(("partitions", "state", "number", "because"), rows, whole=3)
+
+
+def _parity_for_people(planned: Plan) -> Iterator[RenderableType]:
+    """What no run rebuilds by itself, and what does."""
+    for view, exceptions in planned.parity.items():
+        first, last = exceptions[0].partition, exceptions[-1].partition
+        span = "..".join(dict.fromkeys((first, last)))
+        yield (
+            f"[yellow]{view}: {len(exceptions)} parity exceptions[/] (late events before the lookback); "
+            f"mend: fp materialize {view} --partition {span}"
+        )
+
+
 def _plan_for_people(planned: Plan) -> Iterator[RenderableType]:
     from feature_platform.cli.tables import plain_table
 
@@ -151,6 +211,7 @@ def _plan_for_people(planned: Plan) -> Iterator[RenderableType]:
             for asset in run
         ]
         yield plain_table(("asset", "partitions", "number", "rows", "because"), rows, whole=4)
+    yield from _parity_for_people(planned)
     built = len({asset.asset for asset in planned.assets})
     partitions = sum(asset.partitions for asset in planned.assets)
     expected = sum(asset.rows or 0 for asset in planned.assets)
@@ -159,8 +220,6 @@ def _plan_for_people(planned: Plan) -> Iterator[RenderableType]:
 
 
 def _plan_as_dict(planned: Plan) -> dict[str, Any]:
-    from dataclasses import asdict
-
     return asdict(planned)
 
 
@@ -172,8 +231,6 @@ def _checks(asset: AssetReport) -> str:
 
 
 def _as_dict(report: RunReport) -> dict[str, Any]:
-    from dataclasses import asdict
-
     return {
         "ok": report.ok,
         "seconds": round(report.seconds, 3),

@@ -17,6 +17,7 @@ import dagster as dg
 from feature_platform.governance.labels import describe
 from feature_platform.lineage.graph import Lineage
 from feature_platform.orchestration import metadata
+from feature_platform.orchestration.intervals import first_partition
 from feature_platform.orchestration.keys import (
     Path,
     ViewAsset,
@@ -26,7 +27,7 @@ from feature_platform.orchestration.keys import (
     source_path,
     table_path,
 )
-from feature_platform.orchestration.partitions import DEFAULT_START, LENGTH, Unit, floor
+from feature_platform.orchestration.partitions import Unit
 from feature_platform.orchestration.schedules import SCHEDULE_TAG, name_of
 from feature_platform.project.checkout import Checkout
 from feature_platform.registry.graph import LinkedService, LinkedSource, LinkedView, TableRef
@@ -186,17 +187,6 @@ class Specs:
 def io_key(asset: ViewAsset) -> str:
     """The resource key of the IO manager that publishes an asset."""
     return f"{asset.role}_{asset.store}"
-
-
-def first_partition(view: LinkedView, unit: Unit) -> datetime:
-    """Where a view's partitions begin."""
-    return floor(view.spec.storage.start or DEFAULT_START, unit)
-
-
-def lookback_partitions(view: LinkedView, unit: Unit) -> int:
-    """How many partitions before the newest one late events may touch."""
-    lookback = view.spec.storage.lookback
-    return 0 if lookback is None else -(timedelta(microseconds=-lookback.microseconds) // LENGTH[unit])
 
 
 _IO_MANAGER_KEY: Final = "dagster/io_manager_key"

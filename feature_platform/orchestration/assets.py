@@ -16,6 +16,7 @@ import dagster as dg
 
 from feature_platform.orchestration import checks
 from feature_platform.orchestration.failures import explained
+from feature_platform.orchestration.intervals import parity
 from feature_platform.orchestration.io_managers import publication_metadata, publish_all
 from feature_platform.orchestration.keys import Path as AssetPath
 from feature_platform.orchestration.keys import ViewAsset
@@ -80,6 +81,11 @@ def _materialize_view(context: dg.AssetExecutionContext, asset: ViewAsset) -> Ev
         _lineage(context).started(context, asset, _span(work.built or work.named))
         audits = _audited(context, asset, work.built)
     yield from checks.results(key, audits) if audits else checks.nothing_built(key, _check_names(project, asset.view))
+    if work.named[0].partition is not None:
+        with explained(context.retry_number):
+            exceptions = parity(project, asset.view, _as_of_tag(context) or utc_now())
+        built = {_partition(each) for each in audits}
+        yield checks.parity_result(key, [each for each in exceptions if each.partition not in built])
     passed = [audited for audited in audits if audited.passed]
     failed = [audited for audited in audits if not audited.passed]
     for audited in failed:

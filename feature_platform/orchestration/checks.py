@@ -17,23 +17,31 @@ from feature_platform.orchestration.online import ROWS_ARRIVED, StagedCopy, arri
 
 if TYPE_CHECKING:
     from feature_platform.monitoring.gate import CheckOutcome
+    from feature_platform.orchestration.intervals import ParityException
 
 FEATURES_PUBLISHED: Final = "features_published"
 """The check of a service: every view that it serves is published, by today's definition."""
+
+PARITY: Final = "parity"
+"""The check of a partitioned view that blocks nothing: late events before its lookback."""
 
 _SHOWN_PARTITIONS: Final = 20
 """Details are given for this many partitions of a check; a backfill of years must not fill the event log."""
 
 _DESCRIPTIONS: Final = {
     **DESCRIPTIONS,
+    PARITY: "No partition before the lookback has other events behind it than when it was built.",
     ROWS_ARRIVED: "Every entity with a row offline has one online.",
     FEATURES_PUBLISHED: "Every feature that the service hands out is published, by today's definition.",
 }
 
 
 def specs(key: dg.AssetKey, names: Iterable[str]) -> list[dg.AssetCheckSpec]:
-    """One blocking check per name. Whether an outcome really blocks is the gate's word: see :func:`results`."""
-    return [dg.AssetCheckSpec(name, asset=key, blocking=True, description=_DESCRIPTIONS[name]) for name in names]
+    """One check per name, blocking but for parity. Whether an outcome really blocks is the gate's word: see
+    :func:`results`."""
+    return [
+        dg.AssetCheckSpec(name, asset=key, blocking=name != PARITY, description=_DESCRIPTIONS[name]) for name in names
+    ]
 
 
 def results(key: dg.AssetKey, audits: Sequence[Audited]) -> Iterator[dg.AssetCheckResult]:
@@ -49,6 +57,25 @@ def nothing_built(key: dg.AssetKey, names: Iterable[str]) -> Iterator[dg.AssetCh
     for name in names:
         text = "no partition had to be built; those that are live passed"
         yield dg.AssetCheckResult(passed=True, asset_key=key, check_name=name, description=text)
+
+
+def parity_result(key: dg.AssetKey, exceptions: Sequence[ParityException]) -> dg.AssetCheckResult:
+    """What came later than the lookback: a warning, until a backfill of its range."""
+    by_partition = {
+        each.partition: {"events_then": each.before, "events_now": each.now} for each in exceptions[:_SHOWN_PARTITIONS]
+    }
+    first, last = (exceptions[0].partition, exceptions[-1].partition) if exceptions else ("", "")
+    view = key.path[-1]
+    return dg.AssetCheckResult(
+        passed=not exceptions,
+        asset_key=key,
+        check_name=PARITY,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=f"late events before the lookback; mend: fp materialize {view} --partition {first}..{last}"
+        if exceptions
+        else None,
+        metadata={"partitions": len(exceptions), "by_partition": dg.JsonMetadataValue(by_partition)},
+    )
 
 
 def copy_result(key: dg.AssetKey, staged: StagedCopy) -> dg.AssetCheckResult:

@@ -18,8 +18,9 @@ import dagster as dg
 
 from feature_platform.lineage.graph import Lineage
 from feature_platform.orchestration import checks
-from feature_platform.orchestration.asset_specs import Specs, first_partition, io_key, lookback_partitions
+from feature_platform.orchestration.asset_specs import Specs, io_key
 from feature_platform.orchestration.assets import copy_online, materialize_view, verify_service
+from feature_platform.orchestration.intervals import first_partition, lookback_partitions
 from feature_platform.orchestration.io_managers import online_io, warehouse_io
 from feature_platform.orchestration.keys import ViewAsset, assets_of, service_path
 from feature_platform.orchestration.online import ROWS_ARRIVED
@@ -133,7 +134,9 @@ class _Factory:
         def compute(context: dg.AssetExecutionContext) -> Op:
             yield from materialize_view(context, asset)
 
-        names = check_names(self.project.compiled.views[asset.view], view.spec)
+        names: tuple[str, ...] = check_names(self.project.compiled.views[asset.view], view.spec)
+        if self.project.compiled.views[asset.view].partitioned:
+            names = (*names, checks.PARITY)
         return self._asset(spec, names, compute, pool=asset.store)
 
     def _online(self, asset: ViewAsset, spec: dg.AssetSpec) -> dg.AssetsDefinition:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any, Final, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from feature_platform.orchestration.resources import Step
+
+if TYPE_CHECKING:
+    from feature_platform.orchestration.intervals import ParityException
 
 Status = Literal["published", "up_to_date", "failed", "blocked"]
 """``blocked``: not tried, because something that it needs failed."""
@@ -85,6 +88,8 @@ class Plan:
     """Assets of one Dagster run after the other."""
     up_to_date: int
     """Assets of the selection that would be left alone."""
+    parity: Mapping[str, tuple[ParityException, ...]] = field(default_factory=dict)
+    """By view: partitions before its lookback that late events touched, and that no run rebuilds by itself."""
 
     @property
     def assets(self) -> tuple[PlannedAsset, ...]:

@@ -12,6 +12,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from feature_platform.errors import Problem, StoreError, UsageError
+from feature_platform.orchestration.intervals import (
+    Intervals,
+    ParityException,
+    first_partition,
+    intervals,
+    live_partitions,
+    lookback_partitions,
+    parity,
+)
 from feature_platform.orchestration.keys import Path, ViewAsset, assets_of, service_path, table_path
 from feature_platform.orchestration.materialization import missing_before, table_of, table_version, tick, why_stale
 from feature_platform.orchestration.online import copy_up_to_date
@@ -115,7 +124,40 @@ def plan(  # noqa: PLR0913 - independent options, by keyword
         tasks = stale_tasks(candidates, _Currency(request, opened).why_stale, force=force, chunk=chunk)
     assets = {candidate.path: candidate.asset for candidate in candidates}
     planned = [[_planned(project, task, assets[task.path]) for task in batch.tasks] for batch in batches(tasks)]
-    return Plan(tuple(map(tuple, planned)), len(candidates) - len({task.path for task in tasks}))
+    exceptions = {} if request.interval is not None else _parity(request)
+    return Plan(tuple(map(tuple, planned)), len(candidates) - len({task.path for task in tasks}), exceptions)
+
+
+def view_intervals(
+    project: Project, selection: Sequence[str] | None = None, *, as_of: datetime | None = None
+) -> list[Intervals]:
+    """What is published of each partitioned view of a selection: built, stale, missing, parity exceptions, next.
+
+    Raises:
+        UsageError: the selection makes no sense.
+        StoreError: a store or an input can't be read.
+    """
+    request = _requested(project, selection, None, as_of)
+    return [intervals(project, view, request.moment) for view in _partitioned(request)]
+
+
+def _parity(request: _Request) -> dict[str, tuple[ParityException, ...]]:
+    """Parity exceptions by view. A view that can't be looked at has none: the plan says what is wrong with it."""
+    found: dict[str, tuple[ParityException, ...]] = {}
+    for view in _partitioned(request):
+        try:
+            every = live_partitions(request.project, view)
+            exceptions = tuple(parity(request.project, view, request.moment, of=every))
+        except StoreError:
+            continue
+        if exceptions:
+            found[view] = exceptions
+    return found
+
+
+def _partitioned(request: _Request) -> list[str]:
+    views = request.project.compiled.views
+    return [view for view in request.selected.views if views[view].partitioned and views[view].materialize]
 
 
 def _planned(project: Project, task: Task, asset: ViewAsset | None) -> PlannedAsset:
@@ -193,8 +235,6 @@ class _Request:
         return Candidate(service_path(name), frozenset(asset.path for asset in tables), None)
 
     def _partitions(self, view: str) -> tuple[Partition, ...] | Problem:
-        from feature_platform.orchestration.asset_specs import first_partition, lookback_partitions
-
         unit = self.project.compiled.views[view].partitioned
         if unit is None:
             return ()
