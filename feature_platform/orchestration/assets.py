@@ -16,7 +16,7 @@ import dagster as dg
 
 from feature_platform.orchestration import checks
 from feature_platform.orchestration.failures import explained
-from feature_platform.orchestration.intervals import parity
+from feature_platform.orchestration.intervals import ParityException, parity
 from feature_platform.orchestration.io_managers import publication_metadata, publish_all
 from feature_platform.orchestration.keys import Path as AssetPath
 from feature_platform.orchestration.keys import ViewAsset
@@ -77,13 +77,12 @@ def _materialize_view(context: dg.AssetExecutionContext, asset: ViewAsset) -> Ev
     project: Project = getattr(context.resources, PROJECT)
     key = dg.AssetKey(asset.path)
     with explained(context.retry_number):
+        exceptions = _parity(context, project, asset.view)
         work = _work(context, project, asset.view)
         _lineage(context).started(context, asset, _span(work.built or work.named))
         audits = _audited(context, asset, work.built)
     yield from checks.results(key, audits) if audits else checks.nothing_built(key, _check_names(project, asset.view))
-    if work.named[0].partition is not None:
-        with explained(context.retry_number):
-            exceptions = parity(project, asset.view, _as_of_tag(context) or utc_now())
+    if exceptions is not None:
         built = {_partition(each) for each in audits}
         yield checks.parity_result(key, [each for each in exceptions if each.partition not in built])
     passed = [audited for audited in audits if audited.passed]
@@ -168,6 +167,13 @@ def _work(context: dg.AssetExecutionContext, project: Project, view: str) -> _Wo
     stale = [each for each in named if each.partition is None or each.partition.key not in current]
     gaps = [request(view, each, each.end) for each in missing]
     return _Work(named, [*gaps, *stale], {key: live.rows for key, live in current.items()})
+
+
+def _parity(context: dg.AssetExecutionContext, project: Project, view: str) -> list[ParityException] | None:
+    """Late events before the lookback; None for a view without partitions."""
+    if project.compiled.views[view].partitioned is None:
+        return None
+    return parity(project, view, _as_of_tag(context) or utc_now())
 
 
 def _check_names(project: Project, view: str) -> Sequence[str]:

@@ -33,7 +33,7 @@ from feature_platform.orchestration.partitions import (
     partition_of,
     partitions_within,
 )
-from feature_platform.orchestration.touched import Touched, can_digest
+from feature_platform.orchestration.touched import Touched, can_digest, event_digests
 from feature_platform.registry.graph import LinkedView
 from feature_platform.stores.protocols import Partition, Publication
 
@@ -147,6 +147,9 @@ def parity(
         and found[each.key].properties.get(FINGERPRINT) == compiled.fingerprint
         and not versions.items() <= found[each.key].properties.items()
     ]
+    if before and compiled.form == "aggregations":
+        # One pass answers for what the run builds, too, which asks next.
+        event_digests(project, compiled, [before[0], latest_complete(unit, as_of)], {})
     touched = Touched(project, compiled, found, before)
     changes = [(each.key, touched.change(each)) for each in before]
     return [

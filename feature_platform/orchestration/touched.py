@@ -14,10 +14,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
 
 from feature_platform.errors import GovernanceError
+from feature_platform.orchestration.partitions import Interval, partitions_within
 from feature_platform.project.key_versions import recorded_versions
-from feature_platform.stores.protocols import Partition, Publication
+from feature_platform.stores.protocols import Partition, Publication, TableName
 
 if TYPE_CHECKING:
     from feature_platform.compiler.plan import CompiledQuery, CompiledView
@@ -25,6 +27,10 @@ if TYPE_CHECKING:
 
 EVENTS: Final = "events"
 """Property of a partition's publication: what its rows were computed from, as ``Digest`` writes it."""
+_FOUND: Final[
+    WeakKeyDictionary[Project, dict[tuple[str, str, tuple[tuple[str, int], ...]], tuple[str, dict[datetime, Digest]]]]
+] = WeakKeyDictionary()
+"""Digests of one version of each source: a run asks for those of the same partitions more than once."""
 _MASK: Final = (1 << 64) - 1
 
 
@@ -55,11 +61,11 @@ class Digest:
         return cls(int(count), int(checksum, 16))
 
 
-Interval = tuple[datetime, datetime, Digest]
+Counted = tuple[datetime, datetime, Digest]
 """Events that count for the ticks from the first moment to before the second."""
 
 
-def by_tick(intervals: Iterable[Interval], ticks: Sequence[datetime]) -> dict[datetime, Digest]:
+def by_tick(intervals: Iterable[Counted], ticks: Sequence[datetime]) -> dict[datetime, Digest]:
     """What each of ``ticks`` (in order) counts."""
     changes: dict[datetime, Digest] = {}
     for enters, leaves, digest in intervals:
@@ -103,13 +109,31 @@ def event_digests(
 
     if not partitions:
         return {}
-    linked = project.registry.views[view.name]
-    query = compiled(linked, project.registry, project.catalog, project.compiled.author)
     store = _compute_store(project, view)
-    rows = _rows(project, query, store, key_versions, {FIRST: partitions[0].end, LAST: partitions[-1].end})
-    intervals = [(row["enters"], row["leaves"], _digest(row)) for row in rows]
-    found = by_tick(intervals, [each.end for each in partitions])
-    return {each.key: found[each.end] for each in partitions}
+    known = _known(project, view, store, key_versions)
+    if not all(each.end in known for each in partitions):
+        linked = project.registry.views[view.name]
+        query = compiled(linked, project.registry, project.catalog, project.compiled.author)
+        rows = _rows(project, query, store, key_versions, {FIRST: partitions[0].end, LAST: partitions[-1].end})
+        intervals = [(row["enters"], row["leaves"], _digest(row)) for row in rows]
+        between = partitions_within(Interval(partitions[0].start, partitions[-1].end), view.partitioned or "day")
+        known |= by_tick(intervals, [each.end for each in between])
+    return {each.key: known[each.end] for each in partitions}
+
+
+def _known(project: Project, view: CompiledView, store: str, key_versions: Mapping[str, int]) -> dict[datetime, Digest]:
+    """What was found out before about the same version of the source, by tick; what is put in is known the next time.
+
+    The version is looked up before the events are read, so rows that come in between are of the next version.
+    """
+    (source,) = view.reads
+    binding = project.bindings([source], store)[TableName(source.schema, source.name)]
+    version = project.warehouse(store).version(binding)
+    about = (view.name, view.fingerprint, tuple(sorted(key_versions.items())))
+    of_project = _FOUND.setdefault(project, {})
+    if about not in of_project or of_project[about][0] != version:
+        of_project[about] = (version, {})
+    return of_project[about][1]
 
 
 def _row_digests(
