@@ -71,6 +71,7 @@ def training_set(  # noqa: PLR0913 - what is asked for, and an option by keyword
     home = project.compute_store(rows.reads) if rows and rows.reads else None
     placement = placed(project, compiled.reads, home or "warehouse")
     store = placement.store
+    ran = compiled
     if isinstance(spine, Sql):
         assert rows is not None
         whole = task.compiled(asked, rows)
@@ -80,6 +81,7 @@ def training_set(  # noqa: PLR0913 - what is asked for, and an option by keyword
             apart = f"its rows lie in '{home}'"
         how = f"rows of the query are streamed to '{store}': {apart}" if apart else "the query is part of the statement"
         if not apart:
+            ran = whole
             sent = whole.sql[project.warehouse(store).engine]
             read = task.in_one_statement(whole, store)
         else:
@@ -94,7 +96,7 @@ def training_set(  # noqa: PLR0913 - what is asked for, and an option by keyword
         read = task.beside(ready, compiled, store)
         columns_given = (*task.spine_infos(ready), *task.infos(compiled.columns[1:], "feature"))
     event = project.audit.training_set(
-        [(chosen.view, chosen.feature) for chosen in selected], compiled, project.warehouse(store).engine, asker
+        [(chosen.view, chosen.feature) for chosen in selected], ran, project.warehouse(store).engine, asker
     )
     plan = _plan(placement, project.warehouse(store).engine, how)
     return Result(columns_given, project.audit.released(event, read), plan)

@@ -11,15 +11,18 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
+from feature_platform.cli.main import app
 from feature_platform.errors import GuardError, UsageError
 from feature_platform.orchestration.materialization import table_of
 from feature_platform.orchestration.runs import materialize
 from feature_platform.project.project import STATE_VARIABLE, Project
 from feature_platform.sdk.client import FeatureStore
 from feature_platform.stores.protocols import Query
-from tests.acceptance.berka_reference import Berka
+from tests.acceptance.berka_reference import Berka, Loan
 
 HERE = Path(__file__).parent
 DATA = Path(os.environ.get("BERKA_DATA", HERE.parents[2] / "shared" / "data" / "berka"))
@@ -91,14 +94,30 @@ def test_loan_features_equal_the_file(loan_rows: list[dict[str, Any]], berka: Be
 
 def test_derived_features_at_loan_dates_equal_plain_python(loan_rows: list[dict[str, Any]], berka: Berka) -> None:
     for row, loan in zip(loan_rows, berka.loans, strict=True):
-        activity = berka.activity(loan.account, loan.day)
-        born = berka.owner(loan.account, loan.day)["birth_year"]
-        received, balance = activity["credits_90d"], activity["balance_all"]
-        expected = {
-            "affordability__instalment_share": float(loan.payments) * 3 / float(received) if received else None,
-            "affordability__covers_instalment": balance is not None and balance >= loan.payments,
-            "affordability__age": None if born is None else loan.day.year - born,
-        }
+        assert_equal(row, affordability(berka, loan), f"loan {loan.id}")
+
+
+def test_the_command_gives_what_plain_python_computes_from_the_files(
+    project: Project, store: FeatureStore, berka: Berka, tmp_path: Path
+) -> None:
+    query = """
+        SELECT loan_id, account_id, date AS day, payments AS instalment, CAST(year(date) AS int) AS year
+        FROM loans ORDER BY loan_id
+    """
+    out = tmp_path / "rows.parquet"
+    features = [part for each in LOAN_FEATURES for part in ("-f", each)]
+    places = ["--project", str(HERE / "berka"), "--out", str(out)]
+    told = CliRunner().invoke(
+        app,
+        ["training-set", "--spine-sql", query, *features, "--time", "day", "--purpose", "credit_risk", *places],
+    )
+    assert told.exit_code == 0, told.output
+    rows = pq.read_table(out).to_pylist()
+    loans = sorted(berka.loans, key=lambda loan: loan.id)
+    assert [row["loan_id"] for row in rows] == [loan.id for loan in loans]
+    for row, loan in zip(rows, loans, strict=True):
+        expected = loan_features(berka, loan)
+        assert set(row) - {"loan_id", "account_id", "day", "instalment", "year"} == set(expected)
         assert_equal(row, expected, f"loan {loan.id}")
 
 
@@ -159,6 +178,30 @@ def test_marketing_may_not_have_what_was_learnt_from_the_birth_number(project: P
     store = FeatureStore(project, purpose="marketing")
     with pytest.raises(UsageError, match="FP-SDK-003"):
         store.training_set(pa.table({"account_id": [1], "day": [date(1998, 1, 1)]}), ["account_owner:sex"], time="day")
+
+
+def affordability(berka: Berka, loan: Loan) -> dict[str, Any]:
+    """The derived view's features on the day of the loan."""
+    activity = berka.activity(loan.account, loan.day)
+    born = berka.owner(loan.account, loan.day)["birth_year"]
+    received, balance = activity["credits_90d"], activity["balance_all"]
+    return {
+        "affordability__instalment_share": float(loan.payments) * 3 / float(received) if received else None,
+        "affordability__covers_instalment": balance is not None and balance >= loan.payments,
+        "affordability__age": None if born is None else loan.day.year - born,
+    }
+
+
+def loan_features(berka: Berka, loan: Loan) -> dict[str, Any]:
+    """Everything that is asked for a loan."""
+    month = berka.household(loan.account, loan.day)
+    terms = {"amount": loan.amount, "duration": loan.duration, "payments": loan.payments}
+    return {
+        **berka.features(loan.account, loan.day),
+        **{f"account_month__{name}": value for name, value in month.items()},
+        **{f"loan_terms__{name}": value for name, value in terms.items()},
+        **affordability(berka, loan),
+    }
 
 
 def rows_of(project: Project, view: str) -> list[dict[str, Any]]:

@@ -13,9 +13,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
 from feature_platform.canaries.listing import FILE_NAME, read_canaries
 from feature_platform.canaries.scan import scan
+from feature_platform.cli.main import app
 from feature_platform.demo.canaries import FIRST_ID
 from feature_platform.demo.generate import DemoData, generate
 from feature_platform.demo.run import SPINE
@@ -27,9 +29,11 @@ from feature_platform.orchestration.runs import materialize
 from feature_platform.project.project import STATE_VARIABLE, Project
 from feature_platform.sdk.client import FeatureStore
 from feature_platform.stores.protocols import Query
+from tests.acceptance.demo_reference import Demo
 
 ROOT = Path(__file__).parents[2] / "feature_defs"
 PARTITIONS = "2026-06-28..2026-06-30"
+SPINE_COLUMNS = ("transaction_id", "card_number", "customer_id", "merchant_id", "device_id", "event_time", "amount")
 KEYS = ("card_number", "customer_id", "merchant_id", "device_id")
 
 
@@ -131,6 +135,32 @@ def test_windows_equal_a_count_in_plain_python(store: FeatureStore, payments: pa
         approved = [event["amount"] for event in month if event["status"] == "approved"]
         assert row["card_spend__attempts_1d"] == len(day)
         assert row["card_spend__amount_sum_30d"] == sum(approved, Decimal(0))
+
+
+def test_the_command_gives_what_plain_python_computes_from_the_files(
+    project: Project, store: FeatureStore, data: DemoData, tmp_path: Path
+) -> None:
+    query, out = tmp_path / "spine.sql", tmp_path / "rows.parquet"
+    query.write_text(SPINE, encoding="utf-8")
+    told = CliRunner().invoke(
+        app, ["training-set", "--spine-sql", str(query), "-f", "fraud_model", "-o", str(out), "-p", str(ROOT)]
+    )
+    assert told.exit_code == 0, told.output
+    rows = pq.read_table(out).to_pylist()
+    wanted = {row["transaction_id"] for row in rows}
+    events = pq.read_table(data.folder / TRANSACTIONS.name).to_pylist()
+    files = {event["transaction_id"]: event for event in events if event["transaction_id"] in wanted}
+    demo = Demo(data.folder, project.registry, [data.end - timedelta(days=days) for days in (2, 1, 0)])
+    assert len(rows) == 10
+    for row in rows:
+        expected = demo.fraud_model(files[row["transaction_id"]])
+        assert set(row) - set(SPINE_COLUMNS) == set(expected)
+        for name, value in expected.items():
+            assert row[name] == (pytest.approx(value, rel=1e-12) if isinstance(value, float) else value), name
+    seen = {name: {row[name] for row in rows} - {None, 0} for name in rows[0]}
+    told_nothing = {name for name, values in seen.items() if not values}
+    # Ten payments have no dispute, cash or refund among them; everything else says something.
+    assert told_nothing <= {name for name in seen if "dispute" in name or name.startswith("card_habits__")}
 
 
 @pytest.mark.parametrize("service", ["fraud_model", "credit_limit_model", "next_offer_model", "merchant_monitoring"])

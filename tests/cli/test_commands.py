@@ -252,6 +252,18 @@ def test_the_spine_of_a_training_set_can_be_a_query(shop: Path, tmp_path: Path) 
     assert "there is no file" in refused(2, "training-set", *asked, "none.sql")
 
 
+def test_a_file_is_never_written_through_a_link(shop: Path, tmp_path: Path) -> None:
+    precious, link = tmp_path / "precious.csv", tmp_path / "rows.csv"
+    precious.write_text("precious", encoding="utf-8")
+    link.symlink_to(precious)
+    query = ("sql", "SELECT country FROM customers", "--purpose", "recommendations", "--out", link)
+    assert answer(*query)["rows"] == len(link.read_text(encoding="utf-8").splitlines()) - 1
+    assert (precious.read_text(encoding="utf-8"), link.is_symlink()) == ("precious", False)
+    assert "FP-CLI-007" in refused(1, *query[:-1], tmp_path / "none" / "rows.csv")
+    assert "FP-CLI-004" in refused(2, *query[:-1], tmp_path / "rows.xlsx")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["precious.csv", "rows.csv"]
+
+
 def test_a_file_that_can_not_be_written_is_a_problem_and_no_traceback(shop: Path, tmp_path: Path) -> None:
     spine = tmp_path / "spine.csv"
     spine.write_text(SPINE, encoding="utf-8")

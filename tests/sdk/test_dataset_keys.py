@@ -15,9 +15,11 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
+from feature_platform import Sql
 from feature_platform.cli.main import app
 from feature_platform.errors import StoreError, UsageError
-from feature_platform.orchestration.runs import materialize
+from feature_platform.orchestration.materialization import audit, request, stage
+from feature_platform.orchestration.materialization import publish as publish_audited
 from feature_platform.project.project import STATE_VARIABLE, Project
 from feature_platform.sdk.client import FeatureStore
 
@@ -107,8 +109,10 @@ def pay(server: psycopg.Connection[object], payment: int, paid: datetime, told: 
 
 
 def publish(root: Path) -> None:
+    """What a run does for the view, without Dagster around it."""
     with Project.open(root) as project:
-        assert materialize(project, ["newest"], as_of=START + 9 * DAY, force=True).ok
+        staged = stage(project, request("newest", None, START + 9 * DAY), run_id=uuid4().hex)
+        publish_audited(project, audit(project, staged))
 
 
 def session(root: Path) -> FeatureStore:
@@ -180,6 +184,26 @@ def test_what_can_not_be_made_again_after_a_rotation_says_so(tmp_path: Path, mon
         store.verify_dataset("training")
     told = CliRunner().invoke(app, ["dataset", "verify", "training", "--project", str(tmp_path)])
     assert (told.exit_code, "Traceback" in told.output) == (2, False)
+
+
+@pytest.mark.usefixtures("server")
+def test_tokens_of_a_query_meet_those_of_the_views_while_a_key_is_rotated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(tmp_path)
+    monkeypatch.setenv("FP_DATASET_KEY", BOTH)
+    query = Sql(
+        "SELECT payment_id, card_number, TIMESTAMP '2026-03-09' AS event_time FROM payments ORDER BY payment_id"
+    )
+    for version in (1, 2):
+        with session(tmp_path) as store:
+            result = store.training_set(query, ["newest:amount", "spend:amount_sum_30d"])
+            assert str(result.column("card_number")) == f"card_number: string (token(payment_card, v{version}))"
+            rows = result.to_arrow().to_pylist()
+        assert [row["newest__amount"] for row in rows] == [Decimal("2.50")] * 2
+        assert [row["spend__amount_sum_30d"] for row in rows] == [Decimal("12.50")] * 2
+        assert all(row["card_number"].startswith(f"tok_payment_card_v{version}_") for row in rows)
+        publish(tmp_path)
 
 
 def test_rows_that_are_gone_are_named_with_their_versions(tmp_path: Path, server: psycopg.Connection[object]) -> None:
