@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final
 
@@ -63,43 +63,71 @@ def training_set(  # noqa: PLR0913 - what is asked for, and an option by keyword
     the spine, where they are not what published rows have or new tokens get.
     """
     needs = needs_of(project, selected)
-    asked = [(chosen.view.name, chosen.feature.name) for chosen in selected]
     rows = guarded_spine(project, asker, spine, selected, needs.columns, time) if isinstance(spine, Sql) else None
     read_rows_of = [TableRef("view", name) for name in needs.stored if project.compiled.views[name].form == "sql"]
-    task = _Task(project, needs, time, (*read_rows_of, *(rows.reads if rows else ())), key_versions or {})
-    compiled = task.compiled(asked)
-    home = project.compute_store(rows.reads) if rows and rows.reads else None
-    placement = placed(project, compiled.reads, home or "warehouse")
-    store = placement.store
-    ran = compiled
+    reads = (*read_rows_of, *(rows.reads if rows else ()))
+    task = _Task(project, selected, needs, time, reads, key_versions or {})
+    compiled = task.compiled()
     if isinstance(spine, Sql):
         assert rows is not None
-        whole = task.compiled(asked, rows)
-        home = home or store
-        apart = converted_outside(rows, needs.columns, time)
-        if home != store:
-            apart = f"its rows lie in '{home}'"
-        how = f"rows of the query are streamed to '{store}': {apart}" if apart else "the query is part of the statement"
-        if not apart:
-            ran = whole
-            sent = whole.sql[project.warehouse(store).engine]
-            read = task.in_one_statement(whole, store)
-        else:
-            sent = rows.sql(project.warehouse(home).engine)
-            read = task.beside(task.ready(streamed(project, rows, home, task.versions), selected), compiled, store)
-        project.audit.query(spine.text, rows, sent, project.warehouse(home).engine, asker)
-        names, columns = len(rows.columns), whole.columns[1:]
-        given = [replace(column, labels=column.labels | task.key_labels.get(column.name, CLEAN)) for column in columns]
-        columns_given = (*task.infos(given[:names], "spine"), *task.infos(columns[names:], "feature"))
+        home = project.compute_store(rows.reads) if rows.reads else None
+        placement = placed(project, compiled.reads, home or "warehouse")
+        with project.audit.refusals("query", "training_set", asker, sql=spine.text):
+            way = _of_query(task, rows, compiled, home or placement.store, placement.store)
+        project.audit.query(spine.text, rows, way.sent, way.engine, asker)
     else:
-        ready, how = task.ready(open_spine(spine, task.needed), selected), f"rows are copied to '{store}'"
-        read = task.beside(ready, compiled, store)
-        columns_given = (*task.spine_infos(ready), *task.infos(compiled.columns[1:], "feature"))
-    event = project.audit.training_set(
-        [(chosen.view, chosen.feature) for chosen in selected], ran, project.warehouse(store).engine, asker
-    )
-    plan = _plan(placement, project.warehouse(store).engine, how)
-    return Result(columns_given, project.audit.released(event, read), plan)
+        placement = placed(project, compiled.reads)
+        way = _of_rows(task, open_spine(spine, task.needed), compiled, placement.store)
+    engine = project.warehouse(placement.store).engine
+    features = [(chosen.view, chosen.feature) for chosen in selected]
+    event = project.audit.training_set(features, way.query, engine, asker)
+    return Result(way.columns, project.audit.released(event, way.read), _plan(placement, engine, way.how))
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How rows and features come together."""
+
+    read: Callable[[], pa.RecordBatchReader]
+    columns: tuple[ColumnInfo, ...]
+    query: CompiledQuery
+    """What computes the features."""
+    how: str
+    """For people."""
+    sent: str = ""
+    """The statement that gives the rows of a spine that is a query."""
+    engine: str = ""
+    """What runs that."""
+
+
+def _of_rows(task: _Task, spine: Spine, compiled: CompiledQuery, store: str) -> _Way:
+    """A caller's rows: copied to the store."""
+    ready = task.ready(spine)
+    columns = (*task.spine_infos(ready), *task.infos(compiled.columns[1:], "feature"))
+    return _Way(task.beside(ready, compiled, store), columns, compiled, f"rows are copied to '{store}'")
+
+
+def _of_query(task: _Task, rows: GuardedQuery, compiled: CompiledQuery, home: str, store: str) -> _Way:
+    """A query, whose rows lie in ``home``: part of the statement that ``store`` runs, or streamed there.
+
+    Raises:
+        GuardError: the engine of ``home`` does not have all of the query.
+    """
+    engine = task.project.warehouse(home).engine
+    sent = rows.sql(engine)
+    whole = task.compiled(rows)
+    names, columns = len(rows.columns), whole.columns[1:]
+    given = [replace(each, labels=each.labels | task.key_labels.get(each.name, CLEAN)) for each in columns[:names]]
+    infos = (*task.infos(given, "spine"), *task.infos(columns[names:], "feature"))
+    apart = converted_outside(rows, task.needs.columns, task.time)
+    if home != store:
+        apart = f"its rows lie in '{home}'"
+    if not apart:
+        read = task.in_one_statement(whole, store)
+        return _Way(read, infos, whole, "the query is part of the statement", whole.sql[engine], engine)
+    ready = task.ready(streamed(task.project, rows, home, task.versions))
+    how = f"rows of the query are streamed to '{store}': {apart}"
+    return _Way(task.beside(ready, compiled, store), infos, compiled, how, sent, engine)
 
 
 def _plan(placement: Placement, engine: Engine, spine: str) -> Plan:
@@ -110,26 +138,43 @@ def _plan(placement: Placement, engine: Engine, spine: str) -> Plan:
     return Plan(placement.store, engine, placement.why, spine, tuple(tables))
 
 
+@dataclass(frozen=True)
 class _Task:
     """What is common to all ways of making one training set."""
 
-    def __init__(
-        self, project: Project, needs: Needs, time: str, reads: Sequence[TableRef], key_versions: Mapping[str, int]
-    ) -> None:
-        """``reads`` are the views with tokens that come together in it, ``key_versions`` those of classes that no view
-        among them has."""
-        self.project = project
-        self.needs = needs
-        self.time = time
-        self.reads = reads
-        self.held = query_versions(project, reads)
-        self.versions = {**key_versions, **self.held}
-        self.inputs = _engine_schema(needs, time)
-        self.needed = [*needs.columns, NeededColumn(time, TIME_TYPE, needed_by="the time")]
+    project: Project
+    selected: Sequence[Selected]
+    needs: Needs
+    time: str
+    reads: Sequence[TableRef]
+    """Views, and what a spine that is a query reads: their tokens come together."""
+    key_versions: Mapping[str, int]
+    """Of classes of which no published view among ``reads`` holds tokens."""
 
-    def compiled(self, asked: Sequence[tuple[str, str]], rows: GuardedQuery | None = None) -> CompiledQuery:
+    @cached_property
+    def held(self) -> Mapping[str, int]:
+        """The versions of token keys that published rows have."""
+        return query_versions(self.project, self.reads)
+
+    @cached_property
+    def versions(self) -> Mapping[str, int]:
+        """The versions of token keys that everything gets here."""
+        return {**self.key_versions, **self.held}
+
+    @cached_property
+    def inputs(self) -> TableSchema:
+        """What the engine is given of the spine."""
+        return _engine_schema(self.needs, self.time)
+
+    @cached_property
+    def needed(self) -> Sequence[NeededColumn]:
+        """The spine's columns that take part in the join."""
+        return [*self.needs.columns, NeededColumn(self.time, TIME_TYPE, needed_by="the time")]
+
+    def compiled(self, rows: GuardedQuery | None = None) -> CompiledQuery:
         """The statement that reads the spine as a table, or that computes ``rows`` too."""
         project = self.project
+        asked = [(chosen.view.name, chosen.feature.name) for chosen in self.selected]
         return compile_training_set(
             project.registry,
             project.compiled,
@@ -141,9 +186,9 @@ class _Task:
             rows=rows,
         )
 
-    def ready(self, spine: Spine, selected: Sequence[Selected]) -> Spine:
+    def ready(self, spine: Spine) -> Spine:
         """The spine as engines take it."""
-        reserved = [ROW, *(chosen.column for chosen in selected)]
+        reserved = [ROW, *(chosen.column for chosen in self.selected)]
         tokenise = partial(key_tokens, self.project.tokens, versions=self.versions)
         return normalised(spine, time=self.time, needed=self.needs.columns, tokenise=tokenise, reserved=reserved)
 

@@ -185,6 +185,16 @@ def test_the_purpose_decides_what_a_query_may_read(both_stores: Project) -> None
         offers.training_set(Sql("SELECT card_number, event_time FROM labels"), ["spend:count_1h"])
 
 
+def test_what_the_engine_of_the_rows_lacks_is_told_at_its_place(store: FeatureStore) -> None:
+    query = "SELECT customer_id, event_time,\n  list_transform([churn_id], lambda x: x + 1) AS l FROM churn"
+    for features in (["browsing:count_1d"], ["daily:count_7d"]):
+        with pytest.raises(GuardError) as caught:
+            store.training_set(Sql(query), features)
+        problem = caught.value.problems[0]
+        assert problem.where is not None
+        assert (problem.where.line, "postgres" in problem.what.lower()) == (2, True)
+
+
 def test_an_empty_query_gives_an_empty_training_set(store: FeatureStore) -> None:
     for features in (["spend:*"], ["browsing:*"]):
         rows = store.training_set(Sql(f"SELECT {KEYS} FROM labels WHERE label_id < 0"), features).to_arrow()
