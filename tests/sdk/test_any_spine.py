@@ -120,7 +120,7 @@ def spines(draw: st.DrawFn) -> pa.Table:
     return whole.slice(*draw(st.sampled_from([(0, 3), (1, 2), (1, 1), (3, 0)])))
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(spine=spines())
 def test_extra_columns_come_back_bit_by_bit(store: FeatureStore, spine: pa.Table) -> None:
     found = store.training_set(spine, ["daily:count_7d"]).to_arrow()
