@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 
 SpineArgument = Annotated[
     Path | None,
-    typer.Argument(help="Rows to get features for: a .parquet or .csv file.", show_default=False),
+    typer.Argument(
+        help="Rows to get features for: a .parquet file, a folder or pattern of them, or a .csv file.",
+        show_default=False,
+    ),
 ]
 SpineSqlOption = Annotated[
     str | None,

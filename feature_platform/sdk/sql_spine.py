@@ -60,17 +60,16 @@ def guarded_spine(  # noqa: PLR0913, PLR0917 - the query, who asks, and what it 
     """
     with project.audit.refusals("query", "training_set", asker, sql=spine.text):
         access = project.access(asker.purpose, asker.role)
+        place = spine.where or Location("<query>")
         rows = guard(spine.text, project.catalog, access, where=spine.where)
         if "duckdb" in rows.engines:
             project.binder.check(rows.sql("duckdb"), rows.columns, rows.reads, project.compiled.views)
         wanted = [*needed, NeededColumn(time, TIME_TYPE, needed_by="the time")]
-        check_columns(
-            _schema(rows).arrow(), wanted, [each.column for each in selected], where=spine.where, any_case=True
-        )
+        check_columns(_schema(rows).arrow(), wanted, [each.column for each in selected], where=place, any_case=True)
         labels = together(((each.view, each.feature) for each in selected), project.registry)
         labels = labels.union(rows.forms, *(column.labels for column in rows.columns))
         problems = [
-            NOT_PERMITTED.problem(found.what, mend=found.mend, where=spine.where)
+            NOT_PERMITTED.problem(found.what, mend=found.mend, where=place)
             for found in refused_combinations(labels, access)
         ]
         if problems := [*_misused(rows, spine, needed), *problems]:

@@ -247,6 +247,9 @@ def test_the_spine_of_a_training_set_can_be_a_query(shop: Path, tmp_path: Path) 
     told = refused(1, "training-set", *asked, file)
     assert f"{file}:1:47: FP-" in told
     assert "│ SELECT customer_id" in told
+    lacking = refused(2, "training-set", *asked, "SELECT customer_id FROM orders")
+    assert "<query>:1:1: FP-SDK-011" in lacking
+    assert "│ SELECT customer_id FROM orders" in lacking
     assert "no spine" in refused(2, "training-set", "-f", "next_product")
     assert "as a file and as a query" in refused(2, "training-set", "spine.csv", *asked, query)
     assert "there is no file" in refused(2, "training-set", *asked, "none.sql")
