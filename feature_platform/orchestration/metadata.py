@@ -20,6 +20,7 @@ from feature_platform.governance.labels import describe
 from feature_platform.lineage.graph import columns_of
 from feature_platform.orchestration.keys import Path as AssetPath
 from feature_platform.project.checkout import Checkout
+from feature_platform.registry.features import written_description
 from feature_platform.registry.graph import LinkedSource, TableRef
 from feature_platform.specs.models import FeatureView
 
@@ -70,7 +71,7 @@ def view_columns(view: CompiledView, spec: FeatureView, *, online: bool = False)
             dg.TableColumn(
                 column.name,
                 str(column.type),
-                column.description or _promised(spec, column.name) or _computed(spec, column.name),
+                column.description or written_description(spec, column.name) or None,
                 constraints=_NOT_NULL if column.name in keys else None,
                 tags={PII_TAG: describe(column.labels)} if column.labels else None,
             )
@@ -141,23 +142,6 @@ def other_tags(tags: Mapping[str, str]) -> dict[str, str]:
 _NOT_NULL: Final = dg.TableColumnConstraints(nullable=False)
 _OWNER: Final = re.compile(r"team:.+|\w[\w.+-]*@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,6}", re.ASCII)
 _TAG: Final = re.compile(r"[A-Za-z0-9_.-]{1,63}")
-
-
-def _promised(spec: FeatureView, column: str) -> str | None:
-    contract = spec.features.get(column)
-    return contract.description or None if contract else None
-
-
-def _computed(spec: FeatureView, column: str) -> str | None:
-    """What an aggregation computes, where nobody wrote what it means: ``sum of amount over 30d, where …``."""
-    for line in spec.aggregations:
-        for window in line.windows:
-            if line.feature_name(window) == column:
-                of = f" of {line.column}" if line.column else ""
-                ended = f", ending {line.offset} before" if line.offset else ""
-                where = f", where {line.where}" if line.where else ""
-                return f"{line.function}{of} over {window}{ended}{where}"
-    return None
 
 
 def _columns(view: CompiledView, *, online: bool = False) -> Iterable[OutputColumn]:

@@ -10,7 +10,8 @@ from feature_platform.errors import Problem, did_you_mean
 from feature_platform.registry.codes import DUPLICATE_FEATURE, FEATURE_NAME, RESERVED_NAME, UNKNOWN_FEATURE
 from feature_platform.registry.graph import Origin
 from feature_platform.registry.sources import RESERVED_PREFIX, TIME_COLUMNS
-from feature_platform.specs.models import NAME_PATTERN, Entity, FeatureView
+from feature_platform.specs.durations import Duration
+from feature_platform.specs.models import NAME_PATTERN, Aggregation, Entity, FeatureView
 from feature_platform.specs.origins import Path
 
 _USABLE: Final = re.compile(NAME_PATTERN)
@@ -21,6 +22,27 @@ def feature_names(view: FeatureView) -> tuple[str, ...] | None:
     if view.form == "sql":
         return None
     return tuple(dict.fromkeys(name for name, _ in _named(view)))
+
+
+def written_description(view: FeatureView, feature: str) -> str:
+    """What the author says of a feature in its contract; of an aggregation that nobody described, what it computes:
+    ``sum of amount over 30d, where status = 'approved'``. Empty if nothing is known.
+    """
+    contract = view.features.get(feature)
+    if contract and contract.description:
+        return contract.description
+    for line in view.aggregations:
+        for window in line.windows:
+            if line.feature_name(window) == feature:
+                return line.description or _computed(line, window)
+    return ""
+
+
+def _computed(line: Aggregation, window: Duration) -> str:
+    of = f" of {line.column}" if line.column else ""
+    ended = f", ending {line.offset} before" if line.offset else ""
+    where = f", where {line.where}" if line.where else ""
+    return f"{line.function}{of} over {window}{ended}{where}"
 
 
 def _named(view: FeatureView) -> Iterator[tuple[str, Path]]:

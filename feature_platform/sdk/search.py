@@ -1,13 +1,14 @@
-"""Finds features: by the words of their names, descriptions, owners and domains."""
+"""Finds features: by the words of their names, descriptions (theirs and the view's), owners and domains."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from feature_platform.governance.labels import Labels, describe
 from feature_platform.lineage.graph import Lineage, view_column
+from feature_platform.registry.features import written_description
 from feature_platform.registry.graph import ColumnRef
 from feature_platform.sdk.selection import Asker, Selected, refused
 
@@ -50,7 +51,16 @@ def find_features(project: Project, search: str = "", asker: Asker | None = None
         for selected in _all(project)
         if asker is None or not refused(project, selected, asker)
     ]
-    return [info for info in found if all(word in f"{info} {info.domain} {info.owner}".lower() for word in words)]
+    return [info for info in found if _has(words, f"{info} {_view(project, info)} {info.domain} {info.owner}")]
+
+
+def _has(words: Sequence[str], text: str) -> bool:
+    return all(word in text.lower() for word in words)
+
+
+def _view(project: Project, info: FeatureInfo) -> str:
+    """What is said of the feature's view."""
+    return project.registry.views[info.name.partition(":")[0]].spec.description
 
 
 def _all(project: Project) -> Iterator[Selected]:
@@ -62,15 +72,14 @@ def _all(project: Project) -> Iterator[Selected]:
 def _info(project: Project, lineage: Lineage, selected: Selected) -> FeatureInfo:
     ref = view_column(selected.view.name, selected.feature.name)
     view = project.registry.views[selected.view.name]
-    contract = view.spec.features.get(selected.feature.name)
-    promised = contract.description if contract else ""
+    described = written_description(view.spec, selected.feature.name)
     return FeatureInfo(
         f"{selected.view.name}:{selected.feature.name}",
         str(selected.feature.column.type),
         selected.view.entity,
         view.domain,
         view.owner,
-        promised or selected.feature.column.description or view.spec.description,
+        described or selected.feature.column.description or view.spec.description,
         selected.feature.column.labels,
         bool(view.spec.storage.online_stores) or selected.view.derive is not None,
         tuple(sorted(selected.feature.column.transforms)),

@@ -299,6 +299,8 @@ def test_features_are_found_by_all_words_of_name_description_and_owner(store: Fe
     assert [info.name for info in store.features("payments count")] == ["spend:count_30d"]
     assert [info.name for info in store.features("who holds LEVEL")] == ["holder:level"]
     assert store.features("nothing like it") == []
+    (found,) = store.features("amount_sum_30d")
+    assert found.description == "sum of amount over 30d"
     assert len(store.features("team:cards")) == len(store.features())
 
 
