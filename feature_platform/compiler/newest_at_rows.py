@@ -8,8 +8,9 @@ Which plan is cheaper depends on how often the spine asks about one entity, and 
 * All others are sorted once, spine and rows by entity and time, and merged (ASOF): linear but for the sort, however
   often an entity or a moment occurs.
 
-The plan that is not taken gets no rows and costs a few milliseconds. Either way only the spine's entities are read of a
-view, and of these the times that the spine can see. ``docs/adr/0022-plans-of-point-in-time-joins.md`` has the figures.
+The plan that is not taken gets no rows and costs a few milliseconds. Either way rows of other entities, and rows that
+are older than the ttl lets anybody see, fall out before anything is sorted or compared.
+``docs/adr/0022-plans-of-point-in-time-joins.md`` has the figures.
 """
 
 from __future__ import annotations
@@ -131,8 +132,8 @@ def newest_row_answers(asked: Asked) -> list[Relation]:
 
 
 def _spine_relations(asked: Asked) -> list[Relation]:
-    """``entities``: keys as ``fp_k0 …``, their number ``fp_entity``, the times ``fp_oldest`` and ``fp_newest``, and how
-    many rows ask. Of ``sparse`` (rows with keys), ``dense`` (rows with ``fp_entity``) and ``dense_entities``, either
+    """``entities``: keys as ``fp_k0 …``, their number ``fp_entity``, the oldest time ``fp_oldest``, and how many rows
+    ask. Of ``sparse`` (rows with keys), ``dense`` (rows with ``fp_entity``) and ``dense_entities``, either
     the first is empty or the others are.
     """
     keys = [their_column(of, "s") for of in asked.spine_keys]
@@ -148,7 +149,7 @@ def _spine_relations(asked: Asked) -> list[Relation]:
         "mean": Sql(str(SPARSE_MEAN)),
     }
     entities = """SELECT g.*, ROW_NUMBER() OVER () AS fp_entity FROM (
-          SELECT :named, MIN(s.fp_q) AS fp_oldest, MAX(s.fp_q) AS fp_newest, COUNT(*) AS fp_rows
+          SELECT :named, MIN(s.fp_q) AS fp_oldest, COUNT(*) AS fp_rows
           FROM :spine AS s WHERE :given GROUP BY ALL) AS g"""
     judged = """SELECT COUNT(*) > 0 AND MAX(e.fp_rows) <= :most AND SUM(e.fp_rows) <= :mean * COUNT(*) AS fp_sparse
         FROM :entities AS e"""
@@ -238,17 +239,25 @@ def _visible_rows(rows: Rows, number: int, asked: Asked) -> list[Relation]:
     What arrives and is older than what was there already never wins, and is left out.
     """
     fresh = NOTHING
+    entities = asked.named("dense_entities")
     if rows.spec.ttl is not None:
-        fresh = sql(" AND v.event_time >= e.fp_oldest - :ttl", ttl=duration(rows.spec.ttl.microseconds))
+        # Only this end is looked at: spines are about the past few months more often than about those long ago.
+        fresh = sql(" AND v.event_time >= e.fp_from")
+        entities = sql(
+            "(SELECT d.fp_entity, :keys, d.fp_oldest - :ttl AS fp_from FROM :entities AS d)",
+            keys=listed(*(column(key, "d") for key in asked.keys)),
+            ttl=duration(rows.spec.ttl.microseconds),
+            entities=entities,
+        )
     visible = asked.named(f"rows{number}")
     parts = {
         "view": quoted(rows.view.name),
-        "entities": asked.named("dense_entities"),
+        "entities": entities,
         "same": _same_as_view(rows, asked, "e"),
         "late": sql(", v.available_at AS fp_a, GREATEST(v.event_time, v.available_at) AS fp_e")
         if rows.late
         else sql(", v.event_time AS fp_e"),
-        "known": sql(" AND v.available_at <= e.fp_newest") if rows.late else NOTHING,
+        "known": sql(" AND v.available_at IS NOT NULL") if rows.late else NOTHING,
         "fresh": fresh,
         "read": listed(*(their_column(each, "v") for each in dict.fromkeys([*rows.features, *rows.ties]))),
         "kept": listed(*(their_column(each, "l") for each in rows.features)),
@@ -256,7 +265,7 @@ def _visible_rows(rows: Rows, number: int, asked: Asked) -> list[Relation]:
         "rows": visible,
     }
     read = """SELECT e.fp_entity, v.event_time AS fp_t:late, :read FROM "features".:view AS v JOIN :entities AS e
-        ON :same AND v.event_time <= e.fp_newest:known:fresh"""
+        ON :same AND v.event_time IS NOT NULL:known:fresh"""
     records = """SELECT l.fp_entity, l.fp_t, l.fp_e, :kept FROM (
           SELECT r.*, MAX(r.fp_t) OVER (PARTITION BY r.fp_entity ORDER BY r.fp_e) AS fp_leader FROM :rows AS r) AS l
         WHERE l.fp_t = l.fp_leader"""

@@ -58,6 +58,7 @@ def open_warehouse(name: str, spec: StoreSpec, context: StoreContext) -> Warehou
                 data_root=context.data,
                 memory_limit=spec.memory_limit,
                 threads=spec.threads,
+                part_rows=spec.spine_rows,
                 setups=(context.session,),
             )
         case PostgresStore():

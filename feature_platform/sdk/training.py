@@ -36,6 +36,7 @@ from feature_platform.sdk.spine import (
 )
 from feature_platform.sdk.sql_spine import Sql, converted_outside, guarded_spine, streamed
 from feature_platform.sdk.tokens import key_tokens
+from feature_platform.stores.codes import QUERY_FAILED
 from feature_platform.stores.protocols import Query, StreamTable, TableName, Warehouse
 from feature_platform.types import BIGINT, STRING, TIMESTAMP, Column, Engine, TableSchema
 
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
 ROW: Final = "fp_row"
 _SPINE: Final = TableName("inputs", "spine")
+_OTHER_ROWS: Final = "the engine's answer does not have every row of the spine once, in its order"
 
 
 def training_set(  # noqa: PLR0913 - what is asked for, and an option by keyword
@@ -223,8 +225,9 @@ class _Task:
                     tables={**tables, _SPINE: shipped},
                     key_versions=self.versions,
                     maps=compiled.schema.maps,
+                    in_parts=_SPINE,
                 )
-                features = _without_row(cast_stream(self._read(warehouse, query), answer))
+                features = _without_row(cast_stream(self._read(warehouse, query), answer), faults)
             both = beside(rows.open(), features)
             return cast_stream(both, in_utc(both.schema, keep=[name for name in rows.names if name not in converted]))
 
@@ -347,15 +350,29 @@ def _numbered(spine: Spine, inputs: TableSchema, faults: list[FeaturePlatformErr
     return pa.RecordBatchReader.from_batches(schema, batches())
 
 
-def _without_row(reader: pa.RecordBatchReader) -> pa.RecordBatchReader:
+def _without_row(reader: pa.RecordBatchReader, faults: Sequence[FeaturePlatformError] = ()) -> pa.RecordBatchReader:
+    """The features alone, if there is one row for each of the spine's, in its order: they are put beside its columns.
+
+    Raises:
+        StoreError: the engine gave others.
+        FeaturePlatformError: what is wrong with rows of the spine that are read later.
+    """
+    import numpy as np
     import pyarrow as pa
 
     place = reader.schema.get_field_index(ROW)
     schema = reader.schema.remove(place)
 
     def batches() -> Iterator[pa.RecordBatch]:
-        with reader:
+        first = 0
+        with reader, _reporting(faults):
             for batch in reader:
+                expected = np.arange(first, first + batch.num_rows)
+                if not np.array_equal(batch.column(place).to_numpy(zero_copy_only=False), expected):
+                    raise StoreError(
+                        QUERY_FAILED.problem(_OTHER_ROWS, mend="report it: features may be beside wrong rows")
+                    )
+                first += batch.num_rows
                 yield batch.remove_column(place)
 
     return pa.RecordBatchReader.from_batches(schema, batches())

@@ -28,6 +28,11 @@ class DuckDBDeltaStore(Spec):
         default="1GB", pattern=MEMORY_PATTERN, description="What DuckDB may use before it spills to disk."
     )
     threads: int | None = Field(default=None, ge=1, description="Default: one per core.")
+    spine_rows: int = Field(
+        default=4_000_000,
+        ge=1,
+        description="Rows of a training set's spine that are joined at a time: longer spines are taken in parts.",
+    )
 
 
 class PostgresStore(Spec):

@@ -15,6 +15,7 @@ import shutil
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,12 +30,14 @@ from feature_platform.stores.duckdb_delta_session import (
     bind,
     checked,
     connect,
+    fill,
     limited,
     registered,
     reported,
 )
 from feature_platform.stores.leases import Lease, exclusive, own, try_exclusive
 from feature_platform.stores.owned_batches import OwnedBatches
+from feature_platform.stores.parts import Parts
 from feature_platform.stores.protocols import (
     Binding,
     FilesTable,
@@ -61,6 +64,8 @@ if TYPE_CHECKING:
 _ESCAPE: Final = re.compile("%[0-9A-Fa-f]{2}")
 BATCH_ROWS: Final = 65_536
 """Rows per Arrow batch that a reader gives."""
+PART_ROWS: Final = 4_000_000
+"""Every part reads, and often sorts, all tables that it is joined with again; large parts need more memory or spill."""
 PUBLISH_TIMEOUT_SECONDS: Final = 60.0
 """How long a publication waits for another one to the same table."""
 
@@ -78,6 +83,7 @@ class DuckDBDeltaWarehouse:
         data_root: Path | None = None,
         memory_limit: str = "1GB",
         threads: int | None = None,
+        part_rows: int = PART_ROWS,
         setups: Sequence[SessionSetup] = (),
     ) -> None:
         """Opens nothing yet; the folder is made with the first staged write.
@@ -88,6 +94,7 @@ class DuckDBDeltaWarehouse:
             data_root: files of sources are read below it only; None: the store reads no files but its own.
             memory_limit: per query, in DuckDB's notation; beyond it the engine spills to disk.
             threads: per query; None: as many as the machine has.
+            part_rows: how many rows of a stream a query takes at a time that can be run in parts.
             setups: prepared once per query's session.
 
         Raises:
@@ -98,6 +105,7 @@ class DuckDBDeltaWarehouse:
         self._data_roots = (self._root,) if data_root is None else (self._root, data_root.absolute())
         self._memory_limit = memory_limit
         self._threads = threads or os.cpu_count() or 1
+        self._part_rows = part_rows
         self._setups = tuple(setups)
         self._attempts: dict[str, Lease] = {}
         self._spill = _SpillFolder(self._root / "_spill")
@@ -156,9 +164,28 @@ class DuckDBDeltaWarehouse:
             connection, parameters = self._session(query, stack)
             limited(connection, query.timeout_seconds, stack)
             with reported():
-                reader = connection.sql(query.sql, params=parameters or None).to_arrow_reader(BATCH_ROWS)
-            batches = OwnedBatches(iter(reader), stack.pop_all(), reported)
-        return pa.RecordBatchReader.from_batches(reader.schema, batches)
+                readers = self._run(connection, query, parameters, stack)
+                first = next(readers)
+            rows = (batch for reader in chain([first], readers) for batch in reader)
+            batches = OwnedBatches(rows, stack.pop_all(), reported)
+        return pa.RecordBatchReader.from_batches(first.schema, batches)
+
+    def _run(
+        self, connection: duckdb.DuckDBPyConnection, query: Query, parameters: dict[str, Any], stack: ExitStack
+    ) -> Iterator[pa.RecordBatchReader]:
+        """The answer, of each part of the query's stream if it can be run in parts. Read one before the next."""
+        parts: Parts | None = None
+        if query.in_parts is not None:
+            stream = query.tables[query.in_parts]
+            assert isinstance(stream, StreamTable)
+            parts = Parts(stream.open(), self._part_rows)
+            stack.callback(parts.close)
+        while True:
+            if parts is not None and query.in_parts is not None:
+                fill(connection, query.in_parts, parts.next())
+            yield connection.sql(query.sql, params=parameters or None).to_arrow_reader(BATCH_ROWS)
+            if parts is None or parts.ended:
+                return
 
     def stage(
         self,
@@ -238,10 +265,13 @@ class DuckDBDeltaWarehouse:
     ) -> tuple[duckdb.DuckDBPyConnection, dict[str, Any]]:
         """A closed-down connection for ``query``, and its parameters. ``stack`` gives everything back."""
         with reported():
-            connection = connect(Limits(self._memory_limit, self._threads, self._spill.new()))
+            spill = self._spill.new()
+            stack.callback(shutil.rmtree, spill, ignore_errors=True)
+            connection = connect(Limits(self._memory_limit, self._threads, spill))
             stack.callback(connection.close)
             parameters = checked(connection, query)
-            tables = {name: self._bound(connection, table, stack) for name, table in query.tables.items()}
+            whole = {name: table for name, table in query.tables.items() if name != query.in_parts}
+            tables = {name: self._bound(connection, table, stack) for name, table in whole.items()}
             bind(connection, tables, setups=self._setups, key_versions=query.key_versions, writes=writes)
         return connection, parameters
 

@@ -106,8 +106,7 @@ def bind(
             connection.execute(f"CREATE VIEW {target} AS {table.select}").fetchall()
             reachable += table.files
         else:
-            with registered(connection, table) as source:
-                connection.execute(f"CREATE TABLE {target} AS SELECT * FROM {source}").fetchall()  # noqa: S608 - quoted
+            fill(connection, name, table)
     if writes:
         # Rows of a table have no order; keeping one while writing holds row groups back in memory, the more the longer.
         connection.execute("SET preserve_insertion_order = false").fetchall()
@@ -115,6 +114,14 @@ def bind(
     connection.execute(f"SET allowed_paths = [{paths}]").fetchall()
     connection.execute("SET enable_external_access = false").fetchall()
     connection.execute("SET lock_configuration = true").fetchall()
+
+
+def fill(connection: duckdb.DuckDBPyConnection, table: TableName, rows: pa.RecordBatchReader) -> None:
+    """Makes ``rows`` the rows of ``table``, in place of those that it may have. Possible after :func:`bind` too."""
+    connection.execute(f"CREATE SCHEMA IF NOT EXISTS {identifier(table.schema)}").fetchall()
+    target = f"{identifier(table.schema)}.{identifier(table.name)}"
+    with registered(connection, rows) as source:
+        connection.execute(f"CREATE OR REPLACE TABLE {target} AS SELECT * FROM {source}").fetchall()  # noqa: S608 - quoted
 
 
 def limited(connection: duckdb.DuckDBPyConnection, seconds: float | None, stack: ExitStack) -> None:

@@ -84,6 +84,10 @@ class Query:
     maps: Mapping[str, DataType] | None = None
     """The columns of the answer that are maps, by name: an engine without a type for them can't tell. None: they are
     named as in ``tables``."""
+    in_parts: TableName | None = None
+    """A stream in ``tables`` whose rows each have rows of the answer of their own, in their order, whatever other rows
+    there are: an engine may run the statement over some of them after the other, so that memory does not grow with
+    their number."""
     timeout_seconds: float | None = None
     """The statement is ended after it, while it runs and while its rows are read; None: the store's own limit."""
 

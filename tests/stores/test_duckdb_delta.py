@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import os
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from decimal import Decimal
@@ -326,6 +328,44 @@ class TestTemporaryFiles:
         assert warehouse.read(query(warehouse, sql)).read_all().to_pylist() == [{"n": 1_200_000}]
         warehouse.close()
         assert list((tmp_path / "warehouse/_spill").iterdir()) == []
+
+    def test_nothing_is_left_of_a_query_that_was_read_or_given_up(self, tmp_path: Path) -> None:
+        warehouse = DuckDBDeltaWarehouse("warehouse", tmp_path / "warehouse", memory_limit="60MB", threads=1)
+        spill = tmp_path / "warehouse/_spill"
+        sql = "SELECT md5(range::VARCHAR) AS n FROM range(1200000) ORDER BY n"
+        warehouse.read(query(warehouse, sql)).read_all()
+        assert [each for each in spill.rglob("*") if each.suffix != ".lease" and each.parent != spill] == []
+        reader = warehouse.read(query(warehouse, sql))
+        reader.read_next_batch()
+        assert list(spill.rglob("*.tmp"))
+        del reader
+        assert [each for each in spill.rglob("*") if each.suffix != ".lease" and each.parent != spill] == []
+
+    def test_what_a_killed_process_spilled_is_removed_by_the_next(self, tmp_path: Path) -> None:
+        program = f"""if True:
+            from pathlib import Path
+            from feature_platform.stores.duckdb_delta import DuckDBDeltaWarehouse
+            from feature_platform.stores.protocols import Query
+            warehouse = DuckDBDeltaWarehouse(
+                "warehouse", Path({str(tmp_path)!r}) / "warehouse", memory_limit="60MB", threads=1)
+            sql = "SELECT md5(range::VARCHAR) AS n FROM range(1200000) ORDER BY n"
+            reader = warehouse.read(Query(sql, "duckdb"))
+            reader.read_next_batch()
+            print("spilled", flush=True)
+            input()"""
+        with subprocess.Popen(
+            [sys.executable, "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        ) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "spilled\n"
+            spill = tmp_path / "warehouse/_spill"
+            assert list(spill.rglob("*.tmp"))
+            process.kill()
+        warehouse = DuckDBDeltaWarehouse("warehouse", tmp_path / "warehouse")
+        warehouse.execute(query(warehouse, "SELECT 1"))
+        assert list(spill.rglob("*.tmp")) == []
+        warehouse.close()
+        assert list(spill.iterdir()) == []
 
     def test_what_a_dead_process_spilled_is_removed_with_the_first_query(
         self, warehouse: DuckDBDeltaWarehouse, tmp_path: Path
