@@ -181,6 +181,8 @@ def backfill(page: Page) -> None:
     assert backfill_status(began) == "COMPLETED_SUCCESS"
     visit(page, "assets/warehouse/payments/card_habits?view=partitions&partition=2026-06-30", height=900)
     shoot(page, "partition")
+    visit(page, "assets/warehouse/payments/card_habits?view=checks&checkDetail=parity", height=700)
+    shoot(page, "parity")
 
 
 def synced(page: Page) -> None:
