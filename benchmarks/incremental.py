@@ -1,7 +1,7 @@
 """What an hourly run costs while the history grows, and what a copy of changes to an online store costs. Prints JSON.
 
 * Hours: a source of events in Parquet files of a day, sorted by time, 10,000 events an hour: one million are four
-  days, a hundred million fourteen months. A view by the hour with windows of 1 hour, 1 day and 7 days is up to date;
+  days, a hundred million fourteen months. A view by the hour with windows of 1 hour, 1 day and 3 days is up to date;
   then an hour of events arrives, and one late event. Timed is everything that ``fp materialize`` does then: finding
   out what is stale, building, checking, publishing. Once for a source without a key, once for one with.
 * Growth: the same with five times as many events in the new hour.
@@ -74,7 +74,7 @@ DOMAIN = """
     entity: card
     source: events
     aggregations:
-      - {function: sum, column: amount, windows: [1h, 1d, 7d]}
+      - {function: sum, column: amount, windows: [1h, 1d, 3d]}
       - {function: count, windows: [1h, 1d]}
     materialization: {offline: warehouse, schedule: "@hourly", start: 2020-01-01, lookback: 3h}
     contract: {freshness: 2h}

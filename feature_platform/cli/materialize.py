@@ -49,6 +49,9 @@ IntervalsOption = Annotated[
     bool,
     typer.Option("--intervals", help="Show per view what is built, stale, missing, and due next, and build nothing."),
 ]
+RecordOption = Annotated[
+    bool, typer.Option("--in-dagster", help="Also show the plan on the assets' pages in Dagster's UI, as observations.")
+]
 ChunkOption = Annotated[
     int, typer.Option("--chunk", min=1, help="Partitions of one run: what a run that dies has to do again.")
 ]
@@ -62,6 +65,7 @@ def plan(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     chunk: ChunkOption = 30,
     descendants: DescendantsOption = False,
     intervals: IntervalsOption = False,
+    in_dagster: RecordOption = False,
     project: ProjectOption = None,
     profile: ProfileOption = None,
     json: JsonOption = False,
@@ -78,7 +82,9 @@ def plan(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
             states = view_intervals(found, names, as_of=moment)
             screen.show({"views": [asdict(each) for each in states]}, lambda: _intervals_for_people(states))
             return
-        planned = planned_by(found, names, partition=partition, as_of=moment, force=force, chunk=chunk)
+        planned = planned_by(
+            found, names, partition=partition, as_of=moment, force=force, chunk=chunk, record=in_dagster
+        )
         screen.show(_plan_as_dict(planned), lambda: _plan_for_people(planned))
 
 

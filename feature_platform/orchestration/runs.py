@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from feature_platform.errors import Problem, StoreError, UsageError
 from feature_platform.orchestration.intervals import (
@@ -110,8 +110,10 @@ def plan(  # noqa: PLR0913 - independent options, by keyword
     as_of: datetime | None = None,
     force: bool = False,
     chunk: int = CHUNK,
+    record: bool = False,
 ) -> Plan:
-    """What :func:`materialize` would do with the same arguments, and why; builds nothing.
+    """What :func:`materialize` would do with the same arguments, and why; builds nothing. ``record`` shows it in
+    Dagster, too: as an observation of each asset.
 
     Raises:
         UsageError: as :func:`materialize`.
@@ -122,8 +124,10 @@ def plan(  # noqa: PLR0913 - independent options, by keyword
 
     with instance(project) as opened:
         tasks = stale_tasks(candidates, _Currency(request, opened).why_stale, force=force, chunk=chunk)
-    assets = {candidate.path: candidate.asset for candidate in candidates}
-    planned = [[_planned(project, task, assets[task.path]) for task in batch.tasks] for batch in batches(tasks)]
+        assets = {candidate.path: candidate.asset for candidate in candidates}
+        planned = [[_planned(project, task, assets[task.path]) for task in batch.tasks] for batch in batches(tasks)]
+        if record:
+            _observe(opened, [each for run in planned for each in run])
     exceptions = {} if request.interval is not None else _parity(request)
     return Plan(tuple(map(tuple, planned)), len(candidates) - len({task.path for task in tasks}), exceptions)
 
@@ -158,6 +162,28 @@ def _parity(request: _Request) -> dict[str, tuple[ParityException, ...]]:
 def _partitioned(request: _Request) -> list[str]:
     views = request.project.compiled.views
     return [view for view in request.selected.views if views[view].partitioned and views[view].materialize]
+
+
+def _observe(opened: dg.DagsterInstance, planned: Sequence[PlannedAsset]) -> None:
+    """The plan on the pages of its assets: what is stale and why, and what building it would cost."""
+    from dagster import AssetKey, AssetObservation
+
+    by_asset: dict[str, list[PlannedAsset]] = {}
+    for each in planned:
+        by_asset.setdefault(each.asset, []).append(each)
+    for asset, tasks in by_asset.items():
+        spans = [each.span for each in tasks if each.span is not None]
+        rows = [each.rows for each in tasks if each.rows is not None]
+        metadata: dict[str, Any] = {
+            "planned_because": "; ".join(dict.fromkeys(why for each in tasks for why in each.reasons)),
+            "planned_partitions": sum(each.partitions for each in tasks),
+            "planned_span": f"{spans[0][0]}..{spans[-1][1]}" if spans else "",
+            "planned_rows": sum(rows) if rows else "unknown",
+        }
+        text = "what `fp materialize` would build"
+        opened.report_runless_asset_event(
+            AssetObservation(AssetKey(asset.split("/")), description=text, metadata=metadata)
+        )
 
 
 def _planned(project: Project, task: Task, asset: ViewAsset | None) -> PlannedAsset:

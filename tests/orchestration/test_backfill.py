@@ -10,6 +10,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
+
+from feature_platform.orchestration.instance import instance
 from feature_platform.orchestration.runs import materialize, plan
 from feature_platform.stores.protocols import TableName
 from tests.orchestration.builders import DAILY_SPEND, LAST_PAYMENT, Payment, Workplace, inherited, rows_of, utc
@@ -77,6 +80,23 @@ def test_a_changed_definition_shows_its_cost_before_it_runs(cards: Workplace) ->
         planned = plan(project, ["daily_spend"], partition="2026-01-01..2026-01-03", as_of=NOON)
         (spend,) = (asset for asset in planned.assets if asset.asset.startswith("warehouse"))
         assert (spend.partitions, spend.reasons, spend.rows) == (3, ("definition changed",), rows)
+
+
+def test_a_plan_can_be_seen_in_dagster(cards: Workplace) -> None:
+    cards.write(DAILY_SPEND)
+    with cards.open() as project:
+        plan(project, partition="2026-01-01..2026-01-03", as_of=NOON, chunk=2, record=True)
+        with instance(project) as opened:
+            key = dg.AssetKey(["warehouse", "payments", "daily_spend"])
+            (record,) = opened.fetch_observations(key, limit=5).records
+        assert record.asset_observation is not None
+        shown = {name: value.value for name, value in record.asset_observation.metadata.items()}
+        assert shown == {
+            "planned_because": "partition missing",
+            "planned_partitions": 3,
+            "planned_span": "2026-01-01..2026-01-03",
+            "planned_rows": "unknown",
+        }
 
 
 def test_gaps_are_found_and_filled(cards: Workplace) -> None:
