@@ -42,7 +42,7 @@ from feature_platform.stores.protocols import (
     TableName,
     Warehouse,
 )
-from feature_platform.types import ENGINES, Column, Engine, TableSchema
+from feature_platform.types import Column, Engine, TableSchema
 
 if TYPE_CHECKING:
     from feature_platform.compiler.catalog import Catalog
@@ -260,11 +260,6 @@ class Project:
             key_versions or {},
             compiled.schema.maps,
         )
-
-    @property
-    def engines(self) -> tuple[Engine, ...]:
-        """The engines that queries of this project may have to run on: Doris where the profile has a store there."""
-        return (*ENGINES, "doris") if any(_is_doris(store) for store in self.profile.stores.values()) else ENGINES
 
     def rendered(self, view: str, engine: Engine) -> CompiledQuery:
         """What materializes a view, or computes it where it is derived, with the text for ``engine``; Doris' is made

@@ -38,7 +38,7 @@ from feature_platform.sdk.sql_spine import Sql, converted_outside, guarded_spine
 from feature_platform.sdk.tokens import key_tokens
 from feature_platform.stores.codes import QUERY_FAILED
 from feature_platform.stores.protocols import Query, StreamTable, TableName, Warehouse
-from feature_platform.types import BIGINT, STRING, TIMESTAMP, Column, Engine, TableSchema
+from feature_platform.types import BIGINT, ENGINES, STRING, TIMESTAMP, Column, Engine, TableSchema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -74,11 +74,13 @@ def training_set(  # noqa: PLR0913 - what is asked for, and an option by keyword
         assert rows is not None
         home = project.compute_store(rows.reads) if rows.reads else None
         placement = placed(project, compiled.reads, home or "warehouse")
+        compiled = task.sent_to(placement.store, compiled)
         with project.audit.refusals("query", "training_set", asker, sql=spine.text):
             way = _of_query(task, rows, compiled, home or placement.store, placement.store)
         project.audit.query(spine.text, rows, way.sent, way.engine, asker)
     else:
         placement = placed(project, compiled.reads)
+        compiled = task.sent_to(placement.store, compiled)
         way = _of_rows(task, open_spine(spine, task.needed), compiled, placement.store)
     engine = project.warehouse(placement.store).engine
     features = [(chosen.view, chosen.feature) for chosen in selected]
@@ -117,7 +119,7 @@ def _of_query(task: _Task, rows: GuardedQuery, compiled: CompiledQuery, home: st
     """
     engine = task.project.warehouse(home).engine
     sent = rows.sql(engine)
-    whole = task.compiled(rows)
+    whole = task.compiled(rows, engines=(engine,))
     names, columns = len(rows.columns), whole.columns[1:]
     given = [replace(each, labels=each.labels | task.key_labels.get(each.name, CLEAN)) for each in columns[:names]]
     infos = (*task.infos(given, "spine"), *task.infos(columns[names:], "feature"))
@@ -173,7 +175,12 @@ class _Task:
         """The spine's columns that take part in the join."""
         return [*self.needs.columns, NeededColumn(self.time, TIME_TYPE, needed_by="the time")]
 
-    def compiled(self, rows: GuardedQuery | None = None) -> CompiledQuery:
+    def sent_to(self, store: str, compiled: CompiledQuery) -> CompiledQuery:
+        """The same with the text for the store's engine: Doris' is made where it is sent."""
+        engine = self.project.warehouse(store).engine
+        return compiled if engine in compiled.sql else self.compiled(engines=(engine,))
+
+    def compiled(self, rows: GuardedQuery | None = None, *, engines: Sequence[Engine] = ENGINES) -> CompiledQuery:
         """The statement that reads the spine as a table, or that computes ``rows`` too."""
         project = self.project
         asked = [(chosen.view.name, chosen.feature.name) for chosen in self.selected]
@@ -183,7 +190,7 @@ class _Task:
             asked,
             self.inputs,
             time=self.time,
-            engines=project.engines,
+            engines=engines,
             catalog=project.catalog,
             rows=rows,
         )
