@@ -254,7 +254,11 @@ class Request:
             target = Target(self.at(view), f"fp_{numbers[view]}", engine)
             relations += self._answers(view, target)
             same = equal(["fp_point"], f"{target.prefix}_answers", target.points.name)
-            joins = sql(":joins LEFT JOIN :answers ON :same", joins=joins, answers=target.named("answers"), same=same)
+            # Every point is one of the spine's, so FULL gives the same. PostgreSQL guesses that there is one answer, and
+            # then compares each point with each answer; for a full join it can't.
+            kind = Sql("FULL" if engine == "postgres" else "LEFT")
+            answers = target.named("answers")
+            joins = sql(":joins :kind JOIN :answers ON :same", joins=joins, kind=kind, answers=answers, same=same)
             stored |= self._stored_columns(view, f"fp_{numbers[view]}_answers", engine)
         asked = aliased(name(SPINE), name("s"))
         groups = asked_together(self._rows_wanted()) if engine == "duckdb" else []
