@@ -254,7 +254,7 @@ class Request:
             target = Target(self.at(view), f"fp_{numbers[view]}", engine)
             relations += self._answers(view, target)
             same = equal(["fp_point"], f"{target.prefix}_answers", target.points.name)
-            # Every point is one of the spine's, so FULL gives the same. PostgreSQL guesses that there is one answer, and
+            # Every point is one of the spine's, so FULL gives the same. PostgreSQL guesses that there is one answer and
             # then compares each point with each answer; for a full join it can't.
             kind = Sql("FULL" if engine == "postgres" else "LEFT")
             answers = target.named("answers")
