@@ -92,6 +92,7 @@ PARSERS = {
     "compiler/round_trip.py": "the guard's check of what it parsed",
     "compiler/render.py": "templates of the function catalogue",
     "registry/references.py": "which names a definition reads, for their order",
+    "stores/doris/query.py": "places of tables and parameters in a text that is guarded already",
     "stores/postgres_query.py": "parameters of a text that is guarded already",
     "cli/author.py": "shows a compiled text in lines",
     "lineage/graph.py": "describes a compiled text",

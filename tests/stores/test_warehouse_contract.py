@@ -14,11 +14,13 @@ from hypothesis import HealthCheck, given, settings
 
 from feature_platform.errors import StoreError
 from feature_platform.stores.protocols import Holdings, NativeTable, Sized, StreamTable, TableName, Warehouse
+from tests.stores.doris.double.running import doubled
 from tests.stores.warehouse_cases import (
     NOON,
     SPEND,
     Kind,
     day,
+    doris_kind,
     duckdb_kind,
     opened,
     postgres_kind,
@@ -34,11 +36,15 @@ AMOUNTS = schema(customer_id="bigint", amount="bigint")
 SPINE = TableName("inputs", "spine")
 
 
-@pytest.fixture(params=["duckdb_delta", "postgres"])
-def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Kind:
+@pytest.fixture(params=["duckdb_delta", "postgres", "doris_double"])
+def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kind]:
     if request.param == "postgres":
-        return postgres_kind(request.getfixturevalue("postgres_url"))
-    return duckdb_kind(tmp_path)
+        yield postgres_kind(request.getfixturevalue("postgres_url"))
+    elif request.param == "doris_double":
+        with doubled() as (settings, cluster):
+            yield doris_kind(request.getfixturevalue("postgres_url"), settings, cluster)
+    else:
+        yield duckdb_kind(tmp_path)
 
 
 @pytest.fixture

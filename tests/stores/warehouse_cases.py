@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pyarrow as pa
+import sqlglot
+from sqlglot.errors import ParseError
 
+from feature_platform.stores.doris.ledger import DorisLedger
+from feature_platform.stores.doris.settings import DorisSettings
+from feature_platform.stores.doris.warehouse import DorisWarehouse
 from feature_platform.stores.duckdb_delta import DuckDBDeltaWarehouse
 from feature_platform.stores.postgres_warehouse import PostgresWarehouse
 from feature_platform.stores.protocols import (
@@ -25,6 +31,8 @@ from feature_platform.stores.protocols import (
     Warehouse,
 )
 from feature_platform.types import Column, DataType, TableSchema
+from tests.stores.doris.cases import StandingClock
+from tests.stores.doris.double.cluster import Cluster
 
 SPEND = TableName("features", "spend")
 DAY = timedelta(days=1)
@@ -80,6 +88,26 @@ def postgres_kind(url: str) -> Kind:
     )
 
 
+def doris_kind(url: str, settings: DorisSettings, cluster: Cluster) -> Kind:
+    """Doris as its double; the ledger in a real PostgreSQL."""
+    prefix = f"t{uuid.uuid4().hex[:12]}"
+    settings = replace(settings, database_prefix=prefix)
+
+    def parts() -> list[str]:
+        """Partitions that an attempt filled, and tables of its own."""
+        tables = [table for tables in cluster.databases.values() for table in tables.values()]
+        return [
+            name for table in tables for name in (*table.parts, *table.temporary) if table.by is None or "_" in name
+        ]
+
+    return Kind(
+        "doris",
+        lambda: DorisWarehouse("warehouse", settings, DorisLedger(url, prefix), clock=StandingClock()),
+        parts,
+        (),
+    )
+
+
 @contextmanager
 def opened(kind: Kind) -> Iterator[Warehouse]:
     warehouse = kind.open()
@@ -105,7 +133,19 @@ def stream(declared: TableSchema, rows: Sequence[Mapping[str, Any]]) -> StreamTa
 
 
 def query(warehouse: Warehouse, sql: str, tables: Mapping[TableName, Binding] | None = None, **values: Any) -> Query:
-    return Query(sql, warehouse.engine, values, tables or {})
+    return Query(_in_dialect(warehouse, sql), warehouse.engine, values, tables or {})
+
+
+def _in_dialect(warehouse: Warehouse, sql: str) -> str:
+    """Tests write what DuckDB and PostgreSQL both read; Doris quotes names in its own way."""
+    if warehouse.engine != "doris" or not re.match(r"(SELECT|WITH)\b", sql):
+        return sql
+    marked = re.sub(r"\$(\w+)", r"fp_parameter_\1", sql)
+    try:
+        translated = sqlglot.transpile(marked, read="duckdb", write="doris")
+    except ParseError:
+        return sql
+    return re.sub(r"fp_parameter_(\w+)", r"$\1", "; ".join(translated))
 
 
 def publish(

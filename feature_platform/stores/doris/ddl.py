@@ -79,9 +79,10 @@ def replace_partition(name: TableName, live: str, temporary: str) -> str:
     )
 
 
-def swap_tables(live: TableName, other: TableName) -> str:
-    """One atomic step; ``other`` holds the old rows afterwards."""
-    return f"ALTER TABLE {qualified(live)} REPLACE WITH TABLE {quoted(other.name)} PROPERTIES ('swap' = 'true')"
+def replace_table(live: TableName, other: TableName) -> str:
+    """One atomic step; the old rows go. Sent twice it does nothing the second time, as ``other`` is gone then; with
+    ``swap`` the second time would undo the first."""
+    return f"ALTER TABLE {qualified(live)} REPLACE WITH TABLE {quoted(other.name)} PROPERTIES ('swap' = 'false')"
 
 
 def rename_table(name: TableName, new: str) -> str:

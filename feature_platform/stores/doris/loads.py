@@ -10,17 +10,19 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import Final, Protocol
 
 from feature_platform.errors import Problem, StoreError
 from feature_platform.stores.codes import LOAD_UNRESOLVED
 from feature_platform.stores.doris.chunks import Chunk
-from feature_platform.stores.doris.names import label
-from feature_platform.stores.doris.outcomes import Next, after_reply, after_state
+from feature_platform.stores.doris.names import label, quoted
+from feature_platform.stores.doris.outcomes import Next, after_refusal, after_reply, after_state
+from feature_platform.stores.doris.problems import DorisError
 from feature_platform.stores.doris.settings import DorisSettings
 from feature_platform.stores.doris.stream_load import NoReplyError, NotSentError, StreamLoadClient, Target
 
@@ -107,6 +109,46 @@ class Loads:
         if together:
             self._settle(target.database, files.labels, "commit")
         return rows
+
+    def insert(
+        self, target: Target, token: str, columns: tuple[str, ...], select: str, run: Callable[[str], int]
+    ) -> None:
+        """Writes the rows of ``select`` where they are, under a label like any other load; ``run`` sends a statement
+        once. Returns when they show.
+
+        Raises:
+            StoreError: it was refused, or is unresolved.
+        """
+        digest = sha256(select.encode()).hexdigest()
+        part = target.temporary_partition
+        name = label(target.table, part or "", token, "0", content=digest)
+        self._ledger.plan(PlannedLoad(name, token, target, 0, -1, 0, digest))
+        into = f"{quoted(target.database)}.{quoted(target.table)}"
+        temporary = f" TEMPORARY PARTITION ({quoted(part)})" if part else ""
+        listed = ", ".join(quoted(column) for column in columns)
+        statement = f"INSERT INTO {into}{temporary} WITH LABEL {quoted(name)} ({listed}) {select}"
+        following: Next | None = Next.SEND
+        acknowledged = False
+        for _ in self._attempts(name):
+            try:
+                if following is Next.LOOK:
+                    state = self._client.state(target.database, name)
+                    following = after_state(state, two_phase=False)
+                    if acknowledged and state == "UNKNOWN":
+                        following = Next.DONE  # Doris remembers no label of an insert that gave no rows
+                else:
+                    run(statement)
+                    following, acknowledged = Next.LOOK, True
+            except NotSentError:
+                pass
+            except DorisError as error:
+                following = after_refusal(error.kind)
+                if following is None:
+                    self._ledger.settle([name], "refused")
+                    raise
+            if following is Next.DONE:
+                self._ledger.settle([name], "loaded")
+                return
 
     def _sent(self, files: _Files, chunks: Iterable[Chunk]) -> Iterator[PlannedLoad]:
         """Loads as they end. After a failure no more are begun; those under way are waited for."""

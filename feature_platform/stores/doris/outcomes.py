@@ -97,6 +97,13 @@ def after_reply(reply: Reply, rows: int, *, label: str) -> Next:
     raise StoreError(_refused(label, reply.kind))
 
 
+def after_refusal(kind: Kind) -> Next | None:
+    """What follows from the error of an ``INSERT`` with a label; None: it was refused."""
+    if kind in (Kind.UNREACHABLE, Kind.LABEL_USED):
+        return Next.LOOK
+    return Next.SEND if kind in (Kind.BUSY, Kind.PRESSURE) else None
+
+
 def after_state(state: str, *, two_phase: bool) -> Next:
     """What follows from the state of a label."""
     if state == "VISIBLE" or (state == "PRECOMMITTED" and two_phase):

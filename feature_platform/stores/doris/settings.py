@@ -43,6 +43,8 @@ class DorisSettings:
     user: str
     password: str = field(repr=False)
     http_port: int = 8030
+    flight: bool = False
+    """Whether results are read over Arrow Flight SQL, where it answers."""
     flight_port: int = 8070
     tls: bool = False
     ca_file: str | None = None

@@ -96,7 +96,7 @@ STATEMENTS = {
             ddl.replace_partition(NAME, "p20260629", "t1"),
             ddl.drop_temporary_partition(NAME, "t1"),
             ddl.drop_partition(NAME, "p20260629"),
-            ddl.swap_tables(NAME, TableName("fp_features", "card_spend__17")),
+            ddl.replace_table(NAME, TableName("fp_features", "card_spend__17")),
             ddl.rename_table(TableName("fp_features", "card_spend__17"), "card_spend"),
             ddl.drop_table(TableName("fp_features", "card_spend__17")),
             *evolve(

@@ -37,8 +37,17 @@ class RefusedError(Exception):
 @dataclass
 class Result:
     names: list[str] = field(default_factory=list)
-    rows: list[tuple[str | None, ...]] = field(default_factory=list)
+    values: list[tuple[Any, ...]] = field(default_factory=list)
     affected: int = 0
+
+    @property
+    def rows(self) -> list[tuple[str | None, ...]]:
+        """As the text protocol shows them."""
+        return [shown(row) for row in self.values]
+
+
+def shown(row: tuple[Any, ...]) -> tuple[str | None, ...]:
+    return tuple(_shown(value) for value in row)
 
 
 @dataclass
@@ -167,17 +176,20 @@ class Cluster:
         self.databases[database][new] = self.databases[database].pop(name)
         return Result()
 
-    def _swap(self, database: str, live: str, other: str) -> Result:
-        tables = self.databases[database]
-        tables[live], tables[other] = self.table(database, other), self.table(database, live)
+    def _replace_table(self, database: str, live: str, other: str) -> Result:
+        new, old = self.table(database, other), self.table(database, live)
+        self._drop_table(database, live)
+        del self.databases[database][other]
+        self.databases[database][live] = new
+        assert old is not new
         return Result()
 
     def _add_columns(self, database: str, name: str, listed: str) -> Result:
         table = self.table(database, name)
         if table.temporary:
             raise RefusedError("Can not alter table when there are temp partitions in table")
-        for column, kind in re.findall(rf"{_NAME} ([A-Z].*?) NULL(?: COMMENT {_TEXT})?(?=, `|$)", listed):
-            self._add_column(table, column, kind)
+        for found in re.findall(rf"{_NAME} ([A-Z].*?) NULL(?: COMMENT {_TEXT})?(?=, `|$)", listed):
+            self._add_column(table, found[0], found[1])
         return Result()
 
     def _add_column(self, table: Table, column: str, kind: str) -> None:
@@ -237,9 +249,20 @@ class Cluster:
         rows = [(column.name, _described(column.type), "Yes" if column.nullable else "No") for column in table.columns]
         return Result(["Field", "Type", "Null"], list(rows))
 
-    def _tables(self, database: str) -> Result:
-        rows = [(name, table.comment) for name, table in self.databases.get(database, {}).items()]
+    def _tables(self, database: str, wanted: str) -> Result:
+        tables = self.databases.get(_unescaped(database), {})
+        rows = [(name, table.comment) for name, table in tables.items() if name == _unescaped(wanted)]
         return Result(["TABLE_NAME", "TABLE_COMMENT"], list(rows))
+
+    def _sizes(self, database: str, wanted: str) -> Result:
+        table = self.databases.get(_unescaped(database), {}).get(_unescaped(wanted))
+        counted = (
+            {part.name: self._all(f"SELECT count(*) FROM {part.data}") for part in table.parts.values()}
+            if table
+            else {}
+        )
+        rows = [(name, str(100 * found[0][0])) for name, found in counted.items()]
+        return Result(["PARTITION_NAME", "DATA_LENGTH"], list(rows))
 
     def _create_view(self, database: str, name: str, query: str) -> Result:
         """A view is kept as a table without rows: only what it describes matters here."""
@@ -256,7 +279,7 @@ class Cluster:
         self, database: str, name: str, part: str | None, label: str | None, columns: str, query: str
     ) -> Result:
         try:
-            rows = self.duck.execute(self.translated(query)).to_arrow_table()
+            rows = self.duck.sql(self.translated(query)).to_arrow_table()
         except duckdb.Error as error:
             raise RefusedError(str(error)) from None
         names = re.findall(_NAME, columns)
@@ -272,7 +295,7 @@ class Cluster:
             rows = cursor.fetchall()
         except duckdb.Error as error:
             raise RefusedError(str(error)) from None
-        return Result(names, [tuple(_shown(value) for value in row) for row in rows])
+        return Result(names, rows)
 
     def translated(self, query: str) -> str:
         """``query`` for DuckDB, over the partitions of its tables."""
@@ -453,6 +476,7 @@ def _shown(value: Any, *, inside: bool = False) -> str | None:
     return f'"{shown}"' if inside and not isinstance(value, int | float) else shown
 
 
+_WHICH = rf"WHERE TABLE_SCHEMA = {_TEXT} AND TABLE_NAME = {_TEXT}"
 _ALTER = rf"ALTER TABLE {_TABLE}"
 _STATEMENTS: list[tuple[str, Any]] = [
     (r"SET (.+)", Cluster._set),
@@ -460,7 +484,7 @@ _STATEMENTS: list[tuple[str, Any]] = [
     (rf"CREATE TABLE (IF NOT EXISTS )?{_TABLE} \((.+?)\n\)\n(.+)", Cluster._create_table),
     (rf"DROP TABLE IF EXISTS {_TABLE} FORCE", Cluster._drop_table),
     (rf"{_ALTER} RENAME {_NAME}", Cluster._rename),
-    (rf"{_ALTER} REPLACE WITH TABLE {_NAME} PROPERTIES \('swap' = 'true'\)", Cluster._swap),
+    (rf"{_ALTER} REPLACE WITH TABLE {_NAME} PROPERTIES \('swap' = 'false'\)", Cluster._replace_table),
     (rf"{_ALTER} ADD COLUMN \((.+)\)", Cluster._add_columns),
     (rf"{_ALTER} ADD PARTITION IF NOT EXISTS {_RANGE}", Cluster._add_partition),
     (rf"{_ALTER} ADD TEMPORARY PARTITION {_RANGE}", Cluster._add_temporary),
@@ -472,10 +496,8 @@ _STATEMENTS: list[tuple[str, Any]] = [
     ),
     (rf"SHOW (TEMPORARY )?PARTITIONS FROM {_TABLE}", Cluster._show_partitions),
     (rf"DESC {_TABLE}", Cluster._describe),
-    (
-        rf"SELECT TABLE_NAME, TABLE_COMMENT FROM information_schema\.tables WHERE TABLE_SCHEMA = {_TEXT}",
-        Cluster._tables,
-    ),
+    (rf"SELECT TABLE_NAME, TABLE_COMMENT FROM information_schema\.tables {_WHICH}", Cluster._tables),
+    (rf"SELECT PARTITION_NAME, DATA_LENGTH FROM information_schema\.partitions {_WHICH}", Cluster._sizes),
     (rf"CREATE VIEW {_TABLE} AS (.+)", Cluster._create_view),
     (rf"DROP VIEW IF EXISTS {_TABLE}", Cluster._drop_view),
     (

@@ -14,7 +14,7 @@ import struct
 import threading
 from types import TracebackType
 
-from tests.stores.doris.double.cluster import Cluster, RefusedError, Result
+from tests.stores.doris.double.cluster import Cluster, RefusedError, Result, shown
 
 _CAPABILITIES = 0x000FA20F | 0x00080000  # protocol 4.1, secure login, transactions, plugin names, connect attributes
 _UTF8MB4 = 45
@@ -125,11 +125,11 @@ class _Session:
             texts = b"".join(_string(part) for part in ("def", "", "", "", name, name))
             self._write(texts + b"\x0c" + struct.pack("<HIBHBH", _UTF8MB4, 1 << 20, _VAR_STRING, 0, 0, 0))
         self._write(b"\xfe\0\0\x02\0")
-        for number, row in enumerate(result.rows):
-            if cut and number >= len(result.rows) // 2:
+        for number, row in enumerate(result.values):
+            if cut and number >= len(result.values) // 2:
                 self._flush()
                 raise ConnectionResetError
-            self._write(b"".join(b"\xfb" if value is None else _string(value) for value in row))
+            self._write(b"".join(b"\xfb" if value is None else _string(value) for value in shown(row)))
         self._write(b"\xfe\0\0\x02\0")
 
     def _ok(self, affected: int) -> None:
