@@ -59,14 +59,18 @@ class Publishing:
         """The partitions of the live writes that are there, with the sizes that backends reported last."""
         base = layout.table_name(self._settings, table)
         live = self.live(table)
-        rows = self._sessions.rows(
-            "SELECT PARTITION_NAME, DATA_LENGTH FROM information_schema.partitions "  # noqa: S608 - quoted texts
-            f"WHERE TABLE_SCHEMA = {text(base.schema)} AND TABLE_NAME = {text(base.name)}"
-        )
-        sizes = {str(name): int(size or 0) for name, size in rows}
+        sizes = self.sizes(base)
         missing = tuple(write.part or base.name for write in live if not self._is_live(write))
         parts = {write.part for write in live}
         return Holdings(None, sum(size for name, size in sizes.items() if parts & {name, None}), missing)
+
+    def sizes(self, name: TableName) -> dict[str, int]:
+        """Bytes of each partition of a table; of one without partitions under its own name."""
+        rows = self._sessions.rows(
+            "SELECT PARTITION_NAME, DATA_LENGTH FROM information_schema.partitions "  # noqa: S608 - quoted texts
+            f"WHERE TABLE_SCHEMA = {text(name.schema)} AND TABLE_NAME = {text(name.name)}"
+        )
+        return {str(partition): int(size or 0) for partition, size in rows}
 
     def is_there(self, name: TableName) -> bool:
         """Whether Doris has a table or view by that name."""

@@ -23,7 +23,7 @@ from feature_platform.stores.doris.sessions import Row, Sessions
 from feature_platform.stores.doris.settings import DorisSettings
 from feature_platform.stores.owned_batches import OwnedBatches
 from feature_platform.stores.protocols import TableName
-from feature_platform.types import Column, DataType, TableSchema
+from feature_platform.types import Column, DataType, TableSchema, array
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -135,28 +135,58 @@ def _flight_reported() -> Iterator[None]:
 
 
 def _with_json(sql: str, schema: TableSchema) -> str:
-    """``sql`` with those columns as JSON whose text would be ambiguous; itself where there are none."""
-    if not any(_as_json(column.type) for column in schema.columns):
+    """``sql`` with texts inside arrays as JSON, and maps as two arrays; itself where there are none."""
+    if not any(_shown(column) != [quoted(column.name)] for column in schema.columns):
         return sql
-    shown = (
-        f"to_json({quoted(column.name)}) AS {quoted(column.name)}" if _as_json(column.type) else quoted(column.name)
-        for column in schema.columns
+    shown = ", ".join(
+        f"{expression} AS {quoted(f'fp_{number}_{part}')}"
+        for number, column in enumerate(schema.columns)
+        for part, expression in enumerate(_shown(column))
     )
-    return f"SELECT {', '.join(shown)} FROM ({sql}) AS relation"  # noqa: S608 - a checked query
+    return f"SELECT {shown} FROM ({sql}) AS relation"  # noqa: S608 - a checked query
 
 
-def _as_json(kind: DataType) -> bool:
-    texts = kind.element is not None and kind.element.kind in ("string", "json")
-    return kind.kind in ("map", "struct") or (kind.kind == "array" and texts)
+def _shown(column: Column) -> list[str]:
+    """What is asked for to get a column: one or two expressions whose texts are exact."""
+    name, kind = quoted(column.name), column.type
+    if kind.key is not None:
+        assert kind.element is not None
+        return [_exact(f"map_keys({name})", kind.key), _exact(f"map_values({name})", kind.element)]
+    if kind.kind == "array":
+        assert kind.element is not None
+        return [_exact(name, kind.element)]
+    return [f"to_json({name})" if kind.kind == "struct" else name]
+
+
+def _exact(array: str, element: DataType) -> str:
+    return f"to_json({array})" if element.kind in ("string", "json") else array
 
 
 def _batches(pieces: Iterator[Sequence[Row]], schema: TableSchema) -> Iterator[pa.RecordBatch]:
     import pyarrow as pa
 
     for rows in pieces:
-        columns = zip(*rows, strict=True)
-        arrays = [_array(texts, column.type) for texts, column in zip(columns, schema.columns, strict=True)]
+        columns = iter(zip(*rows, strict=True))
+        arrays = [
+            _map(next(columns), next(columns), column.type)
+            if column.type.key is not None
+            else _array(next(columns), column.type)
+            for column in schema.columns
+        ]
         yield pa.record_batch(arrays, schema=schema.arrow())
+
+
+def _map(keys: Sequence[str | None], values: Sequence[str | None], kind: DataType) -> pa.Array:
+    import pyarrow as pa
+
+    assert kind.key is not None
+    assert kind.element is not None
+    all_keys, all_values = _array(keys, array(kind.key)), _array(values, array(kind.element))
+    offsets = [
+        None if text is None else offset for text, offset in zip(keys, all_keys.offsets.to_pylist(), strict=False)
+    ]
+    ends = pa.array([*offsets, len(all_keys.values)], type=pa.int32())
+    return pa.MapArray.from_arrays(ends, all_keys.values, all_values.values)
 
 
 def _array(texts: Sequence[str | None], kind: DataType) -> pa.Array:
@@ -166,10 +196,10 @@ def _array(texts: Sequence[str | None], kind: DataType) -> pa.Array:
     if kind.is_nested and kind.kind != "json":
         values = [None if text is None else json.loads(text, parse_int=str, parse_float=str) for text in texts]
         return pa.array([_nested(value, kind) for value in values], type=_text_type(kind)).cast(kind.arrow())
-    array = pa.array(texts, type=pa.string())
+    array_ = pa.array(texts, type=pa.string())
     if kind.kind == "boolean":
-        return pc.equal(array, "1")
-    return array.cast(kind.arrow())
+        return pc.equal(array_, "1")
+    return array_.cast(kind.arrow())
 
 
 def _text_type(kind: DataType) -> pa.DataType:
@@ -179,10 +209,6 @@ def _text_type(kind: DataType) -> pa.DataType:
     if kind.kind == "array":
         assert kind.element is not None
         return pa.list_(_text_type(kind.element))
-    if kind.kind == "map":
-        assert kind.key is not None
-        assert kind.element is not None
-        return pa.map_(_text_type(kind.key), _text_type(kind.element))
     if kind.kind == "struct":
         return pa.struct([pa.field(name, _text_type(inner)) for name, inner in kind.fields])
     return pa.bool_() if kind.kind == "boolean" else pa.string()
@@ -195,9 +221,6 @@ def _nested(value: Any, kind: DataType) -> Any:
         case "array":
             assert kind.element is not None
             return [_nested(each, kind.element) for each in value]
-        case "map":
-            assert kind.element is not None
-            return [(key, _nested(each, kind.element)) for key, each in value.items()]
         case "struct":
             return {name: _nested(value.get(name), inner) for name, inner in kind.fields}
         case "boolean":

@@ -40,6 +40,7 @@ from feature_platform.stores.protocols import (
     Publication,
     Query,
     Relation,
+    Size,
     StagedWrite,
     StreamTable,
     TableName,
@@ -178,6 +179,16 @@ class DorisWarehouse:
     def publications(self, table: TableName) -> Sequence[Publication]:
         live = sorted(self._publishing.live(table), key=lambda write: write.partition or "")
         return [write.publication() for write in live]
+
+    def size(self, table: Binding) -> Size | None:
+        """Rows as they were counted; bytes as backends reported them last, some minutes ago at most."""
+        if not isinstance(table, NativeTable):
+            return None
+        if live := self._publishing.live(table.name):
+            return Size(sum(write.rows for write in live), self._publishing.holdings(table.name).bytes)
+        if self._users_schema(table.name) is None:
+            raise StoreError(not_published(table.name))
+        return Size(None, sum(self._publishing.sizes(table.name).values()))
 
     def holdings(self, table: TableName) -> Holdings:
         return self._publishing.holdings(table)

@@ -448,9 +448,17 @@ def _described(kind: str) -> str:
 def _doris_type(duck: str) -> str:
     """The Doris type of what DuckDB describes."""
     names = {"VARCHAR": "text", "TIMESTAMP": "datetime(6)", "INTEGER": "int", "HUGEINT": "largeint"}
+    if duck.startswith("MAP("):
+        key, _, value = duck[4:-1].partition(", ") if not duck.startswith("MAP(DECIMAL") else _decimal_key(duck)
+        return f"map<{_doris_type(key)},{_doris_type(value)}>"
     if duck.endswith("[]"):
         return f"array<{_doris_type(duck[:-2])}>"
     return names.get(duck, duck.lower())
+
+
+def _decimal_key(duck: str) -> tuple[str, str, str]:
+    end = duck.index(")") + 1
+    return duck[4:end], ", ", duck[end + 2 : -1]
 
 
 def _unescaped(text: str) -> str:
