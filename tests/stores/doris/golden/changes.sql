@@ -4,7 +4,7 @@ ALTER TABLE `fp_features`.`card_spend` ADD TEMPORARY PARTITION `t1` VALUES [('20
 ALTER TABLE `fp_features`.`card_spend` REPLACE PARTITION (`p20260629`) WITH TEMPORARY PARTITION (`t1`) PROPERTIES ('strict_range' = 'true', 'use_temp_partition_name' = 'true');
 ALTER TABLE `fp_features`.`card_spend` DROP TEMPORARY PARTITION `t1`;
 ALTER TABLE `fp_features`.`card_spend` DROP PARTITION IF EXISTS `p20260629` FORCE;
-ALTER TABLE `fp_features`.`card_spend` REPLACE WITH TABLE `card_spend__17` PROPERTIES ('swap' = 'true');
+ALTER TABLE `fp_features`.`card_spend` REPLACE WITH TABLE `card_spend__17` PROPERTIES ('swap' = 'false');
 ALTER TABLE `fp_features`.`card_spend__17` RENAME `card_spend`;
 DROP TABLE IF EXISTS `fp_features`.`card_spend__17` FORCE;
 ALTER TABLE `fp_features`.`card_spend` ADD COLUMN (`country` STRING NULL COMMENT 'ISO 3166');
