@@ -68,7 +68,7 @@ class Sink:
 class Ledger:
     """Keeps nothing: what PostgreSQL costs is one statement per chunk."""
 
-    def plan(self, load: PlannedLoad) -> str:
+    def plan(self, _: PlannedLoad) -> str:
         return "planned"
 
     def settle(self, labels: Sequence[str], state: str) -> None:

@@ -40,6 +40,7 @@ PII_TAG: Final = "pii"
 STORAGE_KIND: Final = "dagster/storage_kind"
 KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     "duckdb_delta": ("duckdb", "delta"),
+    "doris": ("doris",),
     "postgres": ("postgres",),
     "redis": ("redis",),
 }

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from feature_platform.compiler.plan import CompiledProject, CompiledQuery
 from feature_platform.errors import CompileError, Problem, StoreError, UsageError, did_you_mean
+from feature_platform.governance.labels import describe
 from feature_platform.project.audit import ProjectAudit
 from feature_platform.project.binding import Binder
 from feature_platform.project.codes import NOT_PUBLISHED, UNKNOWN_PROFILE, UNKNOWN_STORE
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from feature_platform.governance.access import Access
     from feature_platform.governance.policies import PolicyBook
     from feature_platform.governance.tokens import TokenKeys
+    from feature_platform.stores.doris.layout import Shape
 
 STATE_VARIABLE: Final = "FP_HOME"
 """Environment variable with the state folder: warehouse, embedded servers, token key, caches, Dagster's history."""
@@ -309,7 +311,24 @@ class Project:
 
     @cached_property
     def _context(self) -> StoreContext:
-        return StoreContext(self.state, self.data, self.tokens, self._opened)
+        return StoreContext(self.state, self.data, self.tokens, self.profile.stores, self._shape, self._opened)
+
+    def _shape(self, table: TableName) -> Shape:
+        """How the rows of a view lie: by its keys, then by time; with what its columns are for people."""
+        from feature_platform.stores.doris.layout import Shape
+
+        view = self.compiled.views.get(table.name) if table.schema == "features" else None
+        if view is None or view.materialize is None:
+            return Shape()
+        return Shape(
+            keys=tuple(key.name for key in view.keys),
+            order="event_time",
+            description=self.registry.views[view.name].spec.description or "",
+            comments={
+                column.name: (column.description, describe(column.labels) if column.labels else "")
+                for column in view.materialize.columns
+            },
+        )
 
     def _store_spec(self, name: str) -> StoreSpec:
         stores = self.profile.stores

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from feature_platform.errors import StoreError
 from feature_platform.project.codes import ADDRESS_MISSING, WRONG_KIND_OF_STORE
-from feature_platform.specs.models import DuckDBDeltaStore, PostgresStore, Profile, RedisStore, StoreSpec
+from feature_platform.specs.models import DorisStore, DuckDBDeltaStore, PostgresStore, Profile, RedisStore, StoreSpec
 from feature_platform.stores.protocols import (
     Binding,
     OnlineStore,
@@ -25,6 +26,8 @@ from feature_platform.types import TableSchema
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from feature_platform.stores.doris.layout import Shape
+
 
 @dataclass(frozen=True)
 class StoreContext:
@@ -33,6 +36,10 @@ class StoreContext:
     state: Path
     data: Path
     session: SessionSetup
+    stores: Mapping[str, StoreSpec]
+    """All of the profile, by name: one may keep what it did in another."""
+    shapes: Callable[[TableName], Shape]
+    """What is known of a table's rows besides their columns."""
     servers: ExitStack
     """Embedded servers that were started are released through it, after the stores."""
 
@@ -70,6 +77,8 @@ def open_warehouse(name: str, spec: StoreSpec, context: StoreContext) -> Warehou
                 schema_prefix=spec.schema_prefix,
                 setups=(context.session,),
             )
+        case DorisStore():
+            return _doris(name, spec, context)
         case RedisStore():
             raise _wrong_kind(
                 name, "keeps rows online, but runs no SQL", "name a store of type duckdb_delta or postgres"
@@ -93,7 +102,7 @@ def open_online_store(name: str, spec: StoreSpec, context: StoreContext) -> Onli
             return PostgresOnlineStore(
                 name, postgres_url(spec, context.state, context.servers), schema_prefix=spec.schema_prefix
             )
-        case DuckDBDeltaStore():
+        case DuckDBDeltaStore() | DorisStore():
             raise _wrong_kind(name, "runs SQL, but serves no single rows", "name a store of type redis or postgres")
 
 
@@ -108,6 +117,8 @@ def server_url(spec: StoreSpec, context: StoreContext) -> str | None:
             return postgres_url(spec, context.state, context.servers)
         case RedisStore():
             return _redis_url(spec, context)
+        case DorisStore():
+            return address(spec.url_env)
         case DuckDBDeltaStore():
             return None
 
@@ -137,6 +148,20 @@ def postgres_url(spec: PostgresStore, state: Path, servers: ExitStack) -> str:
     from feature_platform.stores.embedded import EmbeddedPostgres
 
     return servers.enter_context(EmbeddedPostgres(state / "postgres")).url
+
+
+def _doris(name: str, spec: DorisStore, context: StoreContext) -> Warehouse:
+    from feature_platform.stores.doris.ledger import DorisLedger
+    from feature_platform.stores.doris.settings import DorisSettings, parse_url
+    from feature_platform.stores.doris.warehouse import DorisWarehouse
+
+    servers = {of: found for of, found in context.stores.items() if isinstance(found, PostgresStore)}
+    ledger = servers[spec.ledger or next(iter(servers))]  # the platform document was checked
+    frontends, user, password = parse_url(address(spec.url_env))
+    given = spec.model_dump(exclude={"type", "url_env", "ledger"})
+    settings = DorisSettings(frontends, user, password, **given)
+    url = postgres_url(ledger, context.state, context.servers)
+    return DorisWarehouse(name, settings, DorisLedger(url, ledger.schema_prefix), shapes=context.shapes)
 
 
 def _redis_url(spec: RedisStore, context: StoreContext) -> str:

@@ -13,7 +13,7 @@ from feature_platform.registry.index import Index
 from feature_platform.specs.models import FeatureView, Platform, Source
 from feature_platform.specs.origins import Path
 
-WAREHOUSES: Final = frozenset({"duckdb_delta", "postgres"})
+WAREHOUSES: Final = frozenset({"doris", "duckdb_delta", "postgres"})
 ONLINE: Final = frozenset({"redis", "postgres"})
 
 

@@ -42,6 +42,7 @@ from feature_platform.specs.fields import (
     contradiction,
 )
 from feature_platform.specs.platform import (
+    DorisStore,
     DuckDBDeltaStore,
     Platform,
     PostgresStore,
@@ -74,6 +75,7 @@ __all__ = [
     "DerivedFeature",
     "Document",
     "Domain",
+    "DorisStore",
     "DuckDBDeltaStore",
     "Entity",
     "EntityKey",

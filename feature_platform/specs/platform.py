@@ -61,7 +61,47 @@ class RedisStore(Spec):
     key_prefix: str = Field(default="fp", pattern=NAME_PATTERN, description="Begins all keys that the platform writes.")
 
 
-StoreSpec = Annotated[DuckDBDeltaStore | PostgresStore | RedisStore, Field(discriminator="type")]
+class DorisStore(Spec):
+    """An Apache Doris cluster, 4.0 or later."""
+
+    type: Literal["doris"]
+    url_env: str = Field(
+        pattern=VARIABLE_PATTERN,
+        description="Environment variable with the address: `doris://USER:PASSWORD@FE1:9030,FE2:9030`.",
+    )
+    ledger: Name | None = Field(
+        default=None,
+        description="Store of type `postgres` that keeps what was loaded. Default: the first of that type.",
+    )
+    database_prefix: str = Field(
+        default="fp", pattern=NAME_PATTERN, description="Begins the names of all databases that the platform makes."
+    )
+    backends: tuple[str, ...] = Field(
+        default=(),
+        description="Hosts besides the frontends' that loads may go to: names, patterns such as `*.doris.internal`, "
+        "networks such as `10.1.0.0/16`.",
+    )
+    backend_addresses: dict[str, str] = Field(
+        default_factory=dict,
+        description="What the cluster calls a backend → where it is reached from here (`host:port`).",
+    )
+    http_port: int = Field(default=8030, ge=1, le=65535, description="Of the frontends, for loads.")
+    tls: bool = Field(default=False, description="Whether all ports speak TLS; certificates are checked.")
+    ca_file: str | None = Field(default=None, description="Authorities that certificates are checked against.")
+    flight: bool = Field(default=False, description="Read over Arrow Flight SQL (extra `doris-flight`).")
+    flight_port: int = Field(default=8070, ge=1, le=65535, description="Of the frontends, for Arrow Flight SQL.")
+    replicas: int = Field(default=3, ge=1, description="Of every partition.")
+    buckets: int = Field(default=8, ge=1, description="Of every partition.")
+    properties: dict[str, str] = Field(
+        default_factory=dict, description="Further properties of the tables that are made."
+    )
+    query_timeout_seconds: int = Field(default=3_600, ge=1, description="After it the cluster ends a statement.")
+    capabilities: dict[Literal["asof_join", "arrow_flight", "recursive_queries", "timestamp_with_zone"], bool] = Field(
+        default_factory=dict, description="What is known better than the server's version tells."
+    )
+
+
+StoreSpec = Annotated[DuckDBDeltaStore | PostgresStore | RedisStore | DorisStore, Field(discriminator="type")]
 
 
 class Profile(Spec):
@@ -91,6 +131,18 @@ class Profile(Spec):
     audit_key_env: str = Field(
         default="FP_AUDIT_KEY", pattern=VARIABLE_PATTERN, description="Environment variable with the audit key."
     )
+
+    @model_validator(mode="after")
+    def _doris_has_a_ledger(self) -> Profile:
+        servers = [name for name, spec in self.stores.items() if isinstance(spec, PostgresStore)]
+        for name, spec in self.stores.items():
+            if isinstance(spec, DorisStore) and (spec.ledger not in servers if spec.ledger else not servers):
+                raise contradiction(
+                    f"the store '{name}' needs a store of type `postgres` that keeps what was loaded",
+                    f"Name one of: {', '.join(servers)}." if servers else "Add a store of type `postgres`.",
+                    "stores",
+                )
+        return self
 
     @model_validator(mode="after")
     def _audit_store_is_postgres(self) -> Profile:

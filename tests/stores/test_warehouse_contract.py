@@ -22,6 +22,7 @@ from tests.stores.warehouse_cases import (
     day,
     doris_kind,
     duckdb_kind,
+    live_doris_kind,
     opened,
     postgres_kind,
     publish,
@@ -36,10 +37,12 @@ AMOUNTS = schema(customer_id="bigint", amount="bigint")
 SPINE = TableName("inputs", "spine")
 
 
-@pytest.fixture(params=["duckdb_delta", "postgres", "doris_double"])
+@pytest.fixture(params=["duckdb_delta", "postgres", "doris_double", pytest.param("doris", marks=pytest.mark.doris)])
 def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Kind]:
     if request.param == "postgres":
         yield postgres_kind(request.getfixturevalue("postgres_url"))
+    elif request.param == "doris":
+        yield live_doris_kind(request.getfixturevalue("postgres_url"))
     elif request.param == "doris_double":
         with doubled() as (settings, cluster):
             yield doris_kind(request.getfixturevalue("postgres_url"), settings, cluster)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,11 +14,13 @@ from typing import Any
 
 import psycopg
 import pyarrow as pa
+import pytest
 import sqlglot
 from sqlglot.errors import ParseError
 
 from feature_platform.stores.doris.ledger import DorisLedger
-from feature_platform.stores.doris.settings import DorisSettings
+from feature_platform.stores.doris.sessions import Sessions
+from feature_platform.stores.doris.settings import DorisSettings, parse_url
 from feature_platform.stores.doris.warehouse import DorisWarehouse
 from feature_platform.stores.duckdb_delta import DuckDBDeltaWarehouse
 from feature_platform.stores.postgres_warehouse import PostgresWarehouse
@@ -106,6 +109,29 @@ def doris_kind(url: str, settings: DorisSettings, cluster: Cluster) -> Kind:
         parts,
         (),
     )
+
+
+def live_doris_kind(url: str) -> Kind:
+    """A real cluster, as ``docker compose --profile doris up doris-fe doris-be`` starts one; skips where none is."""
+    address = os.environ.get("FP_TEST_DORIS_URL", "")
+    if not address:
+        pytest.skip("no Doris cluster: FP_TEST_DORIS_URL is not set")
+    frontends, user, password = parse_url(address)
+    prefix = f"t{uuid.uuid4().hex[:12]}"
+    settings = DorisSettings(
+        frontends, user, password, database_prefix=prefix, replicas=1, buckets=2,
+        backend_addresses={"172.30.80.3": "127.0.0.1"},
+    )  # fmt: skip
+    sessions = Sessions(settings)
+
+    def parts() -> list[str]:
+        where = f"WHERE TABLE_SCHEMA LIKE '{prefix}_%'"
+        tables = [str(row[0]) for row in sessions.rows(f"SELECT TABLE_NAME FROM information_schema.tables {where}")]
+        found = sessions.rows(f"SELECT PARTITION_NAME FROM information_schema.partitions {where}")
+        names = {str(row[0]) for row in found}
+        return [name for name in tables if name in names] + [name for name in names if re.match(r"p\d{10}_", name)]
+
+    return Kind("doris", lambda: DorisWarehouse("warehouse", settings, DorisLedger(url, prefix)), parts, ())
 
 
 @contextmanager

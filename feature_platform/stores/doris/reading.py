@@ -193,6 +193,9 @@ def _array(texts: Sequence[str | None], kind: DataType) -> pa.Array:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    if kind.element is not None and kind.element.kind not in ("string", "json") and not kind.element.is_nested:
+        parts = [None if text is None else _parts(text) for text in texts]
+        return pa.array(parts, type=pa.list_(pa.string())).cast(kind.arrow())
     if kind.is_nested and kind.kind != "json":
         values = [None if text is None else json.loads(text, parse_int=str, parse_float=str) for text in texts]
         return pa.array([_nested(value, kind) for value in values], type=_text_type(kind)).cast(kind.arrow())
@@ -200,6 +203,14 @@ def _array(texts: Sequence[str | None], kind: DataType) -> pa.Array:
     if kind.kind == "boolean":
         return pc.equal(array_, "1")
     return array_.cast(kind.arrow())
+
+
+def _parts(text: str) -> list[str | None]:
+    """The elements of an array of numbers, times or booleans, as Doris shows it: ``[1, null, inf]``,
+    ``["2026-06-30"]``. It is no JSON where a double is not finite."""
+    inside = text.strip()[1:-1]
+    elements = [each.strip().strip('"') for each in inside.split(",")] if inside.strip() else []
+    return [None if each == "null" else each for each in elements]
 
 
 def _text_type(kind: DataType) -> pa.DataType:

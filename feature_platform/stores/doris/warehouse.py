@@ -56,6 +56,8 @@ if TYPE_CHECKING:
 _LOOKS: Final = 4
 _STREAMS: Final = TableName("scratch", "stream")
 """Under this name the ledger knows streams that a query reads."""
+_OWN: Final = frozenset({"features", "sources", "staged", "inputs", "scratch"})
+"""Schemas of the platform: what is not published there is nowhere else."""
 _LOG: Final = logging.getLogger(__name__)
 
 
@@ -254,7 +256,7 @@ class DorisWarehouse:
 
     def _users_schema(self, table: TableName) -> TableSchema | None:
         """The columns of a table that the platform did not make. Its own databases hold none of those."""
-        ours = {layout.database(self._settings, schema) for schema in ("features", "scratch", table.schema)}
+        ours = {layout.database(self._settings, schema) for schema in _OWN} | _OWN
         if not table.schema or table.schema in ours or not self._publishing.is_there(table):
             return None
         return described(self._sessions, table)

@@ -266,7 +266,10 @@ class Cluster:
 
     def _create_view(self, database: str, name: str, query: str) -> Result:
         """A view is kept as a table without rows: only what it describes matters here."""
-        described = self._all(f"DESCRIBE {self.translated(query)}")
+        try:
+            described = self._all(f"DESCRIBE {self.translated(query)}")
+        except duckdb.Error as error:
+            raise RefusedError(str(error)) from None
         found = [Column(row[0], _doris_type(row[1]), True) for row in described]
         self.databases.setdefault(database, {})[name] = Table(found, (), False, None, "")
         return Result()
