@@ -1,0 +1,1 @@
+"""Plans by hand that benchmarks hold the platform to."""
