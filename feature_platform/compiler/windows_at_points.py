@@ -4,8 +4,11 @@ An event version counts at ``q`` iff ``a <= q < until`` and ``q - w <= t < q``. 
 query times: it *enters* at ``greatest(a, t + 1µs)`` and *leaves* at ``least(until, t + w + 1µs)``; offsets and tiles
 move these times (``frames``). Points are numbered in the order of time (``query_times``), so per frame an event is a
 range of points ``[fp_lo, fp_hi)``, whatever was late or corrected. ``point_measures`` says what becomes of the ranges.
+That is how *crowded* entities are counted; where an entity's events times its points are few, they are joined
+(``point_pairs``), which is quicker.
 
-``docs/adr/0009-event-versions-as-validity-intervals.md`` has the reasons and the figures.
+``docs/adr/0009-event-versions-as-validity-intervals.md`` and ``0023-pairs-where-they-are-few.md`` have the reasons and
+the figures.
 """
 
 from __future__ import annotations

@@ -52,15 +52,14 @@ MICROSECOND = timedelta(microseconds=1)
 
 
 class Project:
-    """The project of every variant, compiled once."""
+    """The views of every variant, or those called ``names``, compiled once."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, names: Sequence[str] = ()) -> None:
         self.registry = registry
         catalog, author = catalog_of(registry, {}), author_of(registry)
+        views = {name: registry.views[name] for name in names or registry.views}
         self.compiled = CompiledProject(
-            {name: compile_aggregations(view, registry, catalog, author) for name, view in registry.views.items()},
-            {},
-            author,
+            {name: compile_aggregations(view, registry, catalog, author) for name, view in views.items()}, {}, author
         )
         self.training: dict[str, CompiledQuery] = {}
         for name, view in self.compiled.views.items():
@@ -271,6 +270,32 @@ def test_many_worlds_at_once_have_what_the_reference_says(
     assert found_values * fewest >= 10_000
     told = sum(value not in (None, 0) for row in expected for value in row.values())
     assert told > 0.1 * sum(map(len, expected)), "the worlds hardly have events where it is asked"
+
+
+@pytest.mark.parametrize("variant", ["of_corrected", "of_late", "gathered", "others", "tiled"])
+def test_crowded_and_joined_entities_have_the_same_values(
+    tmp_path: Path, sessions: Sequence[Session], variant: str
+) -> None:
+    """A world too large for the reference, once with every entity crowded and once with none."""
+    large = world(7, 1_500, 400)
+    rows = [row | {"id": f"{number % 400}"} if row["id"] else row for number, row in enumerate(large.rows)]
+    rows = without_conflicts(rows)
+    spine = [{"fp_row": number, **row} for number, row in enumerate(large.asked)]
+    registry = registry_of_variants(tmp_path)
+    spec = registry.views[variant].spec
+    found: list[list[list[dict[str, Any]]]] = []
+    for limit in (0, 10**9):
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(point_pairs, "PAIRS_PER_ROW", limit)
+            query = Project(registry, [variant]).training[variant]
+        answers = []
+        for session in sessions:
+            session.put("sources", spec.source or "", EVENT_COLUMNS, rows)
+            session.put("inputs", "spine", SPINE_COLUMNS, spine)
+            answers.append(session.run(query.sql[session.engine]))
+        found.append(answers)
+    for session, crowded, joined in zip(sessions, *found, strict=True):
+        assert_same(joined, crowded, rows, session)
 
 
 WORLDS = 170
