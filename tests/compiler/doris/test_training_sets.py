@@ -52,7 +52,7 @@ def rows_of_views(tmp_path_factory: pytest.TempPathFactory) -> newest_rows.Compi
     return newest_rows.Compiled(registry, compiled, query)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=20, deadline=None, suppress_health_check=SLOW)
 @given(seed=st.integers(0, 2**32), size=st.integers(0, 30), questions=st.integers(0, 20))
 def test_the_newest_row_known_by_then(
     rows_of_views: newest_rows.Compiled, session: PortableSession, seed: int, size: int, questions: int
@@ -81,7 +81,7 @@ def test_the_newest_row_known_by_then(
     assert session.run(text) == expected
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=20, deadline=None, suppress_health_check=SLOW)
 @given(
     schedule=st.sampled_from([each for each in OFTEN + SELDOM if each not in WITHOUT_TICKS] + ["5 1,9 2,7,28 * *"]),
     asked=st.lists(moments, min_size=1, max_size=20),

@@ -65,7 +65,7 @@ def session() -> PortableSession:
     return portable_session()
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=20, deadline=None, suppress_health_check=SLOW)
 @given(variant=st.sampled_from(VIEWS), world=worlds)
 def test_a_training_set_has_what_the_reference_says(
     variants: Project,
@@ -124,7 +124,7 @@ def check_training(  # noqa: PLR0917 - what two tests share
     assert_same(found, expected, rows, session)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=SLOW)
+@settings(max_examples=20, deadline=None, suppress_health_check=SLOW)
 @given(variant=st.sampled_from(VIEWS), world=worlds)
 def test_a_materialization_has_what_a_training_set_has_at_its_tick(
     variants: Project,
