@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from feature_platform.compiler.aggregation_lines import AggregationPlan, plan_aggregations
 from feature_platform.compiler.catalog import Catalog
-from feature_platform.compiler.event_versions import event_relation, numbered_versions, version_relations
+from feature_platform.compiler.event_versions import event_relation, known_since, numbered_versions, version_relations
 from feature_platform.compiler.feature_values import filled, pointed_at, value
 from feature_platform.compiler.fragments import (
     NOTHING,
@@ -113,7 +113,7 @@ def _as_of(plan: AggregationPlan, parameter: str, engine: Engine) -> Sql:
         return as_of(plan, parameter)
     tick = sql("CAST($:parameter AS TIMESTAMP)", parameter=name(parameter))
     relations = [event_relation(plan, "fp", engine), _candidates(plan, tick, engine)]
-    relations += version_relations(plan, "fp", plan.entity, tick)
+    relations += version_relations(plan, "fp", plan.entity, tick, known_since(plan, tick))
     if plan.ordered:
         relations.append(numbered_versions(plan, "fp", plan.entity, engine))
     relations += _measured(plan, relations[-1].name, tick, engine)

@@ -17,7 +17,7 @@ from typing import Final
 from feature_platform.compiler.aggregation_lines import AggregationPlan, plan_aggregations
 from feature_platform.compiler.aggregations import partition_of
 from feature_platform.compiler.catalog import Catalog
-from feature_platform.compiler.event_versions import event_relation, version_relations
+from feature_platform.compiler.event_versions import event_relation, known_since, version_relations
 from feature_platform.compiler.fragments import (
     Relation,
     Sql,
@@ -122,7 +122,7 @@ def _of_rows(view: CompiledView, rows: Sql, engine: Engine) -> Sql:
 def _of_events(plan: AggregationPlan, length: int, engine: Engine) -> Sql:
     first, last = (sql("CAST($:parameter AS TIMESTAMP)", parameter=name(each)) for each in (FIRST, LAST))
     relations = [event_relation(plan, "fp", engine), _candidates(plan, first, last)]
-    relations += version_relations(plan, "fp", plan.entity, last)
+    relations += version_relations(plan, "fp", plan.entity, last, known_since(plan, first))
     hashed = columns([*plan.entity, "fp_t", "fp_a", *plan.source_key, *plan.payload])
     intervals = sql(
         """SELECT GREATEST(:after, :known, :first) AS enters, :gone AS leaves, :hash AS fp_hash FROM :versions""",

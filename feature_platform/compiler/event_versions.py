@@ -17,6 +17,7 @@ from collections.abc import Sequence
 
 from feature_platform.compiler.aggregation_lines import AggregationPlan
 from feature_platform.compiler.fragments import (
+    LONGEST_SUBTRACTED,
     NOTHING,
     Relation,
     Sql,
@@ -25,11 +26,13 @@ from feature_platform.compiler.fragments import (
     by_code_point,
     column,
     columns,
+    duration,
     equal,
     listed,
     name,
     sql,
 )
+from feature_platform.compiler.frames import farthest_reach
 from feature_platform.types import Engine
 
 
@@ -47,14 +50,27 @@ def event_relation(plan: AggregationPlan, prefix: str, engine: Engine) -> Relati
     return Relation(f"{prefix}_events", body, stored=False)
 
 
+def known_since(plan: AggregationPlan, tick: Sql) -> Sql | None:
+    """A time before which no event became known that counts at ``tick`` or later; None where nothing bounds it."""
+    reach = farthest_reach(plan.frames)
+    if plan.late or reach is None or reach > LONGEST_SUBTRACTED:
+        return None
+    return sql("(:tick - :reach)", tick=tick, reach=duration(reach))
+
+
 def version_relations(
-    plan: AggregationPlan, prefix: str, extra: Sequence[str], known_at: Sql | None = None
+    plan: AggregationPlan,
+    prefix: str,
+    extra: Sequence[str],
+    known_at: Sql | None = None,
+    since: Sql | None = None,
 ) -> list[Relation]:
     """Relations that end in ``<prefix>_versions``: the candidates that hold at some time, with ``fp_until`` (NULL: to
     this day).
 
     ``<prefix>_candidates`` has the columns ``extra``, ``fp_t``, ``fp_a``, the source key and the payload. With
-    ``known_at``, versions that became known later are left out, so that what holds then has no ``fp_until``.
+    ``known_at``, versions that became known later are left out, so that what holds then has no ``fp_until``. No
+    candidate became known before ``since``, so nothing that replaces one did, and older events need not be read.
     """
     keys = plan.source_key
     kept = [*extra, "fp_t", "fp_a", *keys, *plan.payload]
@@ -62,7 +78,11 @@ def version_relations(
         "candidates": name(f"{prefix}_candidates"),
         "events": name(f"{prefix}_events"),
         "repeated": name(f"{prefix}_repeated"),
-        "known": sql("c.fp_a <= :known_at AND", known_at=known_at) if known_at else NOTHING,
+        "known": sql(
+            ":until :begun",
+            until=sql("c.fp_a <= :known_at AND", known_at=known_at) if known_at else NOTHING,
+            begun=sql("c.fp_a >= :since AND", since=since) if since else NOTHING,
+        ),
         "kept": listed(*columns(kept, "c")),
     }
     if not keys:

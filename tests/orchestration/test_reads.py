@@ -67,6 +67,22 @@ def test_row_groups_outside_the_reach_are_not_read(project: Project, tmp_path: P
     assert all(scanned <= 2 < of for scanned, of in read), plan
 
 
+def test_versions_of_events_are_not_looked_for_outside_the_reach(tmp_path: Path) -> None:
+    file = tmp_path / "events.parquet"
+    _, opened = opened_in(tmp_path, "duckdb", TABLES.replace("    available_at: known_at\n", ""))
+    with opened, duckdb.connect() as connection:
+        connection.execute(f"COPY ({EVENTS}) TO '{file}' (FORMAT parquet, ROW_GROUP_SIZE 2048)").fetchall()
+        connection.execute("CREATE SCHEMA sources").fetchall()
+        connection.execute(f"CREATE VIEW sources.corrected AS SELECT * FROM '{file}'").fetchall()
+        query = opened.compiled.views["tiled"].materialize
+        assert query is not None
+        values = {each: PARAMETERS[each] for each in query.parameters}
+        plan = connection.execute(f"EXPLAIN ANALYZE {query.sql['duckdb']}", values).fetchall()[0][1]
+    read = [(int(scanned), int(of)) for scanned, of in re.findall(r"Row Groups Scanned: (\d+) / (\d+)", plan)]
+    assert len(read) == 3, "candidates, keys that occur twice, and their versions"
+    assert all(scanned <= 2 < of for scanned, of in read), read
+
+
 @pytest.mark.parametrize("name", ["uncorrected", "rows", "digest"])
 def test_an_index_on_the_time_is_used_in_postgres(project: Project, postgres_url: str, name: str) -> None:
     query = queries(project)[name]
