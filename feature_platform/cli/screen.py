@@ -89,8 +89,19 @@ def standard_error() -> Console:
 
 def print_json(answer: Mapping[str, Any]) -> None:
     """One JSON document on standard output. Decimals are strings, so no digit is lost; times are ISO 8601."""
-    json.dump(answer, sys.stdout, ensure_ascii=False, indent=2, default=_plain)
+    json.dump(_with_texts_for_keys(answer), sys.stdout, ensure_ascii=False, indent=2, default=_plain)
     sys.stdout.write("\n")
+
+
+def _with_texts_for_keys(value: Any) -> Any:
+    """The same, with texts for the keys of maps that JSON has no form of."""
+    if isinstance(value, Mapping):
+        return {_key(key): _with_texts_for_keys(each) for key, each in value.items()}
+    return [_with_texts_for_keys(each) for each in value] if isinstance(value, list | tuple) else value
+
+
+def _key(key: Any) -> Any:
+    return key if isinstance(key, str | int | float | bool | None) else str(_plain(key))
 
 
 def print_problems(problems: Sequence[Problem], *, texts: Texts, machine: bool) -> None:

@@ -12,7 +12,7 @@ It has no WHERE of its own: versions of an event are told apart over the whole s
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final
@@ -23,6 +23,7 @@ from feature_platform.compiler.catalog import Catalog
 from feature_platform.compiler.codes import CONDITION, DEFAULT_TYPE, INPUT_TYPE
 from feature_platform.compiler.contracts import broken_promise, described
 from feature_platform.compiler.frames import Entry, Frame, frame_of
+from feature_platform.compiler.groupings import TIMES, Grouping, grouped_measures_of
 from feature_platform.compiler.guard import GuardedQuery, guard
 from feature_platform.compiler.measures import (
     COUNTS,
@@ -44,11 +45,12 @@ from feature_platform.registry.graph import LinkedView, Registry
 from feature_platform.specs.aggregations import Aggregation
 from feature_platform.specs.durations import Duration
 from feature_platform.specs.models import Source
-from feature_platform.types import ENGINES, Column, DataType
+from feature_platform.types import ENGINES, Column, DataType, map_of
 
-_VALUES: Final = frozenset({"min", "max", "first", "last", "first_k", "last_k", "last_distinct_k", "top_k", "mode"})
+_VALUES: Final = frozenset(
+    {"min", "max", "first", "last", "first_k", "last_k", "last_distinct_k", "top_k", "mode", "histogram"}
+)
 """Functions that hand out values of their column as they are."""
-_TIMES: Final = frozenset({"time_since_first", "time_since_last"})
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,8 @@ class PlannedFeature:
     value: int | None
     value_type: DataType | None
     measures: tuple[Numbered, ...]
+    grouping: Grouping | None = None
+    """Of a map: what its keys are. The measures are those of each key then."""
 
 
 @dataclass(frozen=True)
@@ -85,17 +89,22 @@ class AggregationPlan:
 
     @property
     def measures(self) -> tuple[Numbered, ...]:
-        """Every measure once, in the order of their names."""
-        return tuple(
-            sorted(
-                {each for feature in self.features for each in feature.measures}, key=lambda each: int(each.name[4:])
-            )
-        )
+        """Every measure of an entity once, in the order of their names; not those of the keys of maps."""
+        return _in_order(feature for feature in self.features if feature.grouping is None)
+
+    @property
+    def maps(self) -> tuple[PlannedFeature, ...]:
+        """The features that are maps."""
+        return tuple(feature for feature in self.features if feature.grouping is not None)
+
+    def maps_in(self, frame: Frame) -> list[PlannedFeature]:
+        """The maps of one frame."""
+        return [each for each in self.maps if each.measures[0].measure.frame == frame]
 
     @property
     def frames(self) -> tuple[Frame, ...]:
         """The frames in use, each once."""
-        return tuple(dict.fromkeys(each.measure.frame for each in self.measures))
+        return tuple(dict.fromkeys(each.measure.frame for each in _in_order(self.features)))
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -109,7 +118,7 @@ class AggregationPlan:
             sorted(
                 {
                     each.measure.value
-                    for each in self.measures
+                    for each in _in_order(self.features)
                     if each.measure.kind in ORDERED and each.measure.value is not None
                 }
             )
@@ -220,9 +229,10 @@ class _Planning:
     def _distinct_values(self, lines: Sequence[tuple[int, Aggregation]]) -> list[str]:
         values: list[str] = []
         for index, line in lines:
-            if line.column is not None and line.column not in values:
-                self._add(f"fp_v{len(values)}", exp.column(line.column, quoted=True), self._where(index, "column"))
-                values.append(line.column)
+            for part, name in (("column", line.column), ("group", line.group)):
+                if name is not None and name not in values:
+                    self._add(f"fp_v{len(values)}", exp.column(name, quoted=True), self._where(index, part))
+                    values.append(name)
         return values
 
     def _distinct_conditions(self, lines: Sequence[tuple[int, Aggregation]]) -> list[str]:
@@ -286,12 +296,14 @@ class _Planning:
             if not self._fits(index, line, input_column):
                 continue
             of = input_column.type if input_column else None
-            base = self._described(line, input_column, condition, types)
+            key = self._key(index, line, values, types)
+            base = self._described(line, input_column, condition, types, key)
             empty = self._empty(index, line, base.type)
             for window in line.windows:
                 name = line.feature_name(window)
                 if self.only is not None and name not in self.only:
                     continue
+                grouping = replace(key, named=f"fp_map{len(features)}") if key else None
                 needed = self._measures(line, window, Input(value, of, condition))
                 for measure in needed:
                     numbers.setdefault(measure, Numbered(f"fp_m{len(numbers)}", measure))
@@ -300,11 +312,27 @@ class _Planning:
                 if (broken := broken_promise(column, self.view)) is not None:
                     self.problems.append(broken)
                 feature = Feature(name, column, empty)
-                features[name] = PlannedFeature(line, window, feature, value, of, numbered)
+                features[name] = PlannedFeature(line, window, feature, value, of, numbered, grouping)
         return tuple(features.values())
+
+    def _key(
+        self, index: int, line: Aggregation, values: Sequence[str], types: dict[str, OutputColumn]
+    ) -> Grouping | None:
+        if not line.is_map:
+            return None
+        value = values.index(line.group or line.column or "")
+        of = types[f"fp_v{value}"].type
+        edges = tuple(_as_type(edge, of) for edge in line.bins or ())
+        if None in edges:
+            what = f"the edge {(line.bins or ())[edges.index(None)]} is not a {of}"
+            mend = f"write edges that are values of '{line.column}'"
+            self.problems.append(INPUT_TYPE.problem(what, mend=mend, where=self._where(index, "bins")))
+        return Grouping(value, of, edges, line.largest_map, "")
 
     def _measures(self, line: Aggregation, window: Duration, given: Input) -> tuple[Measure, ...]:
         accuracy = self.view.spec.accuracy
+        if line.is_map:
+            return grouped_measures_of(line, frame_of(line, window, accuracy), given)
         whole = frame_of(line, line.to, accuracy) if line.to else None
         return measures_of(line, frame_of(line, window, accuracy), whole, given)
 
@@ -321,38 +349,46 @@ class _Planning:
         return False
 
     def _described(
-        self, line: Aggregation, value: OutputColumn | None, condition: int | None, types: dict[str, OutputColumn]
+        self,
+        line: Aggregation,
+        value: OutputColumn | None,
+        condition: int | None,
+        types: dict[str, OutputColumn],
+        grouping: Grouping | None,
     ) -> OutputColumn:
+        key = types[f"fp_v{grouping.value}"] if grouping and line.group else None
         deciding = [
             each for name, each in types.items() if name.startswith(("fp_k", "fp_t", "fp_a", "fp_s")) or name == "fp_w"
         ]
         conditions = [types["fp_w"]] if "fp_w" in types else []
         if condition is not None:
             conditions.append(types[f"fp_c{condition}"])
-        read = [*deciding, *conditions, *([value] if value else [])]
+        used = [each for each in (value, key) if each is not None]
+        read = [*deciding, *conditions, *used]
         direct = value.direct if value else frozenset()
-        if line.function in _TIMES:
+        if line.function in TIMES:
             direct = types["fp_t"].direct
+        direct |= key.direct if key else frozenset()
+        of = result_type(line.function, value.type if value else None)
         indirect = frozenset(ref for each in read for ref in each.indirect)
         indirect |= {ref for each in (*deciding, *conditions) for ref in each.direct}
-        if value and line.function in _TIMES:
+        if value and line.function in TIMES:
             indirect |= value.direct
         return OutputColumn(
             name="",
-            type=result_type(line.function, value.type if value else None),
+            type=map_of(key.type, of) if key else of,
             labels=_labels(line, value)
+            | (key.labels if key else CLEAN)
             | {Label("derived", label.classification) for each in conditions for label in each.labels},
             direct=direct,
             indirect=indirect - direct,
-            transforms=frozenset(
-                name for each in (*conditions, *([value] if value else [])) for name in each.transforms
-            ),
+            transforms=frozenset(name for each in (*conditions, *used) for name in each.transforms),
             description=line.description,
         )
 
     def _empty(self, index: int, line: Aggregation, of: DataType) -> Any:
         if line.default is None:
-            return 0 if line.function in COUNTS else None
+            return 0 if line.function in COUNTS and not line.is_map else None
         fitting = _as_type(line.default, of)
         if fitting is None:
             what = f"the default {line.default!r} is not a {of}"
@@ -371,6 +407,12 @@ class _Planning:
         return self.view.origin.where("aggregations", index, *path)
 
 
+def _in_order(features: Iterable[PlannedFeature]) -> tuple[Numbered, ...]:
+    return tuple(
+        sorted({each for feature in features for each in feature.measures}, key=lambda each: int(each.name[4:]))
+    )
+
+
 def _selecting(parts: Sequence[_Part], source: str) -> exp.Select:
     return exp.select(*(exp.alias_(part.tree.copy(), part.alias) for part in parts)).from_(exp.to_table(source))
 
@@ -380,7 +422,7 @@ def _labels(line: Aggregation, value: OutputColumn | None) -> Labels:
         return CLEAN
     if line.function in _VALUES:
         return value.labels
-    kind: LabelKind = "derived" if line.function in _TIMES else "aggregated"
+    kind: LabelKind = "derived" if line.function in TIMES else "aggregated"
     return frozenset(Label(kind, label.classification) for label in value.labels)
 
 

@@ -31,6 +31,7 @@ from feature_platform.compiler.fragments import (
 )
 from feature_platform.compiler.frames import inside, reached
 from feature_platform.compiler.gathered_measures import gathered
+from feature_platform.compiler.map_features import Cells, cells_of_events, grouping_of, maps_of_cells, sharing_cells
 from feature_platform.compiler.measures import GATHERED, aggregates
 from feature_platform.compiler.plan import COMPILER_VERSION, CompiledQuery, CompiledView, OutputColumn
 from feature_platform.governance.access import Access
@@ -152,7 +153,7 @@ def _measured(plan: AggregationPlan, counted: str, tick: Sql, engine: Engine) ->
     for each in plan.measures:
         if each.measure.kind not in GATHERED:
             found += aggregates(each, inside(each.measure.frame, column("fp_t"), tick, engine), engine)
-    lists = _gathered(plan, counted, tick, engine)
+    lists, names = _lists(plan, counted, tick, engine)
     # Every version that the tick can know is there, so what holds at the tick has no successor.
     body = sql(
         "SELECT :found FROM :counted WHERE fp_until IS NULL GROUP BY :keys",
@@ -163,21 +164,23 @@ def _measured(plan: AggregationPlan, counted: str, tick: Sql, engine: Engine) ->
     if not lists:
         return [Relation("fp_measured", body)]
     joins = NOTHING
-    for relation in lists:
-        if relation.name.startswith("fp_inside"):
-            continue
-        same = equal(plan.entity, relation.name, "a")
-        joins = sql(":joins LEFT JOIN :relation ON :same", joins=joins, relation=name(relation.name), same=same)
+    for found_in in names:
+        same = equal(plan.entity, found_in, "a")
+        joins = sql(":joins LEFT JOIN :relation ON :same", joins=joins, relation=name(found_in), same=same)
     names = [each.name for each in plan.measures if each.measure.kind in GATHERED]
+    names += [grouping_of(each).named for each in plan.maps]
     together = sql("SELECT a.*, :names FROM fp_aggregated AS a:joins", names=listed(*columns(names)), joins=joins)
     return [Relation("fp_aggregated", body), *lists, Relation("fp_measured", together)]
 
 
-def _gathered(plan: AggregationPlan, counted: str, tick: Sql, engine: Engine) -> list[Relation]:
+def _lists(plan: AggregationPlan, counted: str, tick: Sql, engine: Engine) -> tuple[list[Relation], list[str]]:
+    """What needs the events of each frame: relations, and the names of those that have something per entity."""
     relations: list[Relation] = []
+    found: list[Relation] = []
     for number, frame in enumerate(plan.frames):
         of_frame = [each for each in plan.measures if each.measure.frame == frame and each.measure.kind in GATHERED]
-        if not of_frame:
+        maps = plan.maps_in(frame)
+        if not (of_frame or maps):
             continue
         events = f"fp_inside{number}"
         body = sql(
@@ -185,8 +188,12 @@ def _gathered(plan: AggregationPlan, counted: str, tick: Sql, engine: Engine) ->
             counted=name(counted),
             conditions=all_of(sql("fp_until IS NULL"), inside(frame, column("fp_t"), tick, engine)),
         )
-        relations += [
-            Relation(events, body),
-            *gathered(of_frame, events, plan.entity, f"fp_gathered{number}", engine),
-        ]
-    return relations
+        lists = gathered(of_frame, events, plan.entity, f"fp_gathered{number}", engine)
+        relations += [Relation(events, body), *lists]
+        found += lists
+        for part, sharing in enumerate(sharing_cells(maps)):
+            prefix = f"fp_grouped{number}_{part}"
+            made = maps_of_cells(sharing, Cells(prefix, plan.entity, tick), engine)
+            relations += [*cells_of_events(sharing, events, plan.entity, prefix, engine), *made]
+            found += made
+    return relations, [each.name for each in found]

@@ -13,6 +13,7 @@ from feature_platform.compiler.functions.constants import interval_parts, whole_
 from feature_platform.compiler.functions.model import ANY, TIME, Function, NotFittingError, Signature
 from feature_platform.compiler.functions.numbers import digits_of, rounded
 from feature_platform.compiler.inference import (
+    DUCKDB_ALONE,
     INPUT_KIND,
     UNKNOWN,
     Inference,
@@ -64,6 +65,9 @@ def infer_call(node: exp.Expr, call: Call, state: Inference, *, over: bool = Fal
     for signature in candidates:
         if _fits(signature, given):
             node.meta[SIGNATURE] = signature.key
+            for index, argument in enumerate(arguments):
+                if signature.parameter(index).stored_keys is not None:
+                    argument.meta.pop(DUCKDB_ALONE, None)
             return _settled(node, _apply(given, signature, state), signature)
     return _refuse_types(given, candidates, state)
 
@@ -176,6 +180,9 @@ def _argument_fits(signature: Signature, index: int, argument: exp.Expr, type_: 
         return True
     if not isinstance(type_, DataType):
         return False
+    if parameter.stored_keys is not None:
+        keys = type_.key.kind if type_.key and type_.is_stored else None
+        return isinstance(argument, exp.Column) and keys in parameter.stored_keys
     return type_.kind in parameter.kinds or (
         parameter.kinds == TIME and type_ == STRING and isinstance(argument, exp.Literal)
     )

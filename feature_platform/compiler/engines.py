@@ -37,7 +37,10 @@ class Limit:
     engines: frozenset[Engine] = frozenset({"duckdb"})
 
 
-_FLAT: Final = "take the parts out that are needed: tables hold scalars and arrays of scalars"
+_FLAT: Final = (
+    "take the parts out that are needed: tables hold scalars, arrays and maps of scalars, and every engine reads "
+    "m['key'] from a column of maps"
+)
 
 _LIMIT: Final = "fp_limit"
 LIMITED: Final[Mapping[tuple[type[exp.Expr], str, str], Limit]] = {

@@ -14,6 +14,8 @@ def value(planned: PlannedFeature, table: str, moment: Sql, engine: Engine) -> S
     """A feature's value from the measures in ``table`` (and, for first and last, from the events that
     :func:`pointed_at` joins).
     """
+    if planned.grouping is not None:
+        return column(planned.grouping.named)
     if planned.line.function in ("first", "last"):
         return column(f"fp_v{planned.value}", _event(planned.measures[0].name))
     return answer(planned.line.function, planned.measures, table, moment, engine)
@@ -40,7 +42,7 @@ def pointed_at(plan: AggregationPlan, table: str, entity: Sequence[str], ordered
 def filled(feature: Sql, planned: PlannedFeature, engine: Engine) -> Sql:
     """The value in the feature's type, with zero or the declared default for an empty answer."""
     of = planned.feature.column.type
-    if planned.line.function in COUNTS:
+    if planned.line.function in COUNTS and planned.grouping is None:
         if planned.line.default is None:
             return cast(sql("COALESCE(:value, 0)", value=feature), of, engine)
         feature = sql("NULLIF(:value, 0)", value=feature)

@@ -58,9 +58,11 @@ class Inference:
 
 
 def _handed_on(node: exp.Expr, type_: DataType) -> bool:
-    """Whether it is a stored value that a SELECT gives as it is, which needs no type in the engine."""
-    parent = node.parent.parent if isinstance(node.parent, exp.Alias) else node.parent
-    return type_.is_stored and isinstance(node, exp.Column) and isinstance(parent, exp.Select)
+    """Whether it is a column of stored values that a SELECT gives as they are, which needs no type in the engine."""
+    parent = node.parent
+    while isinstance(parent, exp.Alias | exp.Paren):
+        parent = parent.parent
+    return type_.is_stored and isinstance(node.unnest(), exp.Column) and isinstance(parent, exp.Select | exp.Is)
 
 
 def is_known(*types: Inferred) -> bool:

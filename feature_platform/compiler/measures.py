@@ -28,7 +28,7 @@ from feature_platform.compiler.fragments import (
 from feature_platform.compiler.frames import Frame
 from feature_platform.specs.aggregations import LISTS, Aggregation
 from feature_platform.specs.fields import AggregationFunction
-from feature_platform.types import BIGINT, BOOLEAN, DOUBLE, DataType, Engine, array, decimal
+from feature_platform.types import BIGINT, BOOLEAN, DOUBLE, DataType, Engine, array, decimal, map_of
 
 MeasureKind = Literal[
     "count",
@@ -131,6 +131,8 @@ def result_type(function: AggregationFunction, of: DataType | None) -> DataType:
     if function in ("any", "all"):
         return BOOLEAN
     assert of is not None
+    if function == "histogram":
+        return map_of(of, BIGINT)
     if function in LISTS:
         return array(of)
     if function == "sum":
@@ -205,6 +207,7 @@ _KINDS: Final[Mapping[AggregationFunction, tuple[MeasureKind, ...]]] = {
     "top_k": ("top_k",),
     "mode": ("mode",),
     "entropy": ("entropy",),
+    "histogram": ("count",),
 }
 
 

@@ -131,7 +131,7 @@ class Pairs:
 
     def inside(self, frame: Frame) -> Sql:
         """A row for each point and each event that ``frame`` counts there, with the columns that are gathered."""
-        kept = [*(f"fp_n{index}" for index in self.plan.ordered), *self.plan.payload]
+        kept = ["fp_t", *(f"fp_n{index}" for index in self.plan.ordered), *self.plan.payload]
         return sql(
             "SELECT fp_point, :kept FROM :joined WHERE :counts",
             kept=listed(*columns(kept)),

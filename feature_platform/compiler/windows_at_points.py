@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from feature_platform.compiler.aggregation_lines import AggregationPlan
+from feature_platform.compiler.aggregation_lines import AggregationPlan, PlannedFeature
 from feature_platform.compiler.event_versions import event_relation, numbered_versions, version_relations
 from feature_platform.compiler.feature_values import pointed_at, value
 from feature_platform.compiler.fragments import (
@@ -38,6 +38,15 @@ from feature_platform.compiler.fragments import (
 )
 from feature_platform.compiler.frames import Entry, Frame, farthest_reach, leaves
 from feature_platform.compiler.gathered_measures import gathered
+from feature_platform.compiler.map_features import (
+    Cells,
+    cells_of_events,
+    cells_of_ranges,
+    grouping_of,
+    is_added,
+    maps_of_cells,
+    sharing_cells,
+)
 from feature_platform.compiler.measures import GATHERED, SUBTRACTABLE, Numbered
 from feature_platform.compiler.point_measures import climbing_relation, merged_blocks, running_sums
 from feature_platform.compiler.point_pairs import Pairs, crowded_relations, ungathered
@@ -79,6 +88,11 @@ def window_relations(plan: AggregationPlan, target: Target) -> list[Relation]:
             found = gathered(among, events.name, ["fp_point"], f"{target.prefix}_gathered{number}", target.engine)
             relations += [events, *found]
             lists += [each.name for each in found]
+        for part, sharing in enumerate(sharing_cells(plan.maps_in(frame))):
+            prefix = f"{target.prefix}_grouped{number}_{part}"
+            found = _maps(sharing, prefix, pairs.inside(frame), _copies(plan, ranges, target.engine), ranges, target)
+            relations += found
+            lists += [each.name for each in found[-len(sharing) :]]
     if subtracted:
         relations += running_sums(subtracted, f"{target.prefix}_sums", target)
         measured.append(relations[-1].name)
@@ -89,6 +103,26 @@ def _is_merged(numbered: Numbered) -> bool:
     return numbered.measure.kind not in SUBTRACTABLE | GATHERED
 
 
+def _maps(  # noqa: PLR0913, PLR0917 - the events of both kinds of entities
+    features: Sequence[PlannedFeature], prefix: str, few: Sql, copies: Sql, ranges: str, target: Target
+) -> list[Relation]:
+    """Relations of which the last are one per feature, with its map per point. ``few`` has the events of each point of
+    entities that are not crowded, ``copies`` those of the others, who are in ``ranges`` too.
+    """
+    engine = target.engine
+    if is_added(features[0]):
+        events = Relation(f"{prefix}_few", few)
+        apart = cells_of_events(features, events.name, ["fp_point"], f"{prefix}_few", engine)
+        spread = cells_of_ranges(features, ranges, f"{prefix}_busy", engine)
+        both = (sql("SELECT * FROM :cells", cells=name(each[-1].name)) for each in (apart, spread))
+        cells = [events, *apart, *spread, Relation(f"{prefix}_cells", union_all(both))]
+    else:
+        events = Relation(f"{prefix}_inside", union_all([few, copies]))
+        cells = [events, *cells_of_events(features, events.name, ["fp_point"], prefix, engine)]
+    asked = sql(" JOIN :points AS p ON p.fp_point = c.fp_point", points=name(target.points.name))
+    return [*cells, *maps_of_cells(features, Cells(prefix, ["fp_point"], column("fp_q", "p"), asked), engine)]
+
+
 def _copies(plan: AggregationPlan, ranges: str, engine: Engine) -> Sql:
     """An event for each point that counts it."""
     templates: Mapping[Engine, str] = {
@@ -96,7 +130,7 @@ def _copies(plan: AggregationPlan, ranges: str, engine: Engine) -> Sql:
         "postgres": """SELECT s.fp_point, :kept FROM :ranges AS r
             CROSS JOIN LATERAL GENERATE_SERIES(r.fp_lo, r.fp_hi - 1) AS s(fp_point)""",
     }
-    kept = [*(f"fp_n{index}" for index in plan.ordered), *plan.payload]
+    kept = ["fp_t", *(f"fp_n{index}" for index in plan.ordered), *plan.payload]
     return sql(templates[engine], kept=listed(*columns(kept, "r")), ranges=name(ranges))
 
 
@@ -178,6 +212,8 @@ def _answers(
 ) -> list[Relation]:
     """From measures, ``measured`` of crowded entities and those of ``pairs``, and ``lists`` of both, to values."""
     numbers = columns(each for numbered in ungathered(plan) for each in numbered.names)
+    names = [each.name for each in plan.measures if each.measure.kind in GATHERED]
+    names += [grouping_of(each).named for each in plan.maps]
     both = union_all(
         [
             sql("SELECT * FROM :paired", paired=name(pairs.measured)),
@@ -191,7 +227,7 @@ def _answers(
     )
     together = sql(
         "SELECT p.*, :lists FROM (:both) AS p:joins",
-        lists=listed(*columns(each.name for each in plan.measures if each.measure.kind in GATHERED)),
+        lists=listed(*columns(names)),
         both=both,
         joins=_beside_points(lists),
     )

@@ -200,6 +200,7 @@ def _transaction(number: int, person: _Person) -> dict[str, Any]:
         "card_number": person.card,
         "customer_id": number,
         "merchant_id": number,
+        "merchant_category": "grocery",
         "device_id": person.device,
         "amount": Decimal("17.31"),
         "currency": "GBP",

@@ -135,6 +135,7 @@ TRANSACTIONS: Final = DemoTable(
         DemoColumn("card_number", "string", "payment_card"),
         DemoColumn("customer_id", "bigint"),
         DemoColumn("merchant_id", "bigint"),
+        DemoColumn("merchant_category", "string", description="The merchant's category in words, as it was sent."),
         DemoColumn("device_id", "string", "device_id", "Missing where the card was present."),
         DemoColumn("amount", "decimal(18,2)", description="In `currency`, always positive."),
         DemoColumn("currency", "string", description="ISO 4217: EUR, GBP, USD, SEK."),

@@ -27,6 +27,7 @@ _POS, _ECOMMERCE, _ATM, _RECURRING = range(4)
 ENTRY_MODES: Final = ("chip", "contactless", "magstripe", "keyed", "token")
 STATUSES: Final = ("approved", "declined")
 CURRENCIES: Final = ("GBP", "EUR", "USD", "SEK")
+_CATEGORY_NAMES: Final = tuple(category.name for category in CATEGORIES)
 _CURRENCY_OF_COUNTRY: Final = table([0, 1, 1, 2, 1, 3])
 _UNITS_PER_CURRENCY: Final = table([1, 1, 1, 10])
 
@@ -102,6 +103,7 @@ def transactions_table(population: Population, rows: Rows) -> pa.Table:
             "card_number": population.card_number(rows.card),
             "customer_id": integers(rows.customer + 1),
             "merchant_id": integers(rows.merchant + 1),
+            "merchant_category": words(_CATEGORY_NAMES, category_of(population.draw, rows.merchant)),
             "device_id": with_missing(population.device_id(rows.device), present),
             "amount": money(rows.cents),
             "currency": words(CURRENCIES, rows.currency),

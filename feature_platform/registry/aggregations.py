@@ -40,7 +40,17 @@ ORDERING: Final = frozenset({"min", "max"})
 POSITIONAL: Final = frozenset({"first", "last", "first_k", "last_k", "last_distinct_k"})
 LOGICAL: Final = frozenset({"any", "all"})
 BY_VALUE: Final = frozenset(
-    {"count_distinct", "approx_count_distinct", "first_k", "last_k", "last_distinct_k", "top_k", "mode", "entropy"}
+    {
+        "count_distinct",
+        "approx_count_distinct",
+        "first_k",
+        "last_k",
+        "last_distinct_k",
+        "top_k",
+        "mode",
+        "entropy",
+        "histogram",
+    }
 )
 
 
@@ -106,6 +116,8 @@ def _check_line(line: Aggregation, origin: Origin, number: int, source: Source) 
             mend=f"Declare `key:` at the source '{source.name}'.",
             where=origin.where(*path, "function"),
         )
+    if line.group is not None:
+        yield from _check_group(line.group, origin, (*path, "group"), source)
     if line.column is None:
         yield from _check_default(line, None, origin, (*path, "default"))
         return
@@ -120,6 +132,8 @@ def _check_line(line: Aggregation, origin: Origin, number: int, source: Source) 
             mend="Use another column or function (`count`, `count_distinct`, `last`).",
             where=origin.where(*path, "column"),
         )
+    elif line.function == "histogram" and (wrong := _unfit_for_histogram(line, column.type)):
+        yield COLUMN_TYPE.problem(wrong[0], mend=wrong[1], where=origin.where(*path, "column"))
     elif line.function in ARITHMETIC and column.pii not in (None, "none"):
         yield MEANINGLESS.problem(
             f"`{line.function}` of '{line.column}', which holds {column.pii}",
@@ -128,6 +142,33 @@ def _check_line(line: Aggregation, origin: Origin, number: int, source: Source) 
         )
     else:
         yield from _check_default(line, column.type, origin, (*path, "default"))
+
+
+def _check_group(name: str, origin: Origin, path: Path, source: Source) -> Iterator[Problem]:
+    yield from unknown_column(source, name, origin, path)
+    column = source.columns.get(name)
+    if column is not None and not _can_be_key(column.type):
+        yield COLUMN_TYPE.problem(
+            f"`group` wants values that can be told apart exactly, '{name}' is of type {column.type}",
+            mend="Use a column of integers, texts, booleans, decimals or dates.",
+            where=origin.where(*path),
+        )
+
+
+def _unfit_for_histogram(line: Aggregation, column: DataType) -> tuple[str, str] | None:
+    """What is wrong with the column of a histogram, and how to mend it."""
+    if line.bins is not None and not column.is_numeric:
+        return (
+            f"`bins` are numbers, '{line.column}' is of type {column}",
+            "Leave them out: each value has its count then.",
+        )
+    if line.bins is None and not _can_be_key(column):
+        return f"values of '{line.column}' ({column}) can't be told apart exactly", "Give `bins`."
+    return None
+
+
+def _can_be_key(column: DataType) -> bool:
+    return not column.is_nested and column.kind != "double"
 
 
 def _wanted_column(function: str) -> str:

@@ -11,7 +11,7 @@ from sqlglot import exp, parse_one
 from feature_platform.compiler.plan import CompiledView
 from feature_platform.errors import StoreError
 from feature_platform.stores.codes import QUERY_FAILED
-from feature_platform.types import BIGINT, DataType
+from feature_platform.types import BIGINT, DataType, array, struct
 
 if TYPE_CHECKING:
     import duckdb
@@ -47,7 +47,7 @@ class Deriver:
         import duckdb
 
         rows = len(next(iter(columns.values()), ()))
-        values = [list(range(rows)), *(list(columns[name]) for name in types)]
+        values = [list(range(rows)), *(_sent(columns[name], kind) for name, kind in types.items())]
         parameters = {_parameter(place): listed for place, listed in enumerate(values)}
         with self._lock:
             try:
@@ -106,9 +106,20 @@ def _inputs(types: Mapping[str, DataType], alias: str) -> exp.Subquery:
     columns = {ROW: BIGINT} | dict(types)
     listed = []
     for place, (name, kind) in enumerate(columns.items()):
-        values = exp.cast(exp.Parameter(this=exp.var(_parameter(place))), f"{kind.sql('duckdb')}[]", dialect="duckdb")
-        listed.append(exp.alias_(exp.Explode(this=values), name, quoted=True))
+        sent = array(struct(("key", kind.key), ("value", kind.element))) if kind.key and kind.element else kind
+        values = exp.cast(exp.Parameter(this=exp.var(_parameter(place))), f"{sent.sql('duckdb')}[]", dialect="duckdb")
+        value: exp.Expr = exp.Explode(this=values)
+        if kind.key:
+            value = exp.func("map_from_entries", value, dialect="duckdb")
+        listed.append(exp.alias_(value, name, quoted=True))
     return exp.select(*listed).subquery(alias)
+
+
+def _sent(values: Sequence[Any], kind: DataType) -> list[Any]:
+    """Values as the driver takes them. A dictionary is a struct to it, so maps go as lists of pairs."""
+    if kind.kind != "map":
+        return list(values)
+    return [None if each is None else [{"key": key, "value": value} for key, value in each.items()] for each in values]
 
 
 def _parameter(place: int) -> str:

@@ -17,6 +17,7 @@ from feature_platform.sdk.codes import NOT_ONLINE, REQUEST_VALUE
 from feature_platform.sdk.derived import Deriver
 from feature_platform.sdk.needs import Needs, needs_of
 from feature_platform.sdk.online_keys import KeyForms, LiveVersions, newest
+from feature_platform.sdk.results import in_utc
 from feature_platform.sdk.selection import Selected
 from feature_platform.sdk.spine import NeededColumn
 from feature_platform.sdk.tokens import key_token
@@ -82,7 +83,7 @@ class FeatureVectors(Sequence[FeatureVector]):
 
         columns = self.to_dict()
         arrays = {
-            name: pa.array(values, _given_out(self._types[name])) if name in self._types else pa.array(values)
+            name: _given_out(values, self._types[name]) if name in self._types else pa.array(values)
             for name, values in columns.items()
         }
         return pa.table(arrays)
@@ -287,10 +288,16 @@ def _lacks(index: int, column: NeededColumn, entity: Mapping[str, Any]) -> Probl
 def _aware(value: Any) -> Any:
     if isinstance(value, datetime):
         return value.replace(tzinfo=UTC)
+    if isinstance(value, list):
+        return [_aware(each) for each in value]
+    if isinstance(value, dict):
+        return {_aware(key): _aware(each) for key, each in value.items()}
     return value
 
 
-def _given_out(kind: DataType) -> pa.DataType:
+def _given_out(values: Sequence[Any], kind: DataType) -> pa.Array:
     import pyarrow as pa
 
-    return pa.timestamp("us", tz="UTC") if kind.kind == "timestamp" else kind.arrow()
+    if kind.kind == "map":
+        values = [None if value is None else list(value.items()) for value in values]
+    return pa.array(values, in_utc(pa.schema([("value", kind.arrow())])).field(0).type)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Final
 
 from pydantic import Field, model_validator
@@ -14,6 +15,10 @@ WITHOUT_COLUMN: Final = frozenset({"count", "rate", "ratio", "time_since_first",
 LISTS: Final = frozenset({"first_k", "last_k", "last_distinct_k", "top_k"})
 """Functions that give an array of at most ``k`` values."""
 PERCENTILES: Final = frozenset({"percentile", "approx_percentile"})
+UNGROUPED: Final = LISTS | {"histogram", "ratio"}
+"""Functions that can't be computed per value of a `group`: they give no single value, or need two windows for it."""
+DEFAULT_KEYS: Final = 100
+"""The most keys that a map has where a line does not say."""
 _LARGEST_K: Final = 1_000
 _LARGEST_OFFSET_DAYS: Final = 36_600
 _PARAMETERS: Final = {
@@ -21,6 +26,7 @@ _PARAMETERS: Final = {
     "percentile": PERCENTILES,
     "to": frozenset({"ratio"}),
 }
+_LARGEST_MAP: Final = 1_000
 """Field → the functions that need it, and that alone may have it."""
 
 
@@ -47,7 +53,25 @@ class Aggregation(Spec):
     )
     percentile: float | None = Field(default=None, ge=0, le=1, description="Of `percentile`: which, 0 to 1.")
     to: Window | None = Field(default=None, description="Of `ratio`: the longer window that each window is a share of.")
-    name: Name | None = Field(default=None, description="Default: `<column>_<function>`, or the function alone.")
+    group: ColumnName | None = Field(
+        default=None,
+        description="Computes the function for each value of this column: a map from values to results.",
+    )
+    bins: tuple[int | float, ...] | None = Field(
+        default=None,
+        min_length=1,
+        max_length=_LARGEST_MAP,
+        description="Of `histogram`: lower edges, ascending. A value counts for the greatest edge it is not below.",
+    )
+    max_keys: int | None = Field(
+        default=None,
+        ge=1,
+        le=_LARGEST_MAP,
+        description="Of `group` and `histogram`: the most keys of a map, those with the most events. Default 100.",
+    )
+    name: Name | None = Field(
+        default=None, description="Default: `<column>_<function>_by_<group>`, without what there is not."
+    )
     where: str | None = Field(
         default=None, description="A condition on the source's columns; rows that fail it do not count."
     )
@@ -81,6 +105,25 @@ class Aggregation(Spec):
         return self
 
     @model_validator(mode="after")
+    def _map_fits(self) -> Aggregation:
+        if self.group is not None and self.function in UNGROUPED:
+            what = f"`{self.function}` gives no single value of one window, which `group` needs"
+            raise contradiction(
+                what, "Remove `group`, or use another function, such as `count`, `sum` or `mode`.", "group"
+            )
+        if self.bins is not None and self.function != "histogram":
+            raise contradiction(f"`bins` means nothing to `{self.function}`", "Remove it, or use `histogram`.", "bins")
+        if self.bins is not None and any(after <= before for before, after in pairwise(self.bins)):
+            raise contradiction("the edges do not ascend", "Sort them, and name each once.", "bins")
+        if self.max_keys is not None and (self.bins is not None or not self.is_map):
+            what = "there are as many keys as bins" if self.bins else f"`{self.function}` without `group` gives no map"
+            raise contradiction(what, "Remove `max_keys`.", "max_keys")
+        if self.default is not None and self.is_map:
+            mend = "Remove it: a key that is not there has no event, and a map that is NULL has none at all."
+            raise contradiction("a map has no default", mend, "default")
+        return self
+
+    @model_validator(mode="after")
     def _windows_fit(self) -> Aggregation:
         endless = any(is_all(window) for window in self.windows)
         if self.function == "rate" and endless:
@@ -96,15 +139,26 @@ class Aggregation(Spec):
         return self
 
     @property
+    def is_map(self) -> bool:
+        """Whether its features are maps."""
+        return self.group is not None or self.function == "histogram"
+
+    @property
+    def largest_map(self) -> int:
+        """The most keys that a map has."""
+        return len(self.bins) if self.bins is not None else self.max_keys or DEFAULT_KEYS
+
+    @property
     def base_name(self) -> str:
         """The feature's name before its window."""
         if self.name:
             return self.name
         function = self.function if self.percentile is None else f"p{_digits(self.percentile)}"
-        return f"{self.column}_{function}" if self.column else function
+        measured = f"{self.column}_{function}" if self.column else function
+        return f"{measured}_by_{self.group}" if self.group else measured
 
     def feature_name(self, window: Duration) -> str:
-        """``amount_sum_30d``, ``amount_p95_30d``, ``amount_sum_7d_offset_7d``."""
+        """``amount_sum_30d``, ``amount_p95_30d``, ``amount_sum_7d_offset_7d``, ``amount_sum_by_category_30d``."""
         offset = f"_offset_{self.offset.text}" if self.offset else ""
         return f"{self.base_name}_{window.text}{offset}"
 

@@ -148,6 +148,7 @@ AggregationFunction = Literal[
     "median",
     "percentile",
     "entropy",
+    "histogram",
     "approx_count_distinct",
     "approx_percentile",
     "any",

@@ -10,8 +10,8 @@ from __future__ import annotations
 import csv
 import gzip
 import math
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -92,7 +92,24 @@ class Berka:
         found["operation_count_distinct_365d"] = len({b.operation for b in within(365) if b.operation is not None})
         found["balance_stddev_90d"] = _sample_deviation([booking.balance for booking in quarter])
         found["idle_all"] = (day - ever[-1].day).total_seconds() if ever else None
+        found |= self._maps(within(365), quarter, ever)
         return found
+
+    @staticmethod
+    def _maps(year: Sequence[Booking], quarter: Sequence[Booking], ever: Sequence[Booking]) -> dict[str, Any]:
+        """Maps of ``account_activity``."""
+        purposes = sorted({booking.k_symbol for booking in year if booking.k_symbol is not None})
+        sums = {purpose: sum(booking.amount for booking in year if booking.k_symbol == purpose) for purpose in purposes}
+        times = Counter(booking.operation for booking in quarter if booking.operation is not None)
+        most = sorted(times, key=lambda operation: (-times[operation], operation))[:2]
+        newest = {booking.type: booking.balance for booking in ever}
+        edges = Counter(max(edge for edge in (0, 1_000, 10_000, 50_000) if edge <= b.amount) for b in quarter)
+        return {
+            "amount_sum_by_k_symbol_365d": sums or None,
+            "count_by_operation_90d": {operation: times[operation] for operation in sorted(most)} or None,
+            "balance_last_by_type_all": {kind: newest[kind] for kind in sorted(newest)} or None,
+            "amount_histogram_90d": {Decimal(edge): edges[edge] for edge in sorted(edges)} or None,
+        }
 
     def household(self, account: int, day: date) -> dict[str, Any]:
         """View ``account_month``: as of midnight of ``day``."""

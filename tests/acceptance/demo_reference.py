@@ -73,7 +73,9 @@ class Demo:
                 )
                 double = line.function in ("avg", "time_since_last")
                 if isinstance(value, Fraction):
-                    value = float(value) if double else Decimal(value.numerator) / Decimal(value.denominator)
+                    value = float(value) if double else _decimal(value)
+                if isinstance(value, dict):
+                    value = {key: _decimal(each) if isinstance(each, Fraction) else each for key, each in value.items()}
                 found[f"{view}__{line.base_name}_{window}"] = value
         return found
 
@@ -107,13 +109,19 @@ class Demo:
         return {name: pq.read_table(self._folder / name).to_pylist() for name in names}
 
 
+def _decimal(value: Fraction) -> Decimal:
+    return Decimal(value.numerator) / Decimal(value.denominator)
+
+
 def _check(found: Mapping[str, Any], amount: Decimal) -> dict[str, Any]:
     """View ``payment_check``."""
     average, spent, largest = (found[f"card_spend__amount_{name}_30d"] for name in ("avg", "sum", "max"))
     limit = found["card_profile__credit_limit"]
+    gambling = (found["card_spend__by_category_30d"] or {}).get("gambling", 0)
     return {
         "payment_check__times_average": float(amount) / average if average else None,
         "payment_check__limit_used": (float(amount) + float(spent)) / float(limit) if limit else None,
+        "payment_check__gambling_share": float(gambling) / float(spent) if spent else None,
         "payment_check__is_largest": largest is not None and amount > largest,
     }
 

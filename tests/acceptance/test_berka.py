@@ -67,7 +67,7 @@ def loan_rows(store: FeatureStore, berka: Berka) -> list[dict[str, Any]]:
             "year": [loan.day.year for loan in loans],
         }
     )
-    return store.training_set(spine, LOAN_FEATURES, time="day").to_arrow().to_pylist()
+    return store.training_set(spine, LOAN_FEATURES, time="day").to_arrow().to_pylist(maps_as_pydicts="strict")
 
 
 def test_every_loan_keeps_its_row(loan_rows: list[dict[str, Any]], berka: Berka) -> None:
@@ -124,7 +124,7 @@ def test_the_command_gives_what_plain_python_computes_from_the_files(
 @pytest.mark.parametrize("day", [date(1993, 1, 2), date(1993, 12, 31), date(1996, 2, 29)])
 def test_every_account_on_a_day_equals_plain_python(store: FeatureStore, berka: Berka, day: date) -> None:
     spine = pa.table({"account_id": berka.accounts, "day": [day] * len(berka.accounts)})
-    rows = store.training_set(spine, [SERVICE], time="day").to_arrow().to_pylist()
+    rows = store.training_set(spine, [SERVICE], time="day").to_arrow().to_pylist(maps_as_pydicts="strict")
     for row in rows:
         assert_equal(row, berka.features(row["account_id"], day), f"account {row['account_id']} on {day}")
 
@@ -210,7 +210,7 @@ def rows_of(project: Project, view: str) -> list[dict[str, Any]]:
     binding = warehouse.binding(table)
     assert binding is not None
     query = Query(f'SELECT * FROM "features"."{view}"', warehouse.engine, tables={table: binding})
-    return warehouse.read(query).read_all().to_pylist()
+    return warehouse.read(query).read_all().to_pylist(maps_as_pydicts="strict")
 
 
 def assert_equal(row: Mapping[str, Any], expected: Mapping[str, Any], what: str) -> None:
@@ -220,5 +220,6 @@ def assert_equal(row: Mapping[str, Any], expected: Mapping[str, Any], what: str)
         if isinstance(value, float) and found is not None:
             assert math.isclose(found, value, rel_tol=1e-12, abs_tol=1e-9), f"{what}: {name} is {found}, not {value}"
         else:
+            assert not isinstance(value, dict) or list(found or ()) == list(value), f"{what}: {name} is not in order"
             assert found == value, f"{what}: {name} is {found!r}, not {value!r}"
             assert isinstance(found, Decimal) == isinstance(value, Decimal), f"{what}: {name} is a {type(found)}"

@@ -4,6 +4,7 @@ leaking.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -146,7 +147,7 @@ def test_the_command_gives_what_plain_python_computes_from_the_files(
         app, ["training-set", "--spine-sql", str(query), "-f", "fraud_model", "-o", str(out), "-p", str(ROOT)]
     )
     assert told.exit_code == 0, told.output
-    rows = pq.read_table(out).to_pylist()
+    rows = pq.read_table(out).to_pylist(maps_as_pydicts="strict")
     wanted = {row["transaction_id"] for row in rows}
     events = pq.read_table(data.folder / TRANSACTIONS.name).to_pylist()
     files = {event["transaction_id"]: event for event in events if event["transaction_id"] in wanted}
@@ -157,11 +158,41 @@ def test_the_command_gives_what_plain_python_computes_from_the_files(
         assert set(row) - set(SPINE_COLUMNS) == set(expected)
         for name, value in expected.items():
             assert row[name] == (pytest.approx(value, rel=1e-12) if isinstance(value, float) else value), name
-    seen = {name: {row[name] for row in rows} - {None, 0} for name in rows[0]}
+    seen = {name: [row[name] for row in rows if row[name]] for name in rows[0]}
     told_nothing = {name for name, values in seen.items() if not values}
     # Ten payments have no dispute, cash or refund among them, nor others in their hour; the rest says something.
-    quiet = ("dispute", "card_habits__", "_1h", "email_missing")
+    quiet = ("dispute", "card_habits__", "_1h", "email_missing", "gambling")
     assert [name for name in told_nothing if not any(part in name for part in quiet)] == []
+
+
+def test_maps_equal_a_count_in_plain_python_in_training_rows_and_in_redis(
+    store: FeatureStore, payments: pa.Table, data: DemoData
+) -> None:
+    maps = ["card_spend:by_category_30d", "card_spend:by_merchant_30d", "card_spend:sizes_30d"]
+    features = [*maps, "payment_check:gambling_share"]
+    rows = store.training_set(payments, features).to_arrow().to_pylist(maps_as_pydicts="strict")
+    asked = [(row["card_number"], row["event_time"].replace(tzinfo=None), row) for row in rows]
+    served = store.online(
+        features, [{"card_number": card, "amount": Decimal(1)} for card in payments["card_number"].to_pylist()]
+    )
+    asked += [(vector.entity["card_number"], data.end, vector.values) for vector in served]
+    for card, at, row in asked:
+        attempts = [
+            event for event in payments_of(data, store, card, at) if at - timedelta(days=30) <= event["event_time"] < at
+        ]
+        times = Counter(event["merchant_id"] for event in attempts)
+        most = sorted(times, key=lambda merchant: (-times[merchant], merchant))[:3]
+        assert row["card_spend__by_merchant_30d"] == ({merchant: times[merchant] for merchant in sorted(most)} or None)
+        month = [event for event in attempts if event["status"] == "approved"]
+        by_category: dict[str, list[Decimal]] = {}
+        for event in month:
+            by_category.setdefault(event["merchant_category"], []).append(event["amount"])
+        sums = {name: sum(by_category[name]) for name in sorted(by_category)}
+        assert row["card_spend__by_category_30d"] == (sums or None)
+        share = float(sums.get("gambling", 0)) / float(sum(sums.values())) if sums else None
+        assert row["payment_check__gambling_share"] == pytest.approx(share, rel=1e-12)
+        edges = [max(edge for edge in (0, 10, 50, 200, 1000) if edge <= event["amount"]) for event in month]
+        assert row["card_spend__sizes_30d"] == ({edge: edges.count(edge) for edge in sorted(set(edges))} or None)
 
 
 @pytest.mark.parametrize("service", ["fraud_model", "credit_limit_model", "next_offer_model", "merchant_monitoring"])
@@ -171,7 +202,7 @@ def test_online_equals_a_training_row_as_of_the_same_moment(
     session = FeatureStore(project, purpose=project.compiled.services[service].purpose)
     names = list(session.online_inputs(service))
     spine = payments.select(names).append_column("at", pa.array([data.end] * payments.num_rows))
-    offline = session.training_set(spine, [service], time="at").to_arrow().to_pylist()
+    offline = session.training_set(spine, [service], time="at").to_arrow().to_pylist(maps_as_pydicts="strict")
     online = session.online(service, spine.select(names).to_pylist())
     for row, vector in zip(offline, online, strict=True):
         for name, value in vector.values.items():
@@ -205,7 +236,8 @@ def test_a_card_number_may_be_given_as_it_is(store: FeatureStore, data: DemoData
 
 def payments_of(data: DemoData, store: FeatureStore, card: str, at: datetime) -> list[dict[str, Any]]:
     """What was known at ``at`` of one card's payments: of each the newest version, refunds left out."""
-    columns = ["transaction_id", "event_time", "ingested_at", "card_number", "amount", "status", "is_refund"]
+    columns = ["transaction_id", "event_time", "ingested_at", "card_number", "merchant_id", "merchant_category"]
+    columns += ["amount", "status", "is_refund"]
     newest: dict[int, dict[str, Any]] = {}
     events = pq.read_table(data.folder / TRANSACTIONS.name, columns=columns).to_pylist()
     for event in sorted(events, key=lambda event: (event["ingested_at"], event["event_time"])):

@@ -114,6 +114,36 @@ _TILED = """
   - {{function: count, windows: {windows}, hop: 7m, name: uneven}}
   - {{function: sum, column: units, windows: {windows}, hop: 1d, offset: 1h, name: coarse}}
 """
+_GROUPED = """
+  - {{function: count, group: label, windows: {windows}}}
+  - {{function: count, column: label, group: shop, windows: {windows}, where: "amount > 0", max_keys: 1}}
+  - {{function: sum, column: amount, group: label, windows: {windows}, max_keys: 2}}
+  - {{function: sum, column: units, group: flag, windows: {windows}}}
+  - {{function: sum, column: score, group: seen_on, windows: {windows}}}
+  - {{function: avg, column: amount, group: label, windows: {windows}, where: "amount > 0"}}
+  - {{function: count_distinct, column: label, group: shop, windows: {windows}}}
+  - {{function: min, column: seen_on, group: label, windows: {windows}}}
+  - {{function: max, column: label, group: flag, windows: {windows}}}
+  - {{function: stddev, column: amount, group: label, windows: {windows}}}
+  - {{function: variance_pop, column: score, group: flag, windows: {windows}}}
+  - {{function: any, column: flag, group: label, windows: {windows}}}
+  - {{function: rate, group: flag, windows: {windows}, where: "amount > 0"}}
+  - {{function: time_since_first, group: label, windows: {windows}}}
+  - {{function: time_since_last, column: amount, group: shop, windows: {windows}}}
+"""
+_GATHERED_BY_KEY = """
+  - {{function: first, column: happened, group: label, windows: {windows}}}
+  - {{function: last, column: amount, group: flag, windows: {windows}, where: "amount > 0"}}
+  - {{function: median, column: score, group: label, windows: {windows}}}
+  - {{function: percentile, column: amount, percentile: 0.9, group: flag, windows: {windows}, max_keys: 1}}
+  - {{function: mode, column: label, group: flag, windows: {windows}}}
+  - {{function: entropy, column: label, group: flag, windows: {windows}}}
+  - {{function: histogram, column: label, windows: {windows}, max_keys: 2}}
+  - {{function: histogram, column: units, windows: {windows}, where: "amount > 0"}}
+  - {{function: histogram, column: happened, windows: {windows}, max_keys: 3}}
+  - {{function: histogram, column: amount, windows: {windows}, bins: [-50, 0, 0.5, 20], name: amount_bins}}
+  - {{function: histogram, column: score, windows: {windows}, bins: [0, 0.1, 0.2, 1000000000.5]}}
+"""
 LINES = {
     "plain": _LINES,
     "ordered": _LINES + _ORDERED,
@@ -121,6 +151,14 @@ LINES = {
     "others": _OTHERS,
     "shifted": _SHIFTED,
     "tiled": _SHIFTED + _TILED,
+    "grouped": _GROUPED,
+    "by_key": _GATHERED_BY_KEY,
+    "grouped_tiled": """
+  - {{function: sum, column: amount, group: label, windows: {windows}, offset: 1h, hop: 7m}}
+  - {{function: last, column: label, group: flag, windows: {windows}, offset: 1d}}
+  - {{function: histogram, column: shop, windows: {windows}}}
+  - {{function: count, windows: {windows}}}
+""",
 }
 """Groups of aggregation lines; those with positions need a source with a key."""
 PLATFORM = """

@@ -135,6 +135,8 @@ def feature(
     if line.function == "ratio":
         assert line.to is not None
         result = ratio(counted(window), counted(line.to), line.column)
+    elif line.is_map:
+        return grouped(counted(window), source, line, window, q)
     elif line.function == "rate":
         number = len(counted(window))
         result = number / Fraction(window.microseconds, 3_600_000_000) if number else None
@@ -143,6 +145,38 @@ def feature(
     if line.default is not None and (result is None or (line.function in COUNTS and result == 0)):
         return line.default
     return result
+
+
+def grouped(
+    counted: Sequence[Event], source: Source, line: Aggregation, window: Duration, q: datetime | None
+) -> dict[Any, Any] | None:
+    """The function for each key with an input; of too many keys those with most of them, of equal ones the smaller."""
+    groups: dict[Any, list[Event]] = {}
+    for event in counted:
+        key = key_of(event, line)
+        if key is not None and (line.column is None or event[line.column] is not None):
+            groups.setdefault(key, []).append(event)
+    kept = sorted(groups, key=lambda key: (-len(groups[key]), key))[: line.largest_map]
+
+    def value(events: Sequence[Event]) -> Any:
+        if line.function == "histogram":
+            return len(events)
+        if line.function == "rate":
+            return len(events) / Fraction(window.microseconds, 3_600_000_000)
+        return aggregate(events, source, line, q)
+
+    return {key: value(groups[key]) for key in sorted(kept)} or None
+
+
+def key_of(event: Event, line: Aggregation) -> Any:
+    value = event[line.group or line.column or ""]
+    if line.bins is None or value is None:
+        return value
+    return max((edge for edge in line.bins if edge_value(edge, value) <= value), default=None)
+
+
+def edge_value(edge: float, value: Any) -> Any:
+    return Decimal(str(edge)) if isinstance(value, Decimal) else edge
 
 
 COUNTS = ("count", "count_distinct", "approx_count_distinct")

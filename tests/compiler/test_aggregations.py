@@ -10,7 +10,7 @@ import pytest
 from feature_platform.compiler.aggregations import compile_aggregations
 from feature_platform.compiler.catalog import catalog_of
 from feature_platform.compiler.plan import CompiledView
-from feature_platform.errors import CompileError
+from feature_platform.errors import CompileError, FeaturePlatformError
 from feature_platform.governance.access import author_of
 from feature_platform.types import STRING
 from tests.compiler.event_project import VARIANTS, project, source_yaml
@@ -73,6 +73,11 @@ def refusals(error: pytest.ExceptionInfo[CompileError]) -> list[tuple[str, int]]
         ("{function: max, column: seen_on, windows: [1h]}", "date"),
         ("{function: last, column: flag, windows: [1h]}", "boolean"),
         ("{function: time_since_last, windows: [all]}", "double"),
+        ("{function: count, group: label, windows: [1h]}", "map<string, bigint>"),
+        ("{function: sum, column: amount, group: flag, windows: [1h]}", "map<boolean, decimal(38,2)>"),
+        ("{function: last, column: seen_on, group: shop, windows: [1h]}", "map<bigint, date>"),
+        ("{function: histogram, column: seen_on, windows: [1h]}", "map<date, bigint>"),
+        ("{function: histogram, column: score, bins: [0, 0.5], windows: [1h]}", "map<double, bigint>"),
     ],
 )
 def test_a_feature_has_the_type_of_its_function(tmp_path: Path, line: str, of: str) -> None:
@@ -92,9 +97,10 @@ def test_an_entity_without_events_gets_zero_the_default_or_nothing(tmp_path: Pat
         tmp_path,
         "  - {function: count, windows: [1h]}\n"
         "  - {function: sum, column: amount, windows: [1h], default: 0.50}\n"
-        "  - {function: avg, column: amount, windows: [1h]}",
+        "  - {function: avg, column: amount, windows: [1h]}\n"
+        "  - {function: count, group: label, windows: [1h]}",
     )
-    assert [feature.empty for feature in view.features] == [0, Decimal("0.5"), None]
+    assert [feature.empty for feature in view.features] == [0, Decimal("0.5"), None, None]
 
 
 def test_lineage_tells_values_from_what_decides_which_events_count(tmp_path: Path) -> None:
@@ -104,6 +110,59 @@ def test_lineage_tells_values_from_what_decides_which_events_count(tmp_path: Pat
     assert {str(ref) for ref in column.indirect} == {
         f"corrected.{name}" for name in ("card", "happened", "told", "id", "part", "flag")
     }
+
+
+def test_a_map_comes_from_its_keys_and_its_values(tmp_path: Path) -> None:
+    view = compiled(tmp_path, "  - {function: sum, column: amount, group: label, windows: [1h]}")
+    column = view.features[0].column
+    assert (column.name, {str(ref) for ref in column.direct}) == (
+        "amount_sum_by_label_1h",
+        {"corrected.amount", "corrected.label"},
+    )
+
+
+def test_keys_that_are_personal_are_tokens_and_say_so(tmp_path: Path) -> None:
+    view = compiled_private(
+        tmp_path,
+        "  - {function: sum, column: amount, group: number, windows: [1h]}\n"
+        "  - {function: histogram, column: number, windows: [1h]}",
+    )
+    assert [[*map(str, feature.column.labels)] for feature in view.features] == [["token(payment_card, v1)"]] * 2
+    assert [str(feature.column.type) for feature in view.features] == [
+        "map<string, decimal(38,2)>",
+        "map<string, bigint>",
+    ]
+
+
+def test_a_denied_column_is_no_key_either(tmp_path: Path) -> None:
+    with pytest.raises(CompileError) as error:
+        compiled_private(tmp_path, "  - {function: count, group: owner, windows: [1h]}")
+    written = (tmp_path / "sales" / "all.yaml").read_text().splitlines()
+    assert refusals(error) == [("FP-SQL-020", next(n for n, line in enumerate(written, 1) if "group: owner" in line))]
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("function: count, group: score", "FP-REG-013"),
+        ("function: count, group: no_such", "FP-REG-010"),
+        ("function: histogram, column: score", "FP-REG-013"),
+        ("function: histogram, column: label, bins: [0]", "FP-REG-013"),
+        ("function: histogram, column: units, bins: [0, 0.5]", "FP-AGG-001"),
+        ("function: histogram, column: amount, bins: [0.001]", "FP-AGG-001"),
+    ],
+)
+def test_what_can_be_no_key_of_a_map_is_refused(tmp_path: Path, line: str, code: str) -> None:
+    with pytest.raises(FeaturePlatformError) as error:
+        compiled(tmp_path, f"  - {{{line}, windows: [1h]}}")
+    assert error.value.code == code
+
+
+def test_the_source_is_read_back_to_the_longest_window_of_a_map(tmp_path: Path) -> None:
+    view = compiled(tmp_path, "  - {function: count, group: label, windows: [1h, 2d]}", source="plain")
+    assert view.materialize is not None
+    bound = "e.fp_t >= CAST($as_of AS TIMESTAMP) - INTERVAL '172800000000 microseconds'"
+    assert all(bound in sql for sql in view.materialize.sql.values())
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,11 @@ def test_every_function_and_signature_has_an_example() -> None:
             if call is not None and (key := node.meta_get(SIGNATURE)) is not None:
                 seen.add((call.function.name, key))
     wanted = {(function.name, signature.key) for function in CATALOGUE.values() for signature in function.signatures}
-    assert sorted(wanted - seen) == []
+    assert sorted(wanted - seen - ELSEWHERE) == []
+
+
+ELSEWHERE = {("array_extract", "stored map"), ("map_contains", "stored map")}
+"""Of columns of maps, which the table here has none of: both engines are asked in ``test_training.py``."""
 
 
 EXACT = [

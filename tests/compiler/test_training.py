@@ -78,6 +78,26 @@ aggregations:
   - {function: count, windows: [1d]}
 ---
 kind: feature_view
+name: by_key
+entity: card
+source: corrected
+aggregations:
+  - {function: sum, column: amount, group: label, windows: [all], name: labels}
+  - {function: last, column: label, group: shop, windows: [all], name: shops}
+  - {function: count, group: flag, windows: [all], name: flags}
+---
+kind: feature_view
+name: keys
+entity: card
+inputs: [by_key]
+derived:
+  - {name: share, expression: "labels_all['é'] / (labels_all['é'] + coalesce(labels_all['c'], 0))"}
+  - {name: total, expression: "labels_all['é']"}
+  - {name: newest, expression: "shops_all[1]"}
+  - {name: flagged, expression: "map_contains(flags_all, true)"}
+  - {name: nothing, expression: "labels_all IS NULL"}
+---
+kind: feature_view
 name: ratio
 entity: card_at_shop
 inputs: [spend, shop_spend]
@@ -183,6 +203,33 @@ def test_views_of_several_entities_meet_in_one_row(compiled: Compiled, sessions:
     query = compiled.training("shop_spend:count_all", "spend:amount_sum_1h", "spend:marked_1h", "profile:label")
     row = answers(sessions, query, events, [asked("a", "2024-01-01T10:30:00")])[0]
     assert [*row.values()] == [0, 1, 11, 1, "x"]
+
+
+def test_derived_features_read_keys_of_maps_on_both_engines(compiled: Compiled, sessions: Sequence[Session]) -> None:
+    events = [
+        paid(1, "a", "2024-01-01T10:00:00", 5, label="é", flag=True),
+        paid(2, "a", "2024-01-01T10:10:00", 15, label="c", flag=False),
+        paid(3, "b", "2024-01-01T10:10:00", 7, label="é"),
+    ]
+    spine = [
+        asked(card, moment) for card in ("a", "b", "c") for moment in ("2024-01-01T10:05:00", "2024-01-01T11:00:00")
+    ]
+    query = compiled.training("keys:share", "keys:total", "keys:newest", "keys:flagged", "keys:nothing")
+    assert [str(column.type) for column in query.columns[1:]] == [
+        "double",
+        "decimal(38,2)",
+        "string",
+        "boolean",
+        "boolean",
+    ]
+    assert [[*row.values()][1:] for row in answers(sessions, query, events, spine)] == [
+        [1.0, 5, "é", True, False],
+        [0.25, 5, "c", True, False],
+        [None, None, None, None, True],
+        [1.0, 7, "é", None, False],
+        [None, None, None, None, True],
+        [None, None, None, None, True],
+    ]
 
 
 def test_a_correction_is_unknown_before_it_is_told(compiled: Compiled, sessions: Sequence[Session]) -> None:

@@ -148,6 +148,15 @@ YAML_CASES = (
     Case("rate of a lifetime", "FP-SPEC-027", VIEW.replace("count, windows: [1d]", "rate, ‸windows: [all]"), "length"),
     Case("ratio to a shorter window", "FP-SPEC-027", VIEW.replace("count,", "ratio, ‸to: 1h,"), "longer"),
     Case("ratio of a lifetime", "FP-SPEC-027", VIEW.replace("count, windows: [1d]", "ratio, to: all, ‸windows: [all]"), "longer"),
+    Case("lists per key", "FP-SPEC-027", VIEW.replace("count,", "top_k, column: x, k: 3, ‸group: y,"), "`mode`"),
+    Case("ratio per key", "FP-SPEC-027", VIEW.replace("count,", "ratio, to: all, ‸group: y,"), "single value"),
+    Case("histogram per key", "FP-SPEC-027", VIEW.replace("count,", "histogram, column: x, ‸group: y,"), "single value"),
+    Case("bins of a count", "FP-SPEC-027", VIEW.replace("count,", "count, ‸bins: [1],"), "histogram"),
+    Case("bins that do not ascend", "FP-SPEC-027", VIEW.replace("count,", "histogram, column: x, ‸bins: [1, 1],"), "ascend"),
+    Case("keys of a number", "FP-SPEC-027", VIEW.replace("count,", "count, ‸max_keys: 5,"), "no map"),
+    Case("keys besides bins", "FP-SPEC-027", VIEW.replace("count,", "histogram, column: x, bins: [1], ‸max_keys: 5,"), "as many"),
+    Case("keys without bound", "FP-SPEC-026", VIEW.replace("count,", "count, group: x, max_keys: ‸5000,"), "1000"),
+    Case("default of a map", "FP-SPEC-027", VIEW.replace("count,", "count, group: x, ‸default: 0,"), "no default"),
     Case("hop without tiles", "FP-SPEC-027", VIEW.replace("aggreg", "‸aggreg").replace("count,", "count, hop: 5m,"), "accuracy"),
     Case("offset of ages", "FP-SPEC-027", VIEW.replace("count,", "count, ‸offset: 99999d,"), "century"),
     Case("a window twice", "FP-SPEC-027", VIEW.replace("windows: [1d]", "‸windows: [1d, 1d]")),
@@ -160,6 +169,8 @@ YAML_CASES = (
 )  # fmt: skip
 
 JSON_CASES = (
+    Case("empty", "FP-SPEC-010", "‸"),
+    Case("empty list", "FP-SPEC-010", "‸[]"),
     Case("trailing comma in braces", "FP-SPEC-008", '{"kind": "domain", ‸}', "comma"),
     Case("trailing comma in brackets", "FP-SPEC-008", '{"kind": ["a", ‸]}'),
     Case("missing comma", "FP-SPEC-008", '{"kind": "domain" ‸"name": "a"}', "`,`"),

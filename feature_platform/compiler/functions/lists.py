@@ -17,6 +17,7 @@ from feature_platform.compiler.functions.model import (
     NUMBER,
     ORDERED,
     TEXT,
+    TEXT_KEYS,
     TRUTH,
     WHOLE,
     Form,
@@ -138,10 +139,21 @@ FUNCTIONS: Final = (
             ),
             settled(
                 sig(
+                    Parameter("column_of_maps", MAP, stored_keys=TEXT_KEYS),
+                    Parameter("key_", TEXT_KEYS),
+                    to=_element,
+                    shown="that of the values",
+                    duckdb="MAP_EXTRACT_VALUE(column_of_maps, key_)",
+                    postgres="column_of_maps ->> CAST(key_ AS TEXT)",
+                    key="stored map",
+                )
+            ),
+            settled(
+                sig(
                     Parameter("map_", MAP),
                     Parameter("key_", ANY),
                     to=_element,
-                    shown="that of the elements",
+                    shown="that of the values",
                     duckdb="MAP_EXTRACT_VALUE(map_, key_)",
                     key="map",
                 )

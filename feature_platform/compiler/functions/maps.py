@@ -17,6 +17,7 @@ from feature_platform.compiler.functions.model import (
     MAP,
     SCALAR,
     TEXT,
+    TEXT_KEYS,
     Function,
     Parameter,
     Result,
@@ -128,7 +129,18 @@ FUNCTIONS: Final = (
     ),
     Function(
         "map_contains",
-        (sig(_MAP, _KEY, to=_contains_key, shown="`boolean`", duckdb="MAP_CONTAINS(map_, key_)"),),
+        (
+            sig(
+                Parameter("column_of_maps", MAP, stored_keys=TEXT_KEYS),
+                Parameter("key_", TEXT_KEYS),
+                to=_contains_key,
+                shown="`boolean`",
+                duckdb="MAP_CONTAINS(column_of_maps, key_)",
+                postgres="JSONB_EXISTS(column_of_maps, CAST(key_ AS TEXT))",
+                key="stored map",
+            ),
+            sig(_MAP, _KEY, to=_contains_key, shown="`boolean`", duckdb="MAP_CONTAINS(map_, key_)"),
+        ),
         "Whether the map has the key.",
         "when an argument is",
     ),

@@ -28,6 +28,8 @@ ARRAY: Final[frozenset[Kind]] = frozenset({"array"})
 MAP: Final[frozenset[Kind]] = frozenset({"map"})
 JSON_KINDS: Final[frozenset[Kind]] = frozenset({"json"})
 NESTED: Final[frozenset[Kind]] = ARRAY | {"struct"}
+TEXT_KEYS: Final[frozenset[Kind]] = TEXT | WHOLE | TRUTH | {"date"}
+"""Kinds whose values have one text each, by which PostgreSQL finds them in a stored map."""
 ANY: Final[frozenset[Kind]] = SCALAR | ARRAY | MAP | JSON_KINDS | {"struct"}
 
 
@@ -53,6 +55,8 @@ class Parameter:
     optional: bool = False
     many: bool = False
     """Stands for one or more arguments; only as the last one."""
+    stored_keys: frozenset[Kind] | None = None
+    """A column is needed that holds stored maps with keys of these kinds, which engines without maps can look into."""
 
 
 Result = Inferred | Callable[[Sequence[Inferred]], Inferred]
