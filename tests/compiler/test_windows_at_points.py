@@ -47,7 +47,8 @@ CONDITIONS = {
     WHERE_LINE: lambda event: None if event["amount"] is None else event["amount"] > 0,
 }
 WINDOWS = "[1h, 30d, all]"
-MORE = ["gathered", "others", "shifted", "tiled", "grouped", "by_key", "grouped_tiled"]
+MAPS = ["grouped", "by_key", "grouped_tiled"]
+MORE = ["gathered", "others", "shifted", "tiled", *MAPS]
 VIEWS = ["of_corrected", "of_repeated", "of_late", "of_plain", "of_daily", "bounded", *MORE]
 MICROSECOND = timedelta(microseconds=1)
 
