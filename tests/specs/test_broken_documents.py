@@ -169,8 +169,6 @@ YAML_CASES = (
 )  # fmt: skip
 
 JSON_CASES = (
-    Case("empty", "FP-SPEC-010", "‸"),
-    Case("empty list", "FP-SPEC-010", "‸[]"),
     Case("trailing comma in braces", "FP-SPEC-008", '{"kind": "domain", ‸}', "comma"),
     Case("trailing comma in brackets", "FP-SPEC-008", '{"kind": ["a", ‸]}'),
     Case("missing comma", "FP-SPEC-008", '{"kind": "domain" ‸"name": "a"}', "`,`"),

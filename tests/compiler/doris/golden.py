@@ -29,6 +29,9 @@ from tests.compiler.sql_catalogs import catalog, guarded
 FOLDER = Path(__file__).parents[1] / "fixtures" / "doris"
 EXAMPLE = Path(__file__).parents[3] / "feature_defs"
 
+WITH_MAPS = ("card_spend", "payment_check")
+"""Views of the example that make maps or read them, which Doris' text has no form of."""
+
 LINES = """
   - {function: count, windows: [1d]}
   - {function: count, column: label, windows: [1d], where: "amount > 0", default: -1}
@@ -78,7 +81,8 @@ def _example() -> Iterator[tuple[str, str]]:
     registry = load_registry(EXAMPLE)
     compiled = compile_project(registry)
     for view in compiled.views:
-        yield f"example_{view}.sql", laid_out(doris_query(view, registry, compiled).sql["doris"])
+        if view not in WITH_MAPS:
+            yield f"example_{view}.sql", laid_out(doris_query(view, registry, compiled).sql["doris"])
 
 
 def _windows() -> Iterator[tuple[str, str]]:

@@ -144,7 +144,7 @@ def test_a_mutant_is_caught(there: str, mutant: str, word: str) -> None:
 
 @pytest.mark.parametrize("word", sorted(DENIED.keys() - FUNCTIONS.keys()))
 def test_a_denied_word_is_caught_wherever_it_stands(word: str) -> None:
-    text = QUERIES["example_card_spend.sql"]
+    text = QUERIES["example_card_habits.sql"]
     words = [token for token in tokens(text) if token.word in ("WHERE", "FROM", "AND")]
     for token in (words[0], words[len(words) // 2], words[-1]):
         assert problems(f"{text[: token.start]}{word} {text[token.start :]}")

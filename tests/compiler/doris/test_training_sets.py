@@ -119,7 +119,10 @@ def every_view(tmp_path_factory: pytest.TempPathFactory) -> whole.Compiled:
 def test_all_kinds_of_views_at_once_are_what_duckdb_gives(
     every_view: whole.Compiled, session: PortableSession, seed: int
 ) -> None:
-    names = [(view.name, each.name) for view in every_view.project.views.values() for each in view.features]
+    with_maps = ("by_key", "keys")
+    names = [
+        (v.name, each.name) for v in every_view.project.views.values() for each in v.features if v.name not in with_maps
+    ]
     query = compile_training_set(
         every_view.registry, every_view.project, names, schema_of(whole.SPINE), time="at", engines=("duckdb", "doris")
     )
