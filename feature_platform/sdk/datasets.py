@@ -99,7 +99,7 @@ class Dataset:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
-        file = pq.ParquetFile(self.folder / DATA)
+        file = pq.ParquetFile(self.folder / DATA, pre_buffer=False)  # else what was read stays in memory
         schema = file.schema_arrow.remove_metadata()
         batches = (batch.cast(schema) for batch in file.iter_batches())
         return pa.RecordBatchReader.from_batches(schema, batches)

@@ -46,7 +46,8 @@ class ParquetRows:
         for path in self.files:
             named = self.partitions[path]
             own = self.schema.names[: len(self.schema) - len(named)]
-            with pq.ParquetFile(path) as file:
+            # Buffered beforehand, every row group that was read stays in memory until the file is closed.
+            with pq.ParquetFile(path, pre_buffer=False) as file:
                 for batch in file.iter_batches(_BATCH_ROWS):
                     columns = [batch.column(name) for name in own]
                     columns += [pa.repeat(value, batch.num_rows) for value in named.values()]
