@@ -112,7 +112,7 @@ def test_the_command_gives_what_plain_python_computes_from_the_files(
         ["training-set", "--spine-sql", query, *features, "--time", "day", "--purpose", "credit_risk", *places],
     )
     assert told.exit_code == 0, told.output
-    rows = pq.read_table(out).to_pylist()
+    rows = pq.read_table(out).to_pylist(maps_as_pydicts="strict")
     loans = sorted(berka.loans, key=lambda loan: loan.id)
     assert [row["loan_id"] for row in rows] == [loan.id for loan in loans]
     for row, loan in zip(rows, loans, strict=True):

@@ -22,11 +22,20 @@ def test_the_walk_agrees_with_the_compiler_about_every_edge(lineage: Lineage) ->
 
 def test_a_sum_over_a_window_says_what_flows_and_what_decides(lineage: Lineage) -> None:
     edges = {
-        edge.origin: (edge.kind, edge.subtypes) for edge in lineage.edges(view_column("card_spend", "amount_sum_30d"))
+        edge.origin: (edge.kind, edge.subtypes) for edge in lineage.edges(view_column("card_habits", "refunded_30d"))
     }
     assert edges[source("transactions", "amount")] == ("DIRECT", ("AGGREGATION",))
     assert edges[source("transactions", "card_number")] == ("INDIRECT", ("GROUP_BY", "FILTER"))
-    assert edges[source("transactions", "is_refund")] == ("INDIRECT", ("FILTER",))
+    assert edges[source("transactions", "status")] == ("INDIRECT", ("FILTER",))
+
+
+def test_a_map_flows_from_its_keys_and_its_values(lineage: Lineage) -> None:
+    edges = {
+        edge.origin: (edge.kind, edge.subtypes) for edge in lineage.edges(view_column("card_spend", "by_category_30d"))
+    }
+    assert edges[source("transactions", "amount")][0] == "DIRECT"
+    assert edges[source("transactions", "merchant_category")][0] == "DIRECT"
+    assert edges[source("transactions", "is_refund")][0] == "INDIRECT"
 
 
 def test_a_column_as_it_is_keeps_its_identity_and_a_classified_one_never_does(lineage: Lineage) -> None:
