@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
 from feature_platform.errors import Problem, StoreError
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
     import psycopg
 
 _HERE: Final = Path(__file__).parent
-_ONE_AT_A_TIME: Final = Lock()
-"""Alembic keeps what a migration works on in globals of the process: the ledger's thread must not meet a store's. Its
-commands do so too, and Dagster runs them on its own tables, so they are not used here."""
 _TABLE: Final = "layout"
 """Where a schema says which revision it has: ``<schema>.layout``, of one row."""
 _FIND: Final = """
@@ -102,8 +98,9 @@ def _migrate(url: str, line: Line, schema: str) -> None:
                 "fn": lambda found, _context: script._upgrade_revs("head", found),
             }
             context = MigrationContext.configure(connection, opts=options)
-            with _ONE_AT_A_TIME, Operations.context(context):
-                context.run_migrations(schema=schema)
+            # Given to each revision: Alembic's usual `op` is a global of the process, which Dagster's own migrations
+            # use in another thread, perhaps at this moment.
+            context.run_migrations(op=Operations(context), schema=schema)
     except (SQLAlchemyError, psycopg.Error) as error:
         raise StoreError(_problem(error, schema)) from None
 

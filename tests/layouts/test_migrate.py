@@ -25,8 +25,7 @@ FIRST = """
 revision = "t_1"
 down_revision = None
 
-def upgrade(schema):
-    from alembic import op
+def upgrade(op, schema):
     op.execute(f'CREATE TABLE "{schema}".notes (id integer PRIMARY KEY)')
     op.execute(f'INSERT INTO "{schema}".notes VALUES (1)')
 """
@@ -34,8 +33,7 @@ SECOND = """
 revision = "t_2"
 down_revision = "t_1"
 
-def upgrade(schema):
-    from alembic import op
+def upgrade(op, schema):
     op.execute(f'ALTER TABLE "{schema}".notes ADD COLUMN note text')
     op.execute(f"UPDATE \\"{schema}\\".notes SET note = 'old, 100 %' WHERE id = 1")
 """

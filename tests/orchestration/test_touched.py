@@ -187,9 +187,11 @@ def opened_in(folder: Path, engine: str, tables: str) -> tuple[Workplace, Projec
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Opened]:
-    place, project = opened_in(tmp_path_factory.mktemp("touched"), "duckdb", TABLES)
-    with project:
-        yield Opened(project, place.state / "data" / "events")
+    with pytest.MonkeyPatch.context() as variables:
+        variables.delenv("FP_HOME", raising=False)
+        place, project = opened_in(tmp_path_factory.mktemp("touched"), "duckdb", TABLES)
+        with project:
+            yield Opened(project, place.state / "data" / "events")
 
 
 @pytest.fixture(scope="module")
@@ -203,6 +205,7 @@ def in_postgres(tmp_path_factory: pytest.TempPathFactory, postgres_url: str) -> 
         )
         server.execute("CREATE INDEX ON touched.events (event_time)")
     with pytest.MonkeyPatch.context() as variables:
+        variables.delenv("FP_HOME", raising=False)
         for name, value in environment(postgres_url, "").items():
             variables.setenv(name, value)
         tables = TABLES.replace("path: events/*.csv\n    format: csv", "table: touched.events")

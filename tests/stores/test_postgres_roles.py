@@ -121,6 +121,6 @@ def test_publishers_can_not_change_the_platforms_own_tables(setup: Setup) -> Non
 
 def test_views_before_a_store_was_used_need_nothing_but_their_own_schema(setup: Setup) -> None:
     reader = PostgresWarehouse("w", setup.reader, schema_prefix=setup.prefix)
-    assert reader.schema(TableName("features", "never_published")) is None
+    assert reader.schema(TableName(f"{setup.prefix}_none", "never_published")) is None
     assert SPEND.schema == "features"
     reader.close()

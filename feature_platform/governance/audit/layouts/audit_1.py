@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from alembic import op
+from alembic.operations import Operations
 
 from feature_platform.governance.audit.postgres_ledger import SCHEMA_FILE
 
@@ -12,7 +12,7 @@ revision = "audit_1"
 down_revision = None
 
 
-def upgrade(schema: str) -> None:
+def upgrade(op: Operations, schema: str) -> None:
     """Nothing to make where the owner ran the file."""
     session: Any = op.get_bind().connection.driver_connection
     if session.execute("SELECT to_regclass(%s)", [f"{schema}.ledger"]).fetchone() == (None,):

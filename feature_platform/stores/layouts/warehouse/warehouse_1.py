@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alembic import op
+from alembic.operations import Operations
 
 from feature_platform.stores.quoting import identifier
 
@@ -10,7 +10,7 @@ revision = "warehouse_1"
 down_revision = None
 
 
-def upgrade(schema: str) -> None:
+def upgrade(op: Operations, schema: str) -> None:
     """Of databases that were used before layouts had numbers, the tables are there already."""
     quoted = identifier(schema)
     op.execute(f"CREATE SEQUENCE IF NOT EXISTS {quoted}.versions")
