@@ -166,7 +166,9 @@ def _spine_relations(asked: Asked) -> list[Relation]:
         "dense_entities": dense_entities,
         "dense": dense,
     }
-    return [Relation(asked.named(each), sql(text, **parts), stored=True) for each, text in texts.items()]
+    # The spine's own rows are read where they lie: a copy of them costs a tenth of the whole.
+    copied = texts.keys() - {"sparse", "dense"}
+    return [Relation(asked.named(each), sql(text, **parts), stored=each in copied) for each, text in texts.items()]
 
 
 def _paired(asked: Asked) -> tuple[list[Relation], Sql]:
