@@ -10,17 +10,17 @@ from __future__ import annotations
 import secrets
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-import psycopg
 from psycopg import sql
 
 from feature_platform.errors import StoreError
 from feature_platform.stores.columns import by_name, check_columns, stream_schema
 from feature_platform.stores.owned_batches import OwnedBatches
-from feature_platform.stores.postgres_connection import Sessions, connect, reported
+from feature_platform.stores.postgres_attempts import Attempts, lock_number
+from feature_platform.stores.postgres_connection import Sessions, reported
 from feature_platform.stores.postgres_copy_in import copy_in
 from feature_platform.stores.postgres_copy_out import CopySource, copy_out
 from feature_platform.stores.postgres_query import DriverQuery, driver_query, short
@@ -41,7 +41,7 @@ from feature_platform.stores.postgres_relations import (
     users_table,
     written_size,
 )
-from feature_platform.stores.postgres_writes import Write, Writes, lock_number
+from feature_platform.stores.postgres_writes import Write, Writes
 from feature_platform.stores.protocols import (
     Binding,
     Holdings,
@@ -98,7 +98,7 @@ class PostgresWarehouse:
         self._lock = threading.Lock()
         self._ready = False
         self._schemas: set[str] = set()
-        self._attempts: Connection | None = None
+        self._attempts = Attempts(url, schema_prefix)
 
     def schema(self, table: TableName) -> TableSchema | None:
         with self._session() as connection:
@@ -187,7 +187,7 @@ class PostgresWarehouse:
         target = self._writes.relation(table, token)
         reading: dict[TableName, Binding] = {TableName("staged", token): NativeTable(TableName("staged", token))}
         self._make_schema(target.schema)
-        self._begin_attempt(token)
+        self._attempts.begin(token)
         try:
             with self._session() as connection, connection.transaction():
                 create_table(connection, target, schema)
@@ -195,7 +195,7 @@ class PostgresWarehouse:
                 staged = StagedWrite(self.name, token, table, schema, partition, rows, reading, dict(properties or {}))
                 self._writes.add(connection, staged, target)
         except BaseException:
-            self._end_attempt(token)
+            self._attempts.end(token)
             raise
         return staged
 
@@ -209,7 +209,7 @@ class PostgresWarehouse:
             with connection.transaction():
                 self._lock_table(connection, staged.target)
                 live = self._writes.publish(connection, staged)
-            self._end_attempt(staged.token)
+            self._attempts.end(staged.token)
             self._remove_unneeded(connection, staged.target)
         return live.publication()
 
@@ -218,7 +218,7 @@ class PostgresWarehouse:
         with self._session() as connection:
             if write := self._writes.staged(connection, staged.token):
                 self._writes.remove(connection, write)
-        self._end_attempt(staged.token)
+        self._attempts.end(staged.token)
 
     def publications(self, table: TableName) -> Sequence[Publication]:
         with self._session() as connection:
@@ -235,10 +235,7 @@ class PostgresWarehouse:
 
     def close(self) -> None:
         """Gives up what was staged and not published, and closes the sessions."""
-        with self._lock:
-            if self._attempts:
-                self._attempts.close()
-                self._attempts = None
+        self._attempts.close()
         self._sessions.close()
 
     @contextmanager
@@ -304,25 +301,6 @@ class PostgresWarehouse:
                 connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
         self._schemas.add(name)
 
-    def _begin_attempt(self, token: str) -> None:
-        """Holds the attempt's advisory lock in a session that lives as long as this store: its end frees the lock."""
-        statement, number = "SELECT pg_advisory_lock(%s)", (lock_number(self._prefix, token),)
-        with self._lock, reported():
-            if self._attempts and not self._attempts.closed:
-                try:
-                    self._attempts.execute(statement, number)
-                except psycopg.OperationalError:  # the server ended the session; locks of earlier attempts went with it
-                    self._attempts.close()
-                else:
-                    return
-            self._attempts = connect(self._url)
-            self._attempts.execute(statement, number)
-
-    def _end_attempt(self, token: str) -> None:
-        with self._lock, suppress(psycopg.OperationalError):  # the lock ends with its session, if not before
-            if self._attempts and not self._attempts.closed:
-                self._attempts.execute("SELECT pg_advisory_unlock(%s)", (lock_number(self._prefix, token),))
-
     def _lock_table(self, connection: Connection, table: TableName) -> None:
         connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{PUBLISH_TIMEOUT_SECONDS}s",))
         number = lock_number(self._prefix, table.schema, table.name)
@@ -331,21 +309,16 @@ class PostgresWarehouse:
     def _remove_unneeded(self, connection: Connection, table: TableName) -> int:
         removed = 0
         for write in self._writes.not_live(connection, table):
-            number = lock_number(self._prefix, write.token)
-            row = connection.execute("SELECT pg_try_advisory_lock(%s)", (number,)).fetchone()
-            if not row or not row[0]:
-                continue  # its writer lives
-            try:
-                # Once more under the lock: it may have been published meanwhile.
-                removed += (
-                    write.state == "staged"
-                    and self._is_staged(connection, write)
-                    and self._writes.remove(connection, write)
-                )
-                if write.state == "superseded":
-                    self._writes.remove(connection, write)
-            finally:
-                connection.execute("SELECT pg_advisory_unlock(%s)", (number,))
+            with self._attempts.if_dead(connection, write.token) as dead:
+                if dead:
+                    # Once more under the lock: it may have been published meanwhile.
+                    removed += (
+                        write.state == "staged"
+                        and self._is_staged(connection, write)
+                        and self._writes.remove(connection, write)
+                    )
+                    if write.state == "superseded":
+                        self._writes.remove(connection, write)
         return removed
 
     def _is_staged(self, connection: Connection, write: Write) -> bool:

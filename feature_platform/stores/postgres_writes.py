@@ -14,7 +14,6 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from hashlib import sha256
 from typing import Any, Final
 
 import psycopg
@@ -184,11 +183,6 @@ class Writes:
     def _select(self, connection: psycopg.Connection[Any], where: str, values: tuple[Any, ...]) -> list[Write]:
         query = sql.SQL("SELECT {} FROM {} WHERE ").format(_COLUMNS, self._table) + sql.SQL(where)
         return [_write(row) for row in connection.execute(query, values)]
-
-
-def lock_number(*parts: str) -> int:
-    """The number of an advisory lock: 63 bits of a digest."""
-    return int.from_bytes(sha256("\0".join(parts).encode()).digest()[:8], "big") >> 1
 
 
 def _write(row: Sequence[Any]) -> Write:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -22,9 +22,9 @@ from psycopg import sql
 
 from feature_platform.layouts.migrate import bring_up_to_date
 from feature_platform.stores.doris.loads import PlannedLoad
-from feature_platform.stores.postgres_connection import Sessions, connect, reported
+from feature_platform.stores.postgres_attempts import Attempts, lock_number
+from feature_platform.stores.postgres_connection import Sessions
 from feature_platform.stores.postgres_layouts import DORIS
-from feature_platform.stores.postgres_writes import lock_number
 from feature_platform.stores.protocols import Publication, TableName
 from feature_platform.types import Column, DataType, TableSchema
 
@@ -75,7 +75,7 @@ class DorisLedger:
         self._sessions = Sessions(url, statement_timeout_seconds=_STATEMENT_TIMEOUT_SECONDS, setups=())
         self._lock = threading.Lock()
         self._ready = False
-        self._attempts: psycopg.Connection[Any] | None = None
+        self._attempts = Attempts(url, self._schema)
 
     # -- loads ---------------------------------------------------------------------------------------------------------
 
@@ -170,43 +170,20 @@ class DorisLedger:
             yield
 
     def begin_attempt(self, token: str) -> None:
-        """Holds the attempt's lock in a session that lives as long as this ledger: its end frees the lock."""
-        statement, number = "SELECT pg_advisory_lock(%s)", (lock_number(self._schema, token),)
-        with self._lock, reported():
-            if self._attempts and not self._attempts.closed:
-                try:
-                    self._attempts.execute(statement, number)
-                except psycopg.OperationalError:  # the server ended the session, and with it earlier locks
-                    self._attempts.close()
-                else:
-                    return
-            self._attempts = connect(self._url)
-            self._attempts.execute(statement, number)
+        self._attempts.begin(token)
 
     def end_attempt(self, token: str) -> None:
-        with self._lock, suppress(psycopg.OperationalError):  # the lock ends with its session, if not before
-            if self._attempts and not self._attempts.closed:
-                self._attempts.execute("SELECT pg_advisory_unlock(%s)", (lock_number(self._schema, token),))
+        self._attempts.end(token)
 
     @contextmanager
     def if_dead(self, token: str) -> Iterator[bool]:
-        """Whether nobody works on an attempt any more; nobody begins to until the end of the block."""
-        number = (lock_number(self._schema, token),)
-        with self._session() as connection:
-            row = connection.execute("SELECT pg_try_advisory_lock(%s)", number).fetchone()
-            dead = bool(row and row[0])
-            try:
-                yield dead
-            finally:
-                if dead:
-                    connection.execute("SELECT pg_advisory_unlock(%s)", number)
+        """See :meth:`feature_platform.stores.postgres_attempts.Attempts.if_dead`."""
+        with self._session() as connection, self._attempts.if_dead(connection, token) as dead:
+            yield dead
 
     def close(self) -> None:
         """Gives up what was staged and not published, and closes the sessions."""
-        with self._lock:
-            if self._attempts:
-                self._attempts.close()
-                self._attempts = None
+        self._attempts.close()
         self._sessions.close()
 
     # -- below ---------------------------------------------------------------------------------------------------------
