@@ -23,7 +23,7 @@ from feature_platform.errors import StoreError
 from feature_platform.stores import duckdb_delta_table as delta
 from feature_platform.stores.codes import FOLDER_UNUSABLE, TABLE_BUSY
 from feature_platform.stores.columns import check_columns
-from feature_platform.stores.duckdb_delta_files import files_size, files_version, matching_files, select_files
+from feature_platform.stores.duckdb_delta_files import Shapes, files_size, files_version, matching_files, select_files
 from feature_platform.stores.duckdb_delta_session import (
     BoundFiles,
     Limits,
@@ -108,6 +108,7 @@ class DuckDBDeltaWarehouse:
         self._part_rows = part_rows
         self._setups = tuple(setups)
         self._attempts: dict[str, Lease] = {}
+        self._shapes = Shapes()
         self._spill = _SpillFolder(self._root / "_spill")
 
     def schema(self, table: TableName) -> TableSchema | None:
@@ -282,7 +283,7 @@ class DuckDBDeltaWarehouse:
             return table.open()
         if isinstance(table, FilesTable):
             files = matching_files(table, self._data_roots)
-            return BoundFiles(select_files(connection, table, files), files)
+            return BoundFiles(select_files(connection, table, files, self._shapes), files)
         live, lease = delta.pinned(self._folder(table.name), table.name)
         stack.callback(lease.release)
         return BoundFiles(_select_live(live), [str(live.folder / file.path) for file in live.files])

@@ -11,6 +11,7 @@ import glob
 import gzip
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from feature_platform.types import Column, DataType
 _DELIMITERS = (",", ";", "\t", "|")
 _HEADER_LIMIT = 1 << 20
 _FOOTERS = 256
+_REMEMBERED = 100_000
 _INTEGERS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"})
 _TIMESTAMPS = frozenset(
     {"TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS"}
@@ -81,7 +83,46 @@ def files_size(table: FilesTable, files: Sequence[str]) -> Size:
     return Size(rows, sum(os.stat(file).st_size for file in files))
 
 
-def select_files(connection: Any, table: FilesTable, files: Sequence[str]) -> str:
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A Parquet file's columns, and what told that it was this very file."""
+
+    size: int
+    changed: int
+    shape: str
+
+
+class Shapes:
+    """Remembers the columns of Parquet files, so that each file is opened for them once and not once per query. A file
+    that was written again is opened again. Safe for use by several threads."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, _Seen] = {}
+
+    def groups(self, connection: Any, files: Sequence[str]) -> list[list[str]]:
+        """The files in groups of equal columns. DuckDB alone would take the first file's types for all of them."""
+        found = {file: self._known(file) for file in files}
+        if unknown := [file for file, seen in found.items() if not seen.shape]:
+            read = _shapes(connection, unknown)
+            if len(self._seen) > _REMEMBERED:
+                self._seen.clear()
+            for file in unknown:
+                # What is remembered is what the file was before it was opened: a change in between is seen next time.
+                self._seen[file] = found[file] = replace(found[file], shape=read[file])
+        groups: dict[str, list[str]] = {}
+        for file in sorted(found):
+            groups.setdefault(found[file].shape, []).append(file)
+        return list(groups.values())
+
+    def _known(self, file: str) -> _Seen:
+        status = os.stat(file)
+        seen = self._seen.get(file)
+        if seen and (seen.size, seen.changed) == (status.st_size, status.st_mtime_ns):
+            return seen
+        return _Seen(status.st_size, status.st_mtime_ns, "")
+
+
+def select_files(connection: Any, table: FilesTable, files: Sequence[str], shapes: Shapes) -> str:
     """A SELECT that gives exactly ``table.schema`` from ``files``.
 
     Raises:
@@ -89,13 +130,13 @@ def select_files(connection: Any, table: FilesTable, files: Sequence[str]) -> st
     """
     if table.format == "csv":
         return _select_csv(table, files)
-    return _select_parquet(connection, table, files)
+    return _select_parquet(connection, table, shapes.groups(connection, files))
 
 
-def _select_parquet(connection: Any, table: FilesTable, files: Sequence[str]) -> str:
+def _select_parquet(connection: Any, table: FilesTable, groups: Sequence[Sequence[str]]) -> str:
     problems: list[Problem] = []
     selects: list[str] = []
-    for group in _by_shape(connection, files):
+    for group in groups:
         described = connection.execute(f"DESCRIBE SELECT * FROM read_parquet({_list(group[:1])})").fetchall()  # noqa: S608 - a literal
         present = {name: kind for name, kind, *_ in described}
         columns: list[str] = []
@@ -112,15 +153,11 @@ def _select_parquet(connection: Any, table: FilesTable, files: Sequence[str]) ->
     return " UNION ALL ".join(selects)
 
 
-def _by_shape(connection: Any, files: Sequence[str]) -> list[list[str]]:
-    """The files in groups of equal columns. DuckDB alone would take the first file's types for all of them."""
+def _shapes(connection: Any, files: Sequence[str]) -> dict[str, str]:
     shape = "list((name, type, converted_type, logical_type::VARCHAR, scale, precision))"
     scan = f"parquet_schema({_list(files)})"
-    rows = connection.execute(f"SELECT file_name, {shape} FROM {scan} GROUP BY ALL ORDER BY ALL").fetchall()  # noqa: S608 - literals
-    groups: dict[str, list[str]] = {}
-    for file, columns in rows:
-        groups.setdefault(repr(columns), []).append(file)
-    return list(groups.values())
+    rows = connection.execute(f"SELECT file_name, {shape} FROM {scan} GROUP BY ALL").fetchall()  # noqa: S608 - literals
+    return {file: repr(columns) for file, columns in rows}
 
 
 def _cast(name: str, present: str, declared: DataType) -> str | None:

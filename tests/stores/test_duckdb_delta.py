@@ -163,6 +163,19 @@ class TestParquet:
         rows = read(warehouse, FilesTable(str(tmp_path / "data/*.parquet"), "parquet", declared))
         assert rows == [{"id": 1, "name": "a"}, {"id": 2**40, "name": "b"}]
 
+    def test_a_file_that_was_written_again_is_read_as_it_is_now(
+        self, warehouse: DuckDBDeltaWarehouse, tmp_path: Path
+    ) -> None:
+        declared = schema(id="bigint")
+        table = parquet_file(tmp_path / "data/p.parquet", declared, id=pa.array([1], pa.int8()))
+        assert read(warehouse, table) == [{"id": 1}]
+        parquet_file(tmp_path / "data/p.parquet", declared, id=pa.array([2.0]))
+        assert read(warehouse, table) == [{"id": 2}]
+        parquet_file(tmp_path / "data/p.parquet", declared, id=pa.array(["3"]))
+        with pytest.raises(StoreError) as raised:
+            read(warehouse, table)
+        assert raised.value.code == "FP-STORE-013"
+
     def test_one_file_without_a_column_is_not_read_as_null(
         self, warehouse: DuckDBDeltaWarehouse, tmp_path: Path
     ) -> None:
