@@ -202,25 +202,27 @@ class TokenKeys:
         chosen = versions or {}
         set_up_duckdb(connection, [self._block(name, chosen.get(name)) for name in self.__writing])
 
-    def postgres(self, connection: Any) -> None:
+    def postgres(self, connection: Any, *, lasting: bool = True) -> None:
         """Gives a psycopg connection the function ``fp_tokens.token``, installing it and every key where they are
-        missing; idempotent, safe when several processes do it.
+        missing; idempotent, safe when several processes do it. With ``lasting`` the session's tokens get the writing
+        versions; without, each transaction says which, see :meth:`postgres_transaction`.
 
         Raises:
             GovernanceError: FP-GOV-013 the database has another key of this version, FP-GOV-014 it can't be installed.
         """
         set_up_postgres(connection, tuple(self.__blocks.values()))
-        use_versions(connection, self.__writing, transaction=False)
+        if lasting:
+            use_versions(connection, self.__writing, transaction=False)
 
     def postgres_transaction(self, connection: Any, versions: Mapping[str, int]) -> None:
-        """Makes the current transaction of a connection that was set up use ``versions``, as :meth:`duckdb` does.
+        """Makes the current transaction of a connection that was set up use ``versions``, as :meth:`duckdb` does, and
+        of other classifications the writing ones.
 
         Raises:
             GovernanceError: FP-GOV-016, no key of this version.
         """
-        use_versions(
-            connection, {name: self._block(name, versions[name]).version for name in versions}, transaction=True
-        )
+        chosen = {name: self._block(name, versions[name]).version for name in versions}
+        use_versions(connection, {**self.__writing, **chosen}, transaction=True)
 
     def _block(self, classification: str, version: int | None) -> Block:
         writing = self.writing(classification)

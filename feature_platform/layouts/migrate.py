@@ -42,9 +42,19 @@ def bring_up_to_date(connection: psycopg.Connection[Any], url: str, line: Line, 
     Raises:
         StoreError: FP-LAYOUT-001, a newer release was here; FP-LAYOUT-002, the role of ``url`` may not.
     """
-    found = revision(connection, schema)
-    if found == line.revisions[-1]:
+    if is_current(connection, line, schema):
         return False
+    migrate(url, line, schema)
+    return True
+
+
+def is_current(connection: psycopg.Connection[Any], line: Line, schema: str) -> bool:
+    """Whether ``schema`` has the newest revision. Two reads, which may be in a transaction.
+
+    Raises:
+        StoreError: FP-LAYOUT-001, a newer release was here.
+    """
+    found = revision(connection, schema)
     if found is not None and found not in line.revisions:
         raise StoreError(
             LAYOUT_NEWER.problem(
@@ -52,8 +62,7 @@ def bring_up_to_date(connection: psycopg.Connection[Any], url: str, line: Line, 
                 mend="use the release that the database was migrated with, or a newer one",
             )
         )
-    _migrate(url, line, schema)
-    return True
+    return found == line.revisions[-1]
 
 
 def revision(connection: psycopg.Connection[Any], schema: str) -> str | None:
@@ -67,7 +76,12 @@ def revision(connection: psycopg.Connection[Any], schema: str) -> str | None:
     return None if row is None else str(row[0])
 
 
-def _migrate(url: str, line: Line, schema: str) -> None:
+def migrate(url: str, line: Line, schema: str) -> None:
+    """Applies the revisions that are missing, in one transaction: a pooler may stand between.
+
+    Raises:
+        StoreError: FP-LAYOUT-002, the role of ``url`` may not.
+    """
     import psycopg
     from alembic.config import Config
     from alembic.operations import Operations
@@ -108,7 +122,7 @@ def _migrate(url: str, line: Line, schema: str) -> None:
 def _session(url: str) -> Any:
     import psycopg
 
-    return psycopg.connect(url, application_name="feature_platform layout", connect_timeout=10)
+    return psycopg.connect(url, application_name="feature_platform layout", connect_timeout=10, prepare_threshold=None)
 
 
 def _problem(error: Exception, schema: str) -> Problem:

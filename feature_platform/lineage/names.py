@@ -63,7 +63,7 @@ class Names:
         """A view's rows in a store: all of them, or the newest per entity."""
         spec = self.project.profile.stores[store]
         schema = "features" if role == "offline" else "online"
-        if isinstance(spec, PostgresStore) and (server := self._server(spec.url_env, _postgres)):
+        if isinstance(spec, PostgresStore) and (server := self._server(spec.direct_url_env or spec.url_env, _postgres)):
             namespace, database = server
             named = f"{spec.schema_prefix}_features" if role == "offline" else f"{spec.schema_prefix}online"
             return Name(namespace, f"{database}.{named}.{view}")
@@ -89,7 +89,7 @@ class Names:
         source = self.project.registry.sources[name].spec
         spec = self.project.profile.stores.get(source.store)
         if source.table is not None and isinstance(spec, PostgresStore):
-            server = self._server(spec.url_env, _postgres)
+            server = self._server(spec.direct_url_env or spec.url_env, _postgres)
             if server is not None:
                 schema, _, table = source.table.rpartition(".")
                 return Name(server[0], f"{server[1]}.{schema or 'public'}.{table}")

@@ -22,7 +22,7 @@ from feature_platform.governance.audit.trail import AuditTrail
 from feature_platform.governance.canonical import CANONICAL
 from feature_platform.project import audit_events as made
 from feature_platform.project.audit_memory import Memory
-from feature_platform.project.stores import is_embedded, postgres_url
+from feature_platform.project.stores import is_embedded, postgres_urls
 from feature_platform.registry.fingerprint import digest
 from feature_platform.registry.graph import Registry
 from feature_platform.specs.models import PostgresStore, Profile
@@ -282,7 +282,7 @@ class ProjectAudit:
 
         spec = self._profile.stores[store]
         assert isinstance(spec, PostgresStore), "the platform document was checked"
-        return PostgresLedger(postgres_url(spec, self._state, self._servers))
+        return PostgresLedger(*postgres_urls(spec, self._state, self._servers))
 
     def _event(self, action: Action, subject: str, asker: Asker | None = None) -> Event:
         event = self.trail.event(action, subject)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from feature_platform.stores.doris.layout import Shape
+    from feature_platform.stores.postgres_connection import Bounds
 
 
 @dataclass(frozen=True)
@@ -71,11 +72,14 @@ def open_warehouse(name: str, spec: StoreSpec, context: StoreContext) -> Warehou
         case PostgresStore():
             from feature_platform.stores.postgres_warehouse import PostgresWarehouse
 
+            url, direct_url = postgres_urls(spec, context.state, context.servers)
             return PostgresWarehouse(
                 name,
-                postgres_url(spec, context.state, context.servers),
+                url,
                 schema_prefix=spec.schema_prefix,
+                direct_url=direct_url,
                 setups=(context.session,),
+                bounds=_bounds(spec),
             )
         case DorisStore():
             return _doris(name, spec, context)
@@ -99,22 +103,24 @@ def open_online_store(name: str, spec: StoreSpec, context: StoreContext) -> Onli
         case PostgresStore():
             from feature_platform.stores.postgres_online import PostgresOnlineStore
 
+            url, direct_url = postgres_urls(spec, context.state, context.servers)
             return PostgresOnlineStore(
-                name, postgres_url(spec, context.state, context.servers), schema_prefix=spec.schema_prefix
+                name, url, schema_prefix=spec.schema_prefix, direct_url=direct_url, bounds=_bounds(spec)
             )
         case DuckDBDeltaStore() | DorisStore():
             raise _wrong_kind(name, "runs SQL, but serves no single rows", "name a store of type redis or postgres")
 
 
 def server_url(spec: StoreSpec, context: StoreContext) -> str | None:
-    """The address of a store's server, credentials included; None for a store that is files. Starts an embedded one.
+    """The address of a store's server itself, credentials included; None for a store that is files. Starts an embedded
+    one.
 
     Raises:
         StoreError: the environment variable with the address is not set, or the embedded server does not start.
     """
     match spec:
         case PostgresStore():
-            return postgres_url(spec, context.state, context.servers)
+            return postgres_urls(spec, context.state, context.servers)[1]
         case RedisStore():
             return _redis_url(spec, context)
         case DorisStore():
@@ -137,17 +143,32 @@ def table_stream(warehouse: Warehouse, table: TableName, schema: TableSchema, bi
     return open_stream
 
 
-def postgres_url(spec: PostgresStore, state: Path, servers: ExitStack) -> str:
-    """The address of a server; the embedded one is started, and given up with ``servers``.
+def postgres_urls(spec: PostgresStore, state: Path, servers: ExitStack) -> tuple[str, str]:
+    """The address of a server for what reads, which may be a pooler's, and the server's own for the rest. The embedded
+    server is started, and given up with ``servers``.
 
     Raises:
-        StoreError: the environment variable is not set, or the embedded server does not start.
+        StoreError: an environment variable is not set, or the embedded server does not start.
     """
     if spec.url_env is not None:
-        return address(spec.url_env)
+        url = address(spec.url_env)
+        return url, address(spec.direct_url_env) if spec.direct_url_env else url
     from feature_platform.stores.embedded import EmbeddedPostgres
 
-    return servers.enter_context(EmbeddedPostgres(state / "postgres")).url
+    url = servers.enter_context(EmbeddedPostgres(state / "postgres")).url
+    return url, url
+
+
+def _bounds(spec: PostgresStore) -> Bounds:
+    from feature_platform.stores.postgres_connection import Bounds
+
+    return Bounds(
+        read_seconds=spec.read_timeout_seconds,
+        online_seconds=spec.online_timeout_seconds,
+        write_seconds=spec.write_timeout_seconds,
+        lock_seconds=spec.lock_timeout_seconds,
+        idle_seconds=spec.idle_timeout_seconds,
+    )
 
 
 def _doris(name: str, spec: DorisStore, context: StoreContext) -> Warehouse:
@@ -160,7 +181,7 @@ def _doris(name: str, spec: DorisStore, context: StoreContext) -> Warehouse:
     frontends, user, password = parse_url(address(spec.url_env))
     given = spec.model_dump(exclude={"type", "url_env", "ledger"})
     settings = DorisSettings(frontends, user, password, **given)
-    url = postgres_url(ledger, context.state, context.servers)
+    _, url = postgres_urls(ledger, context.state, context.servers)
     return DorisWarehouse(name, settings, DorisLedger(url, ledger.schema_prefix), shapes=context.shapes)
 
 

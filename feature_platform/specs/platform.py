@@ -42,11 +42,37 @@ class PostgresStore(Spec):
     url_env: str | None = Field(
         default=None,
         pattern=VARIABLE_PATTERN,
-        description="Environment variable with the URL. None: embedded server.",
+        description="Environment variable with the URL, which may be that of a pooler in transaction mode. None: "
+        "embedded server.",
+    )
+    direct_url_env: str | None = Field(
+        default=None,
+        pattern=VARIABLE_PATTERN,
+        description="Environment variable with the URL of the server itself, where `url_env` is a pooler's: for what "
+        "writes.",
     )
     schema_prefix: str = Field(
         default="fp", pattern=NAME_PATTERN, description="Begins the names of all schemas that the platform makes."
     )
+    read_timeout_seconds: int = Field(default=3_600, ge=1, description="Of a statement that reads from the warehouse.")
+    online_timeout_seconds: int = Field(default=10, ge=1, description="Of a read of rows online.")
+    write_timeout_seconds: int = Field(default=3_600, ge=1, description="Of a statement that stages or publishes.")
+    lock_timeout_seconds: int = Field(
+        default=60, ge=1, description="Of waiting for a lock that another session holds; a publication fails then."
+    )
+    idle_timeout_seconds: int = Field(
+        default=600, ge=1, description="Of a transaction in which the platform asks for nothing: the server ends it."
+    )
+
+    @model_validator(mode="after")
+    def _direct_beside_another(self) -> PostgresStore:
+        if self.direct_url_env and not self.url_env:
+            raise contradiction(
+                "`direct_url_env` without `url_env`",
+                "name the variable with the server's URL in `url_env`; `direct_url_env` is for one behind a pooler",
+                "direct_url_env",
+            )
+        return self
 
 
 class RedisStore(Spec):

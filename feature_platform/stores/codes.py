@@ -114,6 +114,13 @@ SERVER_FAILED: Final = Code(
     "An embedded server did not start",
     "The server ended before it answered; the last lines of its log say why.",
 )
+BEHIND_POOLER: Final = Code(
+    "FP-STORE-033",
+    "What writes reaches PostgreSQL through a connection pooler",
+    "A writer holds a lock in a session of its own, by which others know that it lives. A pooler in transaction mode "
+    "gives every transaction another session, so the lock would stay with a stranger. Reads go through poolers; "
+    "staging, publishing and cleaning up need the server's own address.",
+)
 ONLINE_SCHEMA: Final = Code(
     "FP-STORE-040",
     "The live rows online have another schema",

@@ -7,31 +7,32 @@ doing; and a sweeper that gets an attempt's lock knows that nobody works on it a
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from hashlib import sha256
-from typing import Any
 
 import psycopg
 
-from feature_platform.stores.postgres_connection import connect, reported
+from feature_platform.stores.postgres_connection import Session, connect, refuse_pooler, reported
 
 
 class Attempts:
     """The attempts of one store in this process. Safe to use from several threads."""
 
     def __init__(self, url: str, scope: str) -> None:
-        """Connects with the first attempt. ``scope`` keeps apart stores that share a database."""
+        """Connects with the first attempt. ``scope`` keeps apart stores that share a database.
+
+        ``url`` must lead to the server itself: through a pooler, the lock would stay with a process that lives on.
+        """
         self._url = url
         self._scope = scope
         self._lock = threading.Lock()
-        self._session: psycopg.Connection[Any] | None = None
+        self._session: Session | None = None
 
     def begin(self, token: str) -> None:
         """Holds the lock of the attempt ``token``.
 
         Raises:
-            StoreError: the server can't be reached.
+            StoreError: FP-STORE-033, a pooler stands between; the server can't be reached.
         """
         statement, number = "SELECT pg_advisory_lock(%s)", (lock_number(self._scope, token),)
         with self._lock, reported():
@@ -42,8 +43,15 @@ class Attempts:
                     self._session.close()
                 else:
                     return
-            self._session = connect(self._url)
-            self._session.execute(statement, number)
+            self._session = None
+            session = connect(self._url)
+            try:
+                refuse_pooler(session)
+                session.execute(statement, number)
+            except BaseException:
+                session.close()
+                raise
+            self._session = session
 
     def end(self, token: str) -> None:
         """Gives the lock up. Nothing happens when it is gone."""
@@ -51,20 +59,10 @@ class Attempts:
             if self._session and not self._session.closed:
                 self._session.execute("SELECT pg_advisory_unlock(%s)", (lock_number(self._scope, token),))
 
-    @contextmanager
-    def if_dead(self, connection: psycopg.Connection[Any], token: str) -> Iterator[bool]:
-        """Whether nobody works on the attempt any more; nobody begins to until the end of the block.
-
-        ``connection`` holds the lock meanwhile.
-        """
+    def is_dead(self, session: Session, token: str) -> bool:
+        """Whether nobody works on the attempt any more; nobody begins to until the end of ``session``'s transaction."""
         number = (lock_number(self._scope, token),)
-        row = connection.execute("SELECT pg_try_advisory_lock(%s)", number).fetchone()
-        dead = bool(row and row[0])
-        try:
-            yield dead
-        finally:
-            if dead:
-                connection.execute("SELECT pg_advisory_unlock(%s)", number)
+        return session.execute("SELECT pg_try_advisory_xact_lock(%s)", number).fetchone() == (True,)
 
     def close(self) -> None:
         """Gives up every attempt that was not ended."""

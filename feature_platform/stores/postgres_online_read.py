@@ -7,23 +7,27 @@ the reader thought; a table that is gone says that it does not. Then the reader 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
+from psycopg import sql
 
 from feature_platform.stores.maps import reader
 from feature_platform.stores.online_encoding import EVENT_TIME, value_columns
 from feature_platform.stores.online_encoding_keys import KeyEncoder, key_encoder
 from feature_platform.stores.online_reads import ATTEMPTS, PerTable, never_settled, refuse_other_schemas
+from feature_platform.stores.postgres_connection import Session, set_locally
 from feature_platform.stores.postgres_online_sql import OnlineSchema
 from feature_platform.stores.protocols import OnlineRow, OnlineTable
 
 _INT64: Final = range(-(2**63), 2**63)
 
-Connect = Callable[[], AbstractContextManager[psycopg.Connection[tuple[Any, ...]]]]
+Connect = Callable[[], AbstractContextManager[Session]]
+Statement = tuple[bytes | sql.Composed, Sequence[Any]]
+"""Its text and values."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +63,11 @@ class _Shape:
 class SnapshotReader:
     """Reads rows. Remembers the live version per view; safe to use from several threads."""
 
-    def __init__(self, schema: OnlineSchema, connect: Connect) -> None:
+    def __init__(self, schema: OnlineSchema, connect: Connect, limits: Mapping[str, str]) -> None:
+        """``limits`` are settings that reads through a pooler bring along; sessions of one's own have them."""
         self._schema = schema
         self._connect = connect
+        self._limits = limits
         self._live: dict[str, _Live] = {}
         self._shapes = PerTable(_shape)
 
@@ -105,29 +111,27 @@ class SnapshotReader:
 
     def _ask(self, asked: Sequence[tuple[Lookup, _Live]]) -> list[list[tuple[Any, ...]]]:
         """The statements' rows; without rows where a version's table is gone."""
-        with self._connect() as connection:
-            if len(asked) == 1:
-                return [self._ask_one(connection, *asked[0])]
+        statements = [self._statement(item, live) for item, live in asked]
+        with self._connect() as session:
             try:
-                with connection.pipeline():
-                    cursors = [
-                        connection.execute(*self._statement(item, live), prepare=True, binary=True)
-                        for item, live in asked
-                    ]
-                return [cursor.fetchall() for cursor in cursors]
+                return self._run(session, statements)
             except psycopg.errors.UndefinedTable:
-                # One of the versions was replaced meanwhile; a pipeline does not say which.
-                return [self._ask_one(connection, item, live) for item, live in asked]
+                if len(statements) == 1:
+                    return [[]]
+        # One of the versions was replaced meanwhile; statements that are sent together do not say which.
+        return [self._ask([each])[0] for each in asked]
 
-    def _ask_one(
-        self, connection: psycopg.Connection[tuple[Any, ...]], item: Lookup, live: _Live
-    ) -> list[tuple[Any, ...]]:
-        try:
-            return connection.execute(*self._statement(item, live), prepare=True, binary=True).fetchall()
-        except psycopg.errors.UndefinedTable:
-            return []
+    def _run(self, session: Session, statements: Sequence[Statement]) -> list[list[tuple[Any, ...]]]:
+        """The rows of each, in one round trip."""
+        if len(statements) == 1 and not session.is_pooled:
+            return [session.execute(*statements[0], prepare=True, binary=True).fetchall()]
+        with session.pipeline():  # a transaction, to the server and to a pooler
+            if session.is_pooled:
+                set_locally(session, self._limits)
+            cursors = [session.execute(*statement, prepare=True, binary=True) for statement in statements]
+        return [cursor.fetchall() for cursor in cursors]
 
-    def _statement(self, item: Lookup, live: _Live) -> tuple[bytes, list[Any]]:
+    def _statement(self, item: Lookup, live: _Live) -> Statement:
         shape = self._shapes(item.table)
         version, statement = shape.statement
         if version != live.version:
@@ -154,8 +158,8 @@ class SnapshotReader:
 
     def _fetch_live(self, views: Sequence[str]) -> dict[str, _Live]:
         try:
-            with self._connect() as connection:
-                found = connection.execute(self._schema.live_versions(), [list(views)], prepare=True).fetchall()
+            with self._connect() as session:
+                (found,) = self._run(session, [(self._schema.live_versions(), [list(views)])])
         except psycopg.errors.UndefinedTable:  # nothing was ever published here
             return {}
         return {view: _Live(version, fingerprint) for view, version, fingerprint in found}

@@ -179,11 +179,6 @@ def removed_table(version: str) -> str:
     return f"removed_{version}"
 
 
-def advisory_key(version: str) -> int:
-    """The number of the advisory lock that a version's writer holds while it lives."""
-    return int.from_bytes(bytes.fromhex(version), "big", signed=True)
-
-
 def view_key(schema: str, view: str) -> tuple[Any, ...]:
     """Parameters of :data:`LOCK_VIEW`."""
     return (f"{schema}.{view}",)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import secrets
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -20,12 +20,11 @@ from feature_platform.errors import StoreError
 from feature_platform.stores.columns import by_name, check_columns, stream_schema
 from feature_platform.stores.owned_batches import OwnedBatches
 from feature_platform.stores.postgres_attempts import Attempts, lock_number
-from feature_platform.stores.postgres_connection import Sessions, reported
+from feature_platform.stores.postgres_connection import Bounds, Session, Sessions, reported
 from feature_platform.stores.postgres_copy_in import copy_in
 from feature_platform.stores.postgres_copy_out import CopySource, copy_out
 from feature_platform.stores.postgres_query import DriverQuery, driver_query, short
 from feature_platform.stores.postgres_relations import (
-    Connection,
     Readable,
     all_held,
     copy_statement,
@@ -62,8 +61,6 @@ from feature_platform.types import Engine, TableSchema
 if TYPE_CHECKING:
     import pyarrow as pa
 
-PUBLISH_TIMEOUT_SECONDS: Final = 60
-_STATEMENT_TIMEOUT_SECONDS: Final = 3_600
 _LOOKS: Final = 100
 
 
@@ -72,36 +69,37 @@ class PostgresWarehouse:
 
     engine: Engine = "postgres"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a server is two addresses, a prefix and its limits
         self,
         name: str,
         url: str,
         *,
         schema_prefix: str = "fp",
+        direct_url: str | None = None,
         setups: Sequence[SessionSetup] = (),
-        statement_timeout_seconds: int = _STATEMENT_TIMEOUT_SECONDS,
+        bounds: Bounds | None = None,
     ) -> None:
         """Connects with the first use.
 
         Args:
             name: the store's name in the profile.
-            url: libpq URL; never shown anywhere.
+            url: libpq URL, perhaps of a pooler in transaction mode; never shown anywhere.
             schema_prefix: tables are made in ``<prefix>_features`` and so on.
+            direct_url: of the same database, where ``url`` leads to a pooler: for what writes.
             setups: prepared once per session.
-            statement_timeout_seconds: after it the server ends a statement.
+            bounds: after which times the server gives up.
         """
         self.name = name
-        self._url = url
         self._prefix = schema_prefix
         self._writes = Writes(schema_prefix)
-        self._sessions = Sessions(url, statement_timeout_seconds=statement_timeout_seconds, setups=setups)
+        self._sessions = Sessions(url, direct_url=direct_url, bounds=bounds, setups=setups)
         self._lock = threading.Lock()
-        self._ready = False
+        self._prepared = False
         self._schemas: set[str] = set()
-        self._attempts = Attempts(url, schema_prefix)
+        self._attempts = Attempts(self._sessions.direct_url, schema_prefix)
 
     def schema(self, table: TableName) -> TableSchema | None:
-        with self._session() as connection:
+        with self._ready().reading() as connection:
             live = self._writes.live(connection, [table]).get(table)
             return newest(live).schema if live else users_schema(connection, table)
 
@@ -117,7 +115,7 @@ class PostgresWarehouse:
         """
         if not isinstance(table, NativeTable):
             return secrets.token_hex(8)
-        with self._session() as connection:
+        with self._ready().reading() as connection:
             if live := self._writes.live(connection, [table.name]).get(table.name):
                 return str(newest(live).version)
             if users_schema(connection, table.name) is None:
@@ -134,7 +132,7 @@ class PostgresWarehouse:
         """
         if not isinstance(table, NativeTable):
             return None
-        with self._session() as connection:
+        with self._ready().reading() as connection:
             if live := self._writes.live(connection, [table.name]).get(table.name):
                 return written_size(connection, live)
             if users_schema(connection, table.name) is None:
@@ -154,13 +152,9 @@ class PostgresWarehouse:
         import pyarrow as pa
 
         with ExitStack() as stack:
-            connection = stack.enter_context(self._session())
-            stack.enter_context(connection.transaction(force_rollback=True))
+            connection = stack.enter_context(self._ready().reading(query.timeout_seconds))
             ready = self._bound(connection, query)
             connection.execute("SET TRANSACTION READ ONLY")
-            if query.timeout_seconds is not None:
-                limit = f"{max(1, round(query.timeout_seconds * 1000))}ms"
-                connection.execute("SELECT set_config('statement_timeout', %s, true)", (limit,))
             schema = result_columns(connection, ready)
             cursor = stack.enter_context(connection.cursor())
             copy = stack.enter_context(cursor.copy(copy_statement(connection, ready, schema)))
@@ -189,7 +183,7 @@ class PostgresWarehouse:
         self._make_schema(target.schema)
         self._attempts.begin(token)
         try:
-            with self._session() as connection, connection.transaction():
+            with self._sessions.writing() as connection:
                 create_table(connection, target, schema)
                 rows = self._fill(connection, target, schema, relation)
                 staged = StagedWrite(self.name, token, table, schema, partition, rows, reading, dict(properties or {}))
@@ -205,51 +199,48 @@ class PostgresWarehouse:
         Raises:
             StoreError: the staged rows are gone, another process publishes for too long, or the partition does not fit.
         """
-        with self._session() as connection:
-            with connection.transaction():
-                self._lock_table(connection, staged.target)
-                live = self._writes.publish(connection, staged)
-            self._attempts.end(staged.token)
-            self._remove_unneeded(connection, staged.target)
+        with self._ready().writing() as connection:
+            self._lock_table(connection, staged.target)
+            live = self._writes.publish(connection, staged)
+        self._attempts.end(staged.token)
+        self._remove_unneeded(staged.target)
         return live.publication()
 
     def discard(self, staged: StagedWrite) -> None:
         """Removes staged rows, unless they were published."""
-        with self._session() as connection:
+        with self._ready().writing() as connection:
             if write := self._writes.staged(connection, staged.token):
                 self._writes.remove(connection, write)
         self._attempts.end(staged.token)
 
     def publications(self, table: TableName) -> Sequence[Publication]:
-        with self._session() as connection:
+        with self._ready().reading() as connection:
             return [write.publication() for write in self._writes.live(connection, [table]).get(table, [])]
 
     def holdings(self, table: TableName) -> Holdings:
-        with self._session() as connection:
+        with self._ready().reading() as connection:
             return self._writes.holdings(connection, table)
 
     def sweep(self, table: TableName) -> int:
         """Drops staged rows of sessions that ended, and superseded rows that nobody reads."""
-        with self._session() as connection:
-            return self._remove_unneeded(connection, table)
+        return self._remove_unneeded(table)
 
     def close(self) -> None:
         """Gives up what was staged and not published, and closes the sessions."""
         self._attempts.close()
         self._sessions.close()
 
-    @contextmanager
-    def _session(self) -> Iterator[Connection]:
-        with self._sessions.session() as connection:
-            with self._lock:
-                if not self._ready:
-                    self._writes.prepare(connection, self._url)
-                    self._ready = True
-            yield connection
+    def _ready(self) -> Sessions:
+        """Sessions with a database that has the warehouse's own tables."""
+        with self._lock:
+            if not self._prepared:
+                self._writes.prepare(self._sessions)
+                self._prepared = True
+        return self._sessions
 
-    def _bound(self, connection: Connection, query: Query) -> DriverQuery:
+    def _bound(self, connection: Session, query: Query) -> DriverQuery:
         """``query`` over physical tables that stay until the transaction ends, and over temporary ones for streams."""
-        self._sessions.prepare_transaction(connection, query.key_versions)
+        self._sessions.prepare_query(connection, query.key_versions)
         native = {name: table.name for name, table in query.tables.items() if isinstance(table, NativeTable)}
         held = self._hold(connection, list(native.values()))
         tables = {
@@ -261,7 +252,7 @@ class PostgresWarehouse:
         maps = maps_of(query, [schema for _, schema in tables.values()])
         return replace(ready, names={**columns, **ready.names}, maps=maps)
 
-    def _hold(self, connection: Connection, tables: Sequence[TableName]) -> dict[TableName, Readable]:
+    def _hold(self, connection: Session, tables: Sequence[TableName]) -> dict[TableName, Readable]:
         """What to read for each table. A publication may drop one between looking and locking: look again then."""
         for _ in range(_LOOKS):
             live = self._writes.live(connection, tables)
@@ -271,11 +262,11 @@ class PostgresWarehouse:
                 return {name: live_rows(of) if of else users_table(connection, name) for name, of in found.items()}
         raise StoreError(not_published(tables[0]))
 
-    def _staged(self, connection: Connection, table: TableName) -> list[Write]:
+    def _staged(self, connection: Session, table: TableName) -> list[Write]:
         write = self._writes.staged(connection, table.name) if table.schema == "staged" else None
         return [write] if write else []
 
-    def _fill(self, connection: Connection, target: TableName, schema: TableSchema, relation: Relation) -> int:
+    def _fill(self, connection: Session, target: TableName, schema: TableSchema, relation: Relation) -> int:
         into = sql.Identifier(target.schema, target.name)
         columns = sql.SQL(", ").join(sql.Identifier(short(name)) for name in schema.names)
         if isinstance(relation, StreamTable):
@@ -293,7 +284,7 @@ class PostgresWarehouse:
     def _make_schema(self, name: str) -> None:
         if name in self._schemas:
             return
-        with self._session() as connection, connection.transaction():
+        with self._ready().writing() as connection:
             # CREATE SCHEMA IF NOT EXISTS fails when two sessions do it at once, and for a role that may not make one
             # even where it is there.
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (lock_number(self._prefix, "meta"),))
@@ -301,25 +292,25 @@ class PostgresWarehouse:
                 connection.execute(sql.SQL("CREATE SCHEMA {}").format(sql.Identifier(name)))
         self._schemas.add(name)
 
-    def _lock_table(self, connection: Connection, table: TableName) -> None:
-        connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{PUBLISH_TIMEOUT_SECONDS}s",))
+    def _lock_table(self, connection: Session, table: TableName) -> None:
         number = lock_number(self._prefix, table.schema, table.name)
         connection.execute("SELECT pg_advisory_xact_lock(%s)", (number,))
 
-    def _remove_unneeded(self, connection: Connection, table: TableName) -> int:
-        removed = 0
-        for write in self._writes.not_live(connection, table):
-            with self._attempts.if_dead(connection, write.token) as dead:
-                if dead:
-                    # Once more under the lock: it may have been published meanwhile.
-                    removed += (
-                        write.state == "staged"
-                        and self._is_staged(connection, write)
-                        and self._writes.remove(connection, write)
-                    )
-                    if write.state == "superseded":
-                        self._writes.remove(connection, write)
-        return removed
+    def _remove_unneeded(self, table: TableName) -> int:
+        with self._ready().writing() as connection:
+            found = self._writes.not_live(connection, table)
+        return sum(self._removed_staged(write) for write in found)
 
-    def _is_staged(self, connection: Connection, write: Write) -> bool:
+    def _removed_staged(self, write: Write) -> bool:
+        """Drops what a dead writer left or nobody reads any more; gives whether it was staged and went."""
+        with self._sessions.writing() as connection:
+            if not self._attempts.is_dead(connection, write.token):
+                return False
+            if write.state == "superseded":
+                self._writes.remove(connection, write)
+                return False
+            # Once more under the lock: it may have been published meanwhile.
+            return self._is_staged(connection, write) and self._writes.remove(connection, write)
+
+    def _is_staged(self, connection: Session, write: Write) -> bool:
         return self._writes.staged(connection, write.token) is not None

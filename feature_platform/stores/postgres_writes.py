@@ -20,7 +20,8 @@ import psycopg
 from psycopg import sql
 
 from feature_platform.errors import StoreError
-from feature_platform.layouts.migrate import bring_up_to_date
+from feature_platform.layouts.migrate import is_current, migrate
+from feature_platform.stores.postgres_connection import Sessions
 from feature_platform.stores.postgres_layouts import WAREHOUSE
 from feature_platform.stores.postgres_query import short
 from feature_platform.stores.protocols import Holdings, Partition, Publication, StagedWrite, TableName
@@ -63,9 +64,13 @@ class Writes:
         self._prefix = prefix
         self._table = sql.Identifier(f"{prefix}_meta", "writes")
 
-    def prepare(self, connection: psycopg.Connection[Any], url: str) -> None:
+    def prepare(self, sessions: Sessions) -> None:
         """Makes or changes the table where it is not as this release knows it; see ``layouts``."""
-        bring_up_to_date(connection, url, WAREHOUSE, f"{self._prefix}_meta")
+        schema = f"{self._prefix}_meta"
+        with sessions.reading() as session:
+            current = is_current(session, WAREHOUSE, schema)
+        if not current:
+            migrate(sessions.direct_url, WAREHOUSE, schema)
 
     def relation(self, table: TableName, token: str) -> TableName:
         """The physical table of a write: readable, unique, at most 63 bytes."""
@@ -150,7 +155,7 @@ class Writes:
         return _write(row)
 
     def remove(self, connection: psycopg.Connection[Any], write: Write) -> bool:
-        """Drops a write's table and forgets it; False when somebody still reads it. Outside of a transaction."""
+        """Drops a write's table and forgets it; False, and nothing is done, when somebody still reads it."""
         try:
             with connection.transaction():
                 connection.execute("SELECT set_config('lock_timeout', %s, true)", (_DROP_WAIT,))

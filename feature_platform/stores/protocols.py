@@ -151,19 +151,20 @@ class SessionSetup(Protocol):
     """What every session of a warehouse needs before a query may run, e.g. functions and keys for tokens.
 
     A store calls the method of its engine once per connection, before the connection is locked down and serves queries.
-    A DuckDB connection serves one query; PostgreSQL's serve many, each in a transaction of its own.
+    A DuckDB connection serves one query; PostgreSQL's serve many, each in a transaction of its own, and a pooler may
+    give each transaction another process of the server.
     """
 
     def duckdb(self, connection: Any, versions: Mapping[str, int] | None = None) -> None:
         """Prepares a ``duckdb.DuckDBPyConnection`` for a query with these ``Query.key_versions``."""
         ...
 
-    def postgres(self, connection: Any) -> None:
-        """Prepares a ``psycopg.Connection`` (in autocommit)."""
+    def postgres(self, connection: Any, *, lasting: bool = True) -> None:
+        """Prepares a ``psycopg.Connection`` (in autocommit); its database alone where settings do not last."""
         ...
 
     def postgres_transaction(self, connection: Any, versions: Mapping[str, int]) -> None:
-        """Prepares the current transaction for a query with these ``Query.key_versions``; none: nothing to do."""
+        """Prepares the current transaction for a query with these ``Query.key_versions``."""
         ...
 
 

@@ -26,9 +26,8 @@ def store(kind: Kind) -> Iterator[PostgresOnlineStore]:
 
 
 def test_a_long_read_of_the_old_rows_holds_up_neither_publication_nor_readers(
-    kind: Kind, store: PostgresOnlineStore, monkeypatch: pytest.MonkeyPatch
+    kind: Kind, store: PostgresOnlineStore
 ) -> None:
-    monkeypatch.setattr("feature_platform.stores.postgres_online._LOCK_MILLISECONDS", 100)
     table = online_table()
     staged = store.stage(table, stream(table, [{"card": "a", "amount": 1}]))
     store.publish(staged)

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from feature_platform.errors import GovernanceError, Problem, StoreError
+from feature_platform.stores.postgres_connection import Bounds
 from feature_platform.stores.postgres_query import driver_query, short
 from feature_platform.stores.postgres_warehouse import PostgresWarehouse
 from feature_platform.stores.protocols import FilesTable, NativeTable, Query, TableName
@@ -137,9 +138,11 @@ class Setup:
         raise AssertionError(f"not this engine: {connection} {versions}")
 
     def postgres_transaction(self, connection: Any, versions: Mapping[str, int]) -> None:
-        connection.execute("SELECT set_config('fp.seen', %s, true)", [str(versions["email"])])
+        for version in versions.values():
+            connection.execute("SELECT set_config('fp.seen', %s, true)", [str(version)])
 
-    def postgres(self, connection: psycopg.Connection[Any]) -> None:
+    def postgres(self, connection: psycopg.Connection[Any], *, lasting: bool = True) -> None:
+        assert lasting, "a session of one's own"
         if self._problem:
             raise GovernanceError(self._problem)
         self.sessions += 1
@@ -187,7 +190,7 @@ def test_a_server_that_is_not_there_is_a_clear_error_without_the_password(prefix
 
 
 def test_a_statement_that_takes_too_long_is_ended(postgres_url: str, prefix: str) -> None:
-    warehouse = PostgresWarehouse("warehouse", postgres_url, schema_prefix=prefix, statement_timeout_seconds=1)
+    warehouse = PostgresWarehouse("warehouse", postgres_url, schema_prefix=prefix, bounds=Bounds(read_seconds=0.2))
     with pytest.raises(StoreError, match="longer than it may"):
         warehouse.execute(query(warehouse, "SELECT count(*) AS n FROM generate_series(1, 1000000000000) AS g(i)"))
     warehouse.close()

@@ -36,12 +36,17 @@ SCHEMA: Final = "fp_audit"
 
 
 class PostgresLedger:
-    """See :class:`feature_platform.governance.audit.ledger.Ledger`. Connects on first use; safe for several threads."""
+    """See :class:`feature_platform.governance.audit.ledger.Ledger`. Connects on first use; safe for several threads.
+
+    Nothing outlives a transaction in its session, so a pooler in transaction mode may stand between.
+    """
 
     name = "PostgreSQL, schema fp_audit"
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, owner_url: str | None = None) -> None:
+        """``owner_url``: of the server itself where ``url`` is a pooler's; makes the tables."""
         self._url = url
+        self._owner_url = owner_url or url
         self._connection: Any = None
         self._lock = RLock()
         self._months: set[tuple[int, int]] = set()
@@ -122,7 +127,7 @@ class PostgresLedger:
         with self._lock:
             try:
                 if self._connection is None or self._connection.closed:
-                    self._connection = _connected(self._url)
+                    self._connection = _connected(self._url, self._owner_url)
                 yield self._connection
             except psycopg.Error as error:
                 self.close()
@@ -141,15 +146,19 @@ class PostgresLedger:
             self._months.add(month)
 
 
-def _connected(url: str) -> Any:
+def _connected(url: str, owner_url: str) -> Any:
     import psycopg
 
     connection = psycopg.connect(
-        url, autocommit=True, application_name="feature_platform audit", connect_timeout=_CONNECT_SECONDS
+        url,
+        autocommit=True,
+        application_name="feature_platform audit",
+        connect_timeout=_CONNECT_SECONDS,
+        client_encoding="UTF8",
+        prepare_threshold=None,  # a statement's name would stay with one process of the server
     )
     try:
-        connection.execute("SELECT set_config('timezone', 'UTC', false), set_config('client_encoding', 'UTF8', false)")
-        bring_up_to_date(connection, url, LAYOUT, SCHEMA)
+        bring_up_to_date(connection, owner_url, LAYOUT, SCHEMA)
     except BaseException:
         connection.close()
         raise

@@ -17,19 +17,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-import psycopg
 from psycopg import sql
 
-from feature_platform.layouts.migrate import bring_up_to_date
+from feature_platform.layouts.migrate import is_current, migrate
 from feature_platform.stores.doris.loads import PlannedLoad
 from feature_platform.stores.postgres_attempts import Attempts, lock_number
-from feature_platform.stores.postgres_connection import Sessions
+from feature_platform.stores.postgres_connection import Bounds, Session, Sessions, set_locally, timeouts
 from feature_platform.stores.postgres_layouts import DORIS
 from feature_platform.stores.protocols import Publication, TableName
 from feature_platform.types import Column, DataType, TableSchema
 
 LOCK_TIMEOUT_SECONDS: Final = 60
-_STATEMENT_TIMEOUT_SECONDS: Final = 600
+_BOUNDS: Final = Bounds(write_seconds=600, lock_seconds=LOCK_TIMEOUT_SECONDS, idle_seconds=0)
+"""A lock is held as long as the cluster takes, while nothing is asked of PostgreSQL."""
 _COLUMNS: Final = sql.SQL(
     "token, table_schema, table_name, partition, database, relation, part, columns, rows, properties, state, "
     "version, published_at"
@@ -69,10 +69,9 @@ class DorisLedger:
     """The ledger of one cluster. Safe for several threads and processes."""
 
     def __init__(self, url: str, prefix: str) -> None:
-        """Connects with the first use. ``url`` is PostgreSQL's and never shown."""
-        self._url = url
+        """Connects with the first use. ``url`` is PostgreSQL's own, not a pooler's, and never shown."""
         self._schema = f"{prefix}_doris"
-        self._sessions = Sessions(url, statement_timeout_seconds=_STATEMENT_TIMEOUT_SECONDS, setups=())
+        self._sessions = Sessions(url, bounds=_BOUNDS)
         self._lock = threading.Lock()
         self._ready = False
         self._attempts = Attempts(url, self._schema)
@@ -126,7 +125,7 @@ class DorisLedger:
 
     def confirm(self, token: str, replaced: Sequence[str]) -> Write:
         """Notes that an attempt is live in place of others, which Doris has no more."""
-        with self._session() as connection, connection.transaction():
+        with self._session() as connection:
             if replaced:
                 connection.execute(self._text("DELETE FROM {}.loads WHERE token = ANY(%s)"), (list(replaced),))
                 connection.execute(self._text("DELETE FROM {}.writes WHERE token = ANY(%s)"), (list(replaced),))
@@ -162,9 +161,8 @@ class DorisLedger:
         Raises:
             StoreError: somebody else holds it for too long.
         """
-        with self._session() as connection, connection.transaction():
-            connection.execute("SELECT set_config('lock_timeout', %s, true)", (f"{LOCK_TIMEOUT_SECONDS}s",))
-            connection.execute("SELECT set_config('statement_timeout', '0', true)")
+        with self._session() as connection:
+            set_locally(connection, timeouts(0, LOCK_TIMEOUT_SECONDS, 0))
             number = lock_number(self._schema, table.schema, table.name)
             connection.execute("SELECT pg_advisory_xact_lock(%s)", (number,))
             yield
@@ -177,9 +175,9 @@ class DorisLedger:
 
     @contextmanager
     def if_dead(self, token: str) -> Iterator[bool]:
-        """See :meth:`feature_platform.stores.postgres_attempts.Attempts.if_dead`."""
-        with self._session() as connection, self._attempts.if_dead(connection, token) as dead:
-            yield dead
+        """Whether nobody works on the attempt any more; nobody begins to until the end of the block."""
+        with self._session() as connection:
+            yield self._attempts.is_dead(connection, token)
 
     def close(self) -> None:
         """Gives up what was staged and not published, and closes the sessions."""
@@ -189,12 +187,16 @@ class DorisLedger:
     # -- below ---------------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def _session(self) -> Iterator[psycopg.Connection[Any]]:
-        with self._sessions.session() as connection:
-            with self._lock:
-                if not self._ready:
-                    bring_up_to_date(connection, self._url, DORIS, self._schema)
-                    self._ready = True
+    def _session(self) -> Iterator[Session]:
+        """A transaction."""
+        with self._lock:
+            if not self._ready:
+                with self._sessions.reading() as connection:
+                    current = is_current(connection, DORIS, self._schema)
+                if not current:
+                    migrate(self._sessions.direct_url, DORIS, self._schema)
+                self._ready = True
+        with self._sessions.writing() as connection:
             yield connection
 
     def _text(self, template: str) -> sql.Composed:
