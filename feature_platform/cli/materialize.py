@@ -145,7 +145,13 @@ def for_people(report: RunReport) -> Iterator[RenderableType]:
     from rich.table import Table
     from rich.text import Text
 
-    styles: dict[Status, str] = {"published": "green", "up_to_date": "dim", "failed": "bold red", "blocked": "yellow"}
+    styles: dict[Status, str] = {
+        "published": "green",
+        "up_to_date": "dim",
+        "superseded": "cyan",
+        "failed": "bold red",
+        "blocked": "yellow",
+    }
     table = Table("asset", "status", "rows", "checks", "time", box=None, pad_edge=False, header_style="bold")
     table.columns[2].justify = table.columns[4].justify = "right"
     for asset in report.assets:
@@ -155,6 +161,8 @@ def for_people(report: RunReport) -> Iterator[RenderableType]:
     yield table
     for asset in report.of("failed"):
         yield Text(f"{asset.asset}: ", style="bold red").append(asset.reason, style="default")
+    for asset in report.of("superseded"):
+        yield Text(f"{asset.asset}: ", style="cyan").append(f"left as it is: {asset.reason}", style="default")
     counts = ", ".join(f"{len(report.of(status))} {status.replace('_', ' ')}" for status in styles if report.of(status))
     yield f"{counts or 'nothing to do'} in {report.seconds:.1f} s"
 

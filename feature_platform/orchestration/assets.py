@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import dagster as dg
 
+from feature_platform.errors import StoreError
 from feature_platform.orchestration import checks
 from feature_platform.orchestration.failures import explained
 from feature_platform.orchestration.intervals import ParityException, parity
@@ -34,7 +35,7 @@ from feature_platform.orchestration.materialization import (
     tick,
 )
 from feature_platform.orchestration.metadata import PARTITION_ROW_COUNT, UNCHANGED
-from feature_platform.orchestration.online import copy_of, discard_copy, stage_copy
+from feature_platform.orchestration.online import Copy, StagedCopy, TooLate, copy_of, discard_copy, stage_copy, too_late
 from feature_platform.orchestration.openlineage import RunLineage
 from feature_platform.orchestration.partitions import partition_of, utc_now
 from feature_platform.orchestration.planning import CHUNK
@@ -52,7 +53,8 @@ STALE_TAG: Final = "fp/stale_only"
 before them is built, too."""
 
 FULL_TAG: Final = "fp/full_copy"
-"""Run tag: online copies are full snapshots, whatever changed."""
+"""Run tag: online copies are full snapshots, whatever changed, and replace what is live even if that is as of a later
+moment."""
 
 Events = Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any] | dg.AssetMaterialization]
 
@@ -111,8 +113,11 @@ def _copy_online(context: dg.AssetExecutionContext, asset: ViewAsset) -> Events:
     _lineage(context).started(context, asset)
     with explained(context.retry_number):
         _tell(context, asset.name, "stage")
-        copy = copy_of(project, asset.view, asset.store, as_of)
-        staged = stage_copy(project, copy, run_id=context.run.run_id, full=FULL_TAG in context.run.tags)
+        staged = _staged_copy(context, project, copy_of(project, asset.view, asset.store, as_of))
+    if isinstance(staged, TooLate):
+        yield checks.too_late_result(key, staged)
+        yield dg.MaterializeResult(asset_key=key, value=staged)
+        return
     _tell(context, asset.name, "audit")
     result = checks.copy_result(key, staged)
     yield result
@@ -123,6 +128,14 @@ def _copy_online(context: dg.AssetExecutionContext, asset: ViewAsset) -> Events:
         )
     _tell(context, asset.name, "publish")
     yield dg.MaterializeResult(asset_key=key, value=staged)
+
+
+def _staged_copy(context: dg.AssetExecutionContext, project: Project, copy: Copy) -> StagedCopy | TooLate:
+    forced = FULL_TAG in context.run.tags
+    try:
+        return stage_copy(project, copy, run_id=context.run.run_id, full=forced, backwards=forced)
+    except StoreError as error:
+        return too_late(project, copy, error)
 
 
 def _verify_service(context: dg.AssetExecutionContext, name: str, path: AssetPath) -> Events:

@@ -14,7 +14,7 @@ import dagster as dg
 from feature_platform.orchestration.assets import AS_OF_TAG, FULL_TAG
 from feature_platform.orchestration.instance import own_run
 from feature_platform.orchestration.keys import Path
-from feature_platform.orchestration.metadata import PARTITION_ROW_COUNT, ROW_COUNT
+from feature_platform.orchestration.metadata import PARTITION_ROW_COUNT, ROW_COUNT, SUPERSEDED
 from feature_platform.orchestration.planning import Batch
 from feature_platform.orchestration.report import CheckReport
 from feature_platform.orchestration.schedules import RANGE_END, RANGE_START
@@ -42,6 +42,8 @@ class Outcome:
     rows: int
     seconds: float
     checks: tuple[CheckReport, ...]
+    superseded: str
+    """Why nothing was published although nothing failed: what is live is as of a later moment. Empty: it was."""
     failure: str | None
     """None: it did not fail, and if it was not materialized either, it was not tried."""
 
@@ -102,6 +104,7 @@ class Runner:
                     rows=sum(_rows(event) for event in events),
                     seconds=seconds.get(step, 0.0),
                     checks=tuple(checks.get(path, ())),
+                    superseded=_superseded(events),
                     failure=failures.get(step, all_failed),
                 ),
             )
@@ -143,6 +146,11 @@ def _rows(event: DagsterEvent) -> int:
     metadata = event.step_materialization_data.materialization.metadata
     count = metadata.get(PARTITION_ROW_COUNT) or metadata.get(ROW_COUNT)
     return int(count.value) if count is not None else 0  # type: ignore[arg-type]
+
+
+def _superseded(events: Sequence[DagsterEvent]) -> str:
+    said = [event.step_materialization_data.materialization.metadata.get(SUPERSEDED) for event in events]
+    return "; ".join(str(each.value) for each in said if each is not None)
 
 
 def _run_failure(result: ExecuteInProcessResult) -> str:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 
+from feature_platform.errors import StoreError
 from feature_platform.orchestration.failures import explained
 from feature_platform.orchestration.materialization import Audited, discard, publish, table_of
-from feature_platform.orchestration.metadata import ROW_COUNT
-from feature_platform.orchestration.online import StagedCopy, discard_copy, publish_copy
+from feature_platform.orchestration.metadata import ROW_COUNT, SUPERSEDED
+from feature_platform.orchestration.online import StagedCopy, TooLate, discard_copy, publish_copy, too_late
 from feature_platform.orchestration.openlineage import RunLineage
 from feature_platform.orchestration.resources import LINEAGE, PROGRESS, PROJECT, REQUIRED, Listener, Progress
 from feature_platform.project.online import online_table
@@ -103,13 +104,16 @@ class OnlineIOManager(dg.IOManager):
         self._hear = hear
         self._lineage = lineage
 
-    def handle_output(self, context: dg.OutputContext, obj: StagedCopy) -> None:
+    def handle_output(self, context: dg.OutputContext, obj: StagedCopy | TooLate) -> None:
+        """Publishes, unless a run of a later moment was faster: then what is live stays, and the run says so."""
         asset = context.asset_key.to_user_string()
         with _told(self._lineage, asset), explained(_attempts_before(context)):
-            publication = _publish_copy(self._project, obj)
-        metadata = {ROW_COUNT: publication.rows, **publication_metadata(publication), **copy_metadata(obj)}
-        context.add_output_metadata(metadata)
-        self._lineage.published(asset, [publication])
+            done = _publish_copy(self._project, obj)
+        late = isinstance(done, TooLate)
+        live = done.live if isinstance(done, TooLate) else done
+        about = copy_metadata(done if isinstance(done, TooLate) else obj)
+        context.add_output_metadata({ROW_COUNT: live.rows, **publication_metadata(live), **about})
+        self._lineage.published(asset, [replace(live, rows=0) if late else live])
         self._hear(Progress(asset, "published"))
 
     def load_input(self, context: dg.InputContext) -> ServedTable:
@@ -130,9 +134,14 @@ def publish_all(project: Project, audits: Sequence[Audited]) -> list[Publication
     return published
 
 
-def _publish_copy(project: Project, staged: StagedCopy) -> Publication:
+def _publish_copy(project: Project, staged: StagedCopy | TooLate) -> Publication | TooLate:
+    if isinstance(staged, TooLate):
+        return staged
     try:
         return publish_copy(project, staged)
+    except StoreError as error:
+        discard_copy(project, staged)
+        return too_late(project, staged.copy, error)
     except BaseException:
         discard_copy(project, staged)
         raise
@@ -143,8 +152,10 @@ def publication_metadata(publication: Publication) -> dict[str, Any]:
     return {"version": publication.version, **publication.properties}
 
 
-def copy_metadata(staged: StagedCopy) -> dict[str, Any]:
-    """What went online: changes, or a full snapshot and why."""
+def copy_metadata(staged: StagedCopy | TooLate) -> dict[str, Any]:
+    """What went online: changes, or a full snapshot and why; or why nothing did."""
+    if isinstance(staged, TooLate):
+        return {"rows_written": 0, "rows_removed": 0, "written_as": "nothing", SUPERSEDED: staged.reason}
     written = {"rows_written": staged.write.rows, "rows_removed": staged.write.removed}
     if staged.difference is None:
         return {**written, "written_as": "snapshot", "snapshot_because": staged.reason}

@@ -34,6 +34,7 @@ from feature_platform.registry.cron import parse_cron
 from feature_platform.registry.graph import TableRef
 from feature_platform.specs.models import FeatureView
 from feature_platform.stores.protocols import (
+    AS_OF,
     Partition,
     Publication,
     Query,
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
     from feature_platform.project.project import Project
 
 FINGERPRINT: Final = "fingerprint"
-AS_OF: Final = "as_of"
 RUN: Final = "run_id"
 INPUT_PREFIX: Final = "input:"
 """Properties of a publication: ``fingerprint``, ``as_of`` (ISO, UTC), ``run_id``, ``input:<table>`` with a version

@@ -19,7 +19,6 @@ from feature_platform.compiler.plan import CompiledView
 from feature_platform.errors import GateError, StoreError
 from feature_platform.orchestration.codes import NO_ROWS_FOR_ONLINE, NOT_AUDITED
 from feature_platform.orchestration.materialization import (
-    AS_OF,
     FINGERPRINT,
     INPUT_PREFIX,
     RUN,
@@ -38,7 +37,18 @@ from feature_platform.orchestration.online_changes import (
 from feature_platform.orchestration.partitions import partition_of
 from feature_platform.project.key_versions import as_properties, published_versions
 from feature_platform.project.online import online_table
-from feature_platform.stores.protocols import MOMENT, Publication, Query, StagedOnline, StagedWrite, Warehouse
+from feature_platform.stores.codes import ONLINE_LATER
+from feature_platform.stores.online_order import is_earlier, superseded
+from feature_platform.stores.protocols import (
+    AS_OF,
+    MOMENT,
+    TTL,
+    Publication,
+    Query,
+    StagedOnline,
+    StagedWrite,
+    Warehouse,
+)
 
 if TYPE_CHECKING:
     from feature_platform.project.project import Project
@@ -49,6 +59,10 @@ ROWS_ARRIVED: Final = "rows_arrived"
 VALID_UNTIL: Final = "valid_until"
 """Property of an online publication: when a row that was still in the future at ``as_of`` becomes due; empty if none
 is."""
+
+
+WENT_BACK_FROM: Final = "went_back_from"
+"""Property of an online publication that replaced rows of a later moment on purpose: that moment."""
 
 
 @dataclass(frozen=True)
@@ -83,12 +97,22 @@ class StagedCopy:
     """Of a copy of changes: how many there are. None: the copy is a full snapshot."""
     reason: str = ""
     """Why it is a full snapshot."""
+    backwards: bool = False
+    """Whether it may replace rows that are as of a later moment: somebody asked for it."""
 
     @property
     def complete(self) -> bool:
         if self.difference is None:
             return self.write.rows == self.entities
         return (self.write.rows, self.write.removed) == (self.difference.written, self.difference.removed)
+
+
+@dataclass(frozen=True)
+class TooLate:
+    """A copy that is not published, because what is live is as of a later moment."""
+
+    live: Publication
+    reason: str
 
 
 def copy_of(project: Project, view: str, store: str, as_of: datetime) -> Copy:
@@ -117,12 +141,12 @@ def copy_of(project: Project, view: str, store: str, as_of: datetime) -> Copy:
     )
 
 
-def stage_copy(project: Project, copy: Copy, *, run_id: str, full: bool = False) -> StagedCopy:
+def stage_copy(project: Project, copy: Copy, *, run_id: str, full: bool = False, backwards: bool = False) -> StagedCopy:
     """Loads what changed since the last copy beside the live rows: where that can't be told, is too much, or with
-    ``full``, all of the newest rows.
+    ``full``, all of the newest rows. ``backwards``: also where what is live is as of a later moment.
 
     Raises:
-        StoreError: a store refused or failed, or an entity has several rows.
+        StoreError: a store refused or failed, an entity has several rows, or what is live is later.
     """
     compiled = project.compiled.views[copy.view]
     warehouse = project.warehouse(offline_store(project, copy.view))
@@ -130,8 +154,13 @@ def stage_copy(project: Project, copy: Copy, *, run_id: str, full: bool = False)
     online.sweep(copy.view)
     mirror = mirror_of(copy.view, copy.store)
     warehouse.sweep(mirror)
-    entities = int(_single(warehouse, _entities(project, copy)))
     properties = _properties(project, copy) | {RUN: run_id, MIRROR: token_hex(8)}
+    live = online.publication(copy.view)
+    if live is not None and is_earlier(properties, live.properties):
+        if not backwards:
+            raise superseded(copy.view, copy.store, properties, live)
+        properties[WENT_BACK_FROM] = live.properties[AS_OF]
+    entities = int(_single(warehouse, _entities(project, copy)))
     new = warehouse.stage(
         mirror, table.schema, newest_rows(project, copy), properties={MIRROR: properties[MIRROR], RUN: run_id}
     )
@@ -148,12 +177,12 @@ def stage_copy(project: Project, copy: Copy, *, run_id: str, full: bool = False)
                 write = online.stage_changes(
                     table, comparison.changes(base, comparison.newest()), properties=properties
                 )
-                return StagedCopy(copy, write, new, run_id, entities, difference)
+                return StagedCopy(copy, write, new, run_id, entities, difference, backwards=backwards)
         write = online.stage(table, comparison.snapshot, properties=properties)
     except BaseException:
         warehouse.discard(new)
         raise
-    return StagedCopy(copy, write, new, run_id, entities, None, reason)
+    return StagedCopy(copy, write, new, run_id, entities, None, reason, backwards)
 
 
 def publish_copy(project: Project, staged: StagedCopy) -> Publication:
@@ -162,7 +191,7 @@ def publish_copy(project: Project, staged: StagedCopy) -> Publication:
 
     Raises:
         GateError: rows are missing.
-        StoreError: the store refused; the rows before stay live.
+        StoreError: the store refused, or what is live is later; the rows before stay live.
     """
     copy = staged.copy
     if not staged.complete:
@@ -173,10 +202,23 @@ def publish_copy(project: Project, staged: StagedCopy) -> Publication:
             )
         )
     view = project.compiled.views[copy.view]
-    project.audit.materialization(view, copy.store, "", staged.write.rows, staged.run_id)
-    publication = project.online_store(copy.store).publish(staged.write)
+    replaced = staged.write.properties.get(WENT_BACK_FROM, "")
+    project.audit.materialization(view, copy.store, "", staged.write.rows, staged.run_id, went_back_from=replaced)
+    publication = project.online_store(copy.store).publish(staged.write, backwards=staged.backwards)
     project.warehouse(offline_store(project, copy.view)).publish(staged.mirror)
     return publication
+
+
+def too_late(project: Project, copy: Copy, error: StoreError) -> TooLate:
+    """What became of a copy that ended with ``error``, if that is only that it came too late.
+
+    Raises:
+        StoreError: it is something else.
+    """
+    live = project.online_store(copy.store).publication(copy.view)
+    if error.code != ONLINE_LATER.id or live is None:
+        raise error
+    return TooLate(live, error.problems[0].what)
 
 
 def discard_copy(project: Project, staged: StagedCopy) -> None:
@@ -239,7 +281,11 @@ def _properties(project: Project, copy: Copy) -> dict[str, str]:
         AS_OF: copy.as_of.isoformat(),
         VALID_UNTIL: "" if next_due is None else next_due.isoformat(),
     }
-    return found if copy.moment is None else {**found, MOMENT: copy.moment.isoformat()}
+    if copy.moment is not None:
+        found[MOMENT] = copy.moment.isoformat()
+    if (ttl := project.registry.views[copy.view].spec.ttl) is not None:
+        found[TTL] = str(ttl.microseconds)
+    return found
 
 
 def _due(project: Project, copy: Copy) -> list[exp.Expression]:

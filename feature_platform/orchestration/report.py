@@ -11,10 +11,11 @@ from feature_platform.orchestration.resources import Step
 if TYPE_CHECKING:
     from feature_platform.orchestration.intervals import ParityException
 
-Status = Literal["published", "up_to_date", "failed", "blocked"]
-"""``blocked``: not tried, because something that it needs failed."""
+Status = Literal["published", "up_to_date", "superseded", "failed", "blocked"]
+"""``blocked``: not tried, because something that it needs failed. ``superseded``: left as it is, because a run of a
+later moment has published already."""
 
-_WORST_FIRST: Final[tuple[Status, ...]] = ("failed", "blocked", "published", "up_to_date")
+_WORST_FIRST: Final[tuple[Status, ...]] = ("failed", "blocked", "superseded", "published", "up_to_date")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class AssetReport:
     seconds: float = 0.0
     checks: tuple[CheckReport, ...] = ()
     reason: str = ""
-    """Why it failed, or what blocks it. Whole lines, without values of personal columns."""
+    """Why it failed, what blocks it, or what is live in its place. Whole lines, without values of personal columns."""
     run_id: str | None = None
 
 
@@ -59,8 +60,8 @@ class RunReport:
 
     @property
     def ok(self) -> bool:
-        """Whether everything that was selected is published and current."""
-        return all(asset.status in ("published", "up_to_date") for asset in self.assets)
+        """Whether everything that was selected is published, and is as current as the run or more."""
+        return all(asset.status in ("published", "up_to_date", "superseded") for asset in self.assets)
 
     def of(self, status: Status) -> tuple[AssetReport, ...]:
         """The assets with a status."""

@@ -368,6 +368,8 @@ def _runner(project: Project, opened: dg.DagsterInstance, hear: Listener) -> Run
 
 def _judged(task: Task, outcome: Outcome, stopped: dict[Path, str]) -> AssetReport:
     name = "/".join(task.path)
+    if outcome.superseded:
+        return _report(task, "superseded", outcome, reason=outcome.superseded)
     if outcome.materialized:
         return _report(task, "published", outcome)
     if outcome.failure is not None:

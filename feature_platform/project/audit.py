@@ -221,12 +221,15 @@ class ProjectAudit:
         event = replace(made.of_checks(self._event("gate", _placed(f"view:{view}", partition)), outcomes), rows=rows)
         self.trail.record(replace(event, run_id=run_id))
 
-    def materialization(self, view: CompiledView, store: str, partition: str, rows: int, run_id: str) -> None:
-        """Records that rows are about to be published."""
+    def materialization(  # noqa: PLR0913 - what is published, where, by whom
+        self, view: CompiledView, store: str, partition: str, rows: int, run_id: str, *, went_back_from: str = ""
+    ) -> None:
+        """Records that rows are about to be published, on purpose in place of rows as of the later moment
+        ``went_back_from``."""
         subject = f"{_placed(f'view:{view.name}', partition)} to store:{store}"
         event = self._event("materialization", subject)
         event = made.of_view(event, view, self._registry.views[view.name].purposes)
-        self.trail.record(replace(event, rows=rows, run_id=run_id))
+        self.trail.record(replace(event, rows=rows, run_id=run_id, previous=went_back_from))
 
     # --- keys
 

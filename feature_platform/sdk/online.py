@@ -22,6 +22,8 @@ from feature_platform.sdk.selection import Selected
 from feature_platform.sdk.spine import NeededColumn
 from feature_platform.sdk.tokens import key_token
 from feature_platform.sdk.values import as_type
+from feature_platform.stores.online_reads import is_expired, time_of_read
+from feature_platform.stores.protocols import AT_ANY_TIME
 from feature_platform.types import DataType
 
 if TYPE_CHECKING:
@@ -110,8 +112,8 @@ class OnlineReader:
     record: Callable[[int], None]
     """Records a read of so many entities, or raises: then nothing is handed over."""
 
-    def read(self, entities: Sequence[Mapping[str, Any]]) -> FeatureVectors:
-        """The vectors of ``entities``.
+    def read(self, entities: Sequence[Mapping[str, Any]], *, at: datetime | None = None) -> FeatureVectors:
+        """The vectors of ``entities``; rows past their view's ttl at ``at`` (naive UTC; None: now) are expired.
 
         Raises:
             UsageError: a key or request value is missing or of another type; every fault of every entity.
@@ -120,7 +122,7 @@ class OnlineReader:
         """
         began = perf_counter()
         given = self._checked(entities)
-        found = self._base_rows(given, entities)
+        found = self._base_rows(given, entities, time_of_read(at))
         self._derive(given, found)
         vectors = [self._vector(entity, found, index) for index, entity in enumerate(given)]
         self.record(len(given))
@@ -193,11 +195,10 @@ class OnlineReader:
         return key_token(self.project.tokens, column.classification, value, column.type)
 
     def _base_rows(
-        self, given: Sequence[Mapping[str, Any]], raw: Sequence[Mapping[str, Any]]
+        self, given: Sequence[Mapping[str, Any]], raw: Sequence[Mapping[str, Any]], at: datetime
     ) -> dict[str, list[_Cell]]:
         """Column → one cell per entity, for every feature of every base view."""
         found: dict[str, list[_Cell]] = {}
-        now = datetime.now(UTC).replace(tzinfo=None)
         by_store: dict[str, list[_BaseView]] = {}
         for base in self.base:
             by_store.setdefault(base.store, []).append(base)
@@ -208,14 +209,17 @@ class OnlineReader:
                 list(dict.fromkeys(key for forms in of_view for key in forms if None not in key)) for of_view in keys
             ]
             online = self.project.online_store(store)
-            answers = online.read_many([(base.table, wanted) for base, wanted in zip(views, asked, strict=True)])
+            requests = [(base.table, wanted) for base, wanted in zip(views, asked, strict=True)]
+            answers = online.read_many(
+                requests, at=AT_ANY_TIME
+            )  # who asks is told that a row is expired, and since when
             for base, of_view, wanted, rows in zip(views, keys, asked, answers, strict=True):
                 by_key = dict(zip(wanted, rows, strict=True))
                 held = [newest([by_key.get(key) for key in forms]) for forms in of_view]
                 if base.forms.personal and None in held:
                     missed = [entity for entity, row in zip(raw, held, strict=True) if row is None]
                     self._live_versions.check_missing(base.view.name, online, base.forms, missed)
-                cells = [_status(base, row, now) for row in held]
+                cells = [_status(base, row, at) for row in held]
                 for feature in base.view.features:
                     found[f"{base.view.name}__{feature.name}"] = [_cell(feature, status, row) for status, row in cells]
         return found
@@ -256,10 +260,10 @@ class _Cell:
     event_time: datetime | None
 
 
-def _status(base: _BaseView, row: OnlineRow | None, now: datetime) -> tuple[Status, OnlineRow | None]:
+def _status(base: _BaseView, row: OnlineRow | None, at: datetime) -> tuple[Status, OnlineRow | None]:
     if row is None:
         return "missing", None
-    if base.ttl is not None and (row.event_time is None or row.event_time < now - base.ttl):
+    if is_expired(row.event_time, base.ttl, at):
         return "expired", row
     return "present", row
 

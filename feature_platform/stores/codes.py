@@ -165,6 +165,30 @@ ONLINE_CHANGED: Final = Code(
     "Changes are made to the rows that they were found out against, or not at all. Another run published in between, "
     "or somebody removed rows.",
 )
+ONLINE_LATER: Final = Code(
+    "FP-STORE-048",
+    "Rows of a later moment are live already",
+    "A run that stands for an earlier moment than what is live has come too late, e.g. because it was slower than the "
+    "one after it. Online an older run never overwrites newer values; runs report this and go on.",
+)
+ONLINE_FUTURE: Final = Code(
+    "FP-STORE-049",
+    "The rows are as of a moment that is still to come",
+    "By the clock of the store's server. Such rows would keep every run before that moment from publishing, so one "
+    "machine whose clock is ahead could stop a view for as long.",
+)
+ONLINE_NO_ROOM: Final = Code(
+    "FP-STORE-060",
+    "The snapshot will not fit into the online store's memory",
+    "Estimated from its first rows before any is sent. A server that runs out of memory in the middle of a load "
+    "refuses it then, and everybody else's writes as well.",
+)
+ONLINE_EVICTS: Final = Code(
+    "FP-STORE-061",
+    "The online store may give up rows by itself",
+    "With a maxmemory-policy that evicts any key, Redis makes room by removing rows of some view. Models would be told "
+    "that those entities do not exist.",
+)
 DORIS_TABLE: Final = Code(
     "FP-STORE-050",
     "Doris has no such table",

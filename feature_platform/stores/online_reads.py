@@ -1,8 +1,10 @@
-"""What reading online rows has in common: shapes made once per table, other schemas refused, an end to retries."""
+"""What reading online rows has in common: shapes made once per table, rows past their ttl, other schemas refused, an
+end to retries."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
 from typing import Final, Generic, TypeVar
 
 from feature_platform.errors import StoreError
@@ -32,6 +34,22 @@ class PerTable(Generic[Made]):
         made = self._make(table)
         self._known[table.view] = (table, made)
         return made
+
+
+def is_expired(event_time: datetime | None, ttl: timedelta | None, at: datetime) -> bool:
+    """Whether a row is too old at ``at``: the window standard's ``event_time >= at - ttl`` does not hold. A row without
+    a time is as old as can be. All naive UTC."""
+    return ttl is not None and (event_time is None or at - event_time > ttl)
+
+
+def ttl_of(microseconds: str | None) -> timedelta | None:
+    """The ttl as a publication records it; None or empty: none."""
+    return timedelta(microseconds=int(microseconds)) if microseconds else None
+
+
+def time_of_read(at: datetime | None) -> datetime:
+    """``at``, or now; naive UTC."""
+    return at or datetime.now(UTC).replace(tzinfo=None)
 
 
 def refuse_other_schemas(found: Iterable[tuple[str, str, str | None]]) -> None:

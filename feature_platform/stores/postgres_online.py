@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import psycopg
@@ -16,6 +17,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from feature_platform.errors import StoreError
 from feature_platform.stores.codes import ONLINE_KEY_TYPE
 from feature_platform.stores.online_encoding_keys import KeyTypeError
+from feature_platform.stores.online_reads import time_of_read
 from feature_platform.stores.postgres_connection import (
     CONNECTION,
     Bounds,
@@ -111,18 +113,18 @@ class PostgresOnlineStore:
             there = session.execute("SELECT to_regclass(%s) IS NOT NULL", [name]).fetchone()
         return live if [row[2] for row in found] == [table.fingerprint] and there == (True,) else None
 
-    def publish(self, staged: StagedOnline) -> Publication:
+    def publish(self, staged: StagedOnline, *, backwards: bool = False) -> Publication:
         """Directs readers to the staged snapshot in one short transaction, then drops the old one; or makes the staged
         changes to the live rows in one transaction. Idempotent.
 
         Raises:
-            StoreError: the staged rows are gone, something else is live than changes were made for, another session
-                holds a lock for too long, or the server refuses. What is live is as it was.
+            StoreError: the staged rows are gone, something else is live than changes were made for, what is live is
+                later, another session holds a lock for too long, or the server refuses. What is live is as it was.
         """
         with _reported():
             live = self.publication(staged.table.view)
             if live is None or staged.token not in live.version.split("+"):
-                self._writer.publish(staged)
+                self._writer.publish(staged, backwards)
                 live = self.publication(staged.table.view)
         assert live is not None
         return live
@@ -132,20 +134,23 @@ class PostgresOnlineStore:
         with _reported():
             self._writer.remove(staged.token)
 
-    def read(self, table: OnlineTable, keys: Sequence[tuple[Any, ...]]) -> list[OnlineRow | None]:
-        """The live rows of ``keys``, in their order; one round trip as long as nothing was published in between.
+    def read(
+        self, table: OnlineTable, keys: Sequence[tuple[Any, ...]], *, at: datetime | None = None
+    ) -> list[OnlineRow | None]:
+        """The live rows of ``keys``, in their order, without those past the view's ttl; one round trip as long as
+        nothing was published in between.
 
         Raises:
             StoreError: a key of another type, another schema is live, or the server is gone.
         """
-        return self.read_many([(table, keys)])[0]
+        return self.read_many([(table, keys)], at=at)[0]
 
     def read_many(
-        self, requests: Sequence[tuple[OnlineTable, Sequence[tuple[Any, ...]]]]
+        self, requests: Sequence[tuple[OnlineTable, Sequence[tuple[Any, ...]]]], *, at: datetime | None = None
     ) -> list[list[OnlineRow | None]]:
         """:meth:`read` for several views at once, still in one round trip."""
         with _reported():
-            lookups = [self._reader.lookup(table, keys) for table, keys in requests]
+            lookups = [self._reader.lookup(table, keys, time_of_read(at)) for table, keys in requests]
             try:
                 return self._reader.read(lookups)
             except (PoolTimeout, psycopg.errors.QueryCanceled):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import psycopg
@@ -18,7 +19,14 @@ from psycopg import sql
 from feature_platform.stores.maps import reader
 from feature_platform.stores.online_encoding import EVENT_TIME, value_columns
 from feature_platform.stores.online_encoding_keys import KeyEncoder, key_encoder
-from feature_platform.stores.online_reads import ATTEMPTS, PerTable, never_settled, refuse_other_schemas
+from feature_platform.stores.online_reads import (
+    ATTEMPTS,
+    PerTable,
+    is_expired,
+    never_settled,
+    refuse_other_schemas,
+    ttl_of,
+)
 from feature_platform.stores.postgres_connection import Session, set_locally
 from feature_platform.stores.postgres_online_sql import OnlineSchema
 from feature_platform.stores.protocols import OnlineRow, OnlineTable
@@ -44,6 +52,8 @@ class Lookup:
     size: int
     positions: Sequence[int]
     arrays: Sequence[Sequence[Any]]
+    at: datetime
+    """Rows past their ttl by then are left out."""
 
 
 @dataclass(slots=True)
@@ -71,7 +81,7 @@ class SnapshotReader:
         self._live: dict[str, _Live] = {}
         self._shapes = PerTable(_shape)
 
-    def lookup(self, table: OnlineTable, keys: Sequence[tuple[Any, ...]]) -> Lookup:
+    def lookup(self, table: OnlineTable, keys: Sequence[tuple[Any, ...]], at: datetime) -> Lookup:
         """Leaves out keys that no row can have: with a NULL, or beyond what a column holds.
 
         Raises:
@@ -81,7 +91,7 @@ class SnapshotReader:
         parts = [normalize(key) for key in keys]
         positions = [position for position, part in enumerate(parts) if part is not None and _can_be_stored(part)]
         chosen = [part for part in (parts[position] for position in positions) if part is not None]
-        return Lookup(table, len(keys), positions, [list(column) for column in zip(*chosen, strict=True)])
+        return Lookup(table, len(keys), positions, [list(column) for column in zip(*chosen, strict=True)], at)
 
     def read(self, lookups: Sequence[Lookup]) -> list[list[OnlineRow | None]]:
         """The rows of each lookup, in the order of its keys; all None where nothing was published.
@@ -182,7 +192,8 @@ def _shape(table: OnlineTable) -> _Shape:
 
 def _ordered(item: Lookup, shape: _Shape, answer: Sequence[tuple[Any, ...]]) -> list[OnlineRow | None]:
     rows: list[OnlineRow | None] = [None] * item.size
-    for _, moment, place, *values in answer:
+    ttl = ttl_of(answer[0][2])
+    for _, moment, _, place, *values in answer:
         if place is None:
             continue
         for index, read in shape.maps:
@@ -190,5 +201,7 @@ def _ordered(item: Lookup, shape: _Shape, answer: Sequence[tuple[Any, ...]]) -> 
                 values[index] = read(values[index])
         when = values.pop(shape.event_time) if shape.event_time is not None else None
         when = moment or when
+        if is_expired(when, ttl, item.at):
+            continue
         rows[item.positions[place - 1]] = OnlineRow(dict(zip(shape.features, values, strict=True)), when)
     return rows

@@ -141,17 +141,18 @@ class OnlineSchema:
     def read(self, version: str, table: OnlineTable) -> sql.Composed:
         """Parameters: one array per key column, then the view.
 
-        Gives (live version, moment of all rows or NULL, position of the key from 1, values ...): at least one row as
-        long as the view is published, so that an answer without rows of the snapshot still says which version was live
-        while it was read.
+        Gives (live version, moment of all rows or NULL, ttl in microseconds or NULL, position of the key from 1, values
+        ...): at least one row as long as the view is published, so that an answer without rows of the snapshot still
+        says which version was live while it was read.
         """
         keys = [table.schema.column(name) for name in table.keys]
         names = [sql.Identifier(f"key_{number}") for number in range(len(keys))]
         arrays = [sql.SQL("%s::") + sql.SQL(_KEY_ARRAYS[column.type.kind]) for column in keys if column]
         values = [_column("s", column.name) for column in table.schema.columns if column.name not in table.keys]
         return sql.SQL(
-            "SELECT p.version, CAST(p.properties ->> 'moment' AS timestamp), f.* FROM {publications} AS p "
-            "LEFT JOIN LATERAL (SELECT {values} FROM unnest({arrays}) WITH ORDINALITY AS k ({names}, position) "
+            "SELECT p.version, CAST(p.properties ->> 'moment' AS timestamp), p.properties ->> 'ttl', f.* "
+            "FROM {publications} AS p LEFT JOIN LATERAL (SELECT {values} "
+            "FROM unnest({arrays}) WITH ORDINALITY AS k ({names}, position) "
             "JOIN {snapshot} AS s ON {match}) AS f ON true WHERE p.view = %s"
         ).format(
             publications=self._table("publications"),

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any, Final
 
@@ -18,6 +18,7 @@ from feature_platform.errors import StoreError
 from feature_platform.layouts.migrate import is_current, migrate
 from feature_platform.stores.codes import STAGED_ROWS_GONE
 from feature_platform.stores.online_encoding_keys import key_encoder
+from feature_platform.stores.online_order import check_order
 from feature_platform.stores.online_writes import changes_moved, duplicate_key, keys_only
 from feature_platform.stores.postgres_attempts import Attempts
 from feature_platform.stores.postgres_connection import Session, Sessions
@@ -93,14 +94,14 @@ class SnapshotWriter:
             raise
         return StagedOnline(self._store, table, version, put, properties, changes.base.version, gone)
 
-    def publish(self, staged: StagedOnline) -> None:
+    def publish(self, staged: StagedOnline, backwards: bool) -> None:
         """Directs readers to the staged snapshot, then drops the old one; or makes the staged changes to the live rows.
-        One short transaction either way."""
+        One short transaction either way, in which nobody else publishes the view."""
         replaced: str | None = None
         if staged.base is None:
-            replaced = self._flip(staged)
+            replaced = self._flip(staged, backwards)
         else:
-            self._change(staged)
+            self._change(staged, backwards)
         self._attempts.end(staged.token)
         if replaced:
             with self._sessions.writing() as session:
@@ -144,31 +145,39 @@ class SnapshotWriter:
             raise duplicate_key(table.view) from None  # the driver's text quotes the key
         return count
 
-    def _flip(self, staged: StagedOnline) -> str | None:
+    def _locked(self, session: Session, view: str) -> tuple[Publication | None, datetime]:
+        """What is live, and the server's time, while nobody else can publish the view until the transaction ends."""
+        session.execute(LOCK_VIEW, view_key(self._schema.name, view))
+        found = session.execute(self._schema.publication(), [view]).fetchone()
+        clock = session.execute("SELECT clock_timestamp() AT TIME ZONE 'UTC'").fetchone()
+        assert clock is not None, "a clock has a time"
+        return None if found is None else publication(view, found), clock[0]
+
+    def _flip(self, staged: StagedOnline, backwards: bool) -> str | None:
         """Moves the pointer; gives the version that it left."""
         view = staged.table.view
         with self._sessions.writing() as session:
-            session.execute(LOCK_VIEW, view_key(self._schema.name, view))
-            old = session.execute(self._schema.publication(), [view]).fetchone()
-            if old is not None and old[0] == staged.token:
+            live, now = self._locked(session, view)
+            old = None if live is None else snapshot_of(live.version)
+            if old == staged.token:
                 return None
+            check_order(staged, live, now, backwards=backwards)
             newest = self._taken(session, staged)
             if old is not None:
-                session.execute(self._schema.put_version(), [old[0], view, "replaced", None])
+                session.execute(self._schema.put_version(), [old, view, "replaced", None])
             properties = json.dumps(dict(staged.properties))
-            values = [view, staged.token, staged.table.fingerprint, staged.rows, newest, _now(), properties]
+            values = [view, staged.token, staged.table.fingerprint, staged.rows, newest, now, properties]
             session.execute(self._schema.publish(), values)
-        return None if old is None else str(old[0])
+        return old
 
-    def _change(self, staged: StagedOnline) -> None:
+    def _change(self, staged: StagedOnline, backwards: bool) -> None:
         """Makes staged changes to the live rows, in one transaction with what is said of them."""
         view, base = staged.table.view, snapshot_of(staged.base or "")
         with self._sessions.writing() as session:
-            session.execute(LOCK_VIEW, view_key(self._schema.name, view))
-            found = session.execute(self._schema.publication(), [view]).fetchone()
-            live = None if found is None else publication(view, found)
+            live, now = self._locked(session, view)
             if live is not None and live.version == f"{base}+{staged.token}":
                 return
+            check_order(staged, live, now, backwards=backwards)
             if live is None or live.version != staged.base:
                 raise changes_moved(view, self._store)
             newest = self._taken(session, staged)
@@ -177,7 +186,7 @@ class SnapshotWriter:
             assert added is not None, "a count has a row"
             properties = json.dumps({**staged.properties, _REVISION: staged.token})
             rows = live.rows - removed + added[0]
-            session.execute(self._schema.revise(), [rows, newest, _now(), properties, view])
+            session.execute(self._schema.revise(), [rows, newest, now, properties, view])
             session.execute(self._schema.drop_snapshot(staged.token))
 
     def _taken(self, session: Session, staged: StagedOnline) -> datetime | None:
@@ -226,10 +235,6 @@ def publication(view: str, found: tuple[Any, ...]) -> Publication:
 def snapshot_of(version: str) -> str:
     """The snapshot that a publication's rows lie in."""
     return version.partition("+")[0]
-
-
-def _now() -> datetime:
-    return datetime.now(UTC).replace(tzinfo=None)
 
 
 class _Snapshot:

@@ -276,9 +276,21 @@ class OnlineRow:
     event_time: datetime | None
 
 
+AS_OF: Final = "as_of"
+"""Property of a publication: the moment that its rows are as of (ISO, naive UTC). It is data time, given by a run or a
+schedule. Online no publication replaces one that is as of a later moment, see :mod:`.online_order`."""
+
 MOMENT: Final = "moment"
 """Property of an online publication: the event time of *every* row (ISO, naive UTC), whatever time a row was stored
 with. So rows of an aggregation view whose values did not change since the tick before need not be written again."""
+
+
+TTL: Final = "ttl"
+"""Property of an online publication: microseconds after its event time from which on a row is not used any more.
+Without it rows stay until the next publication."""
+
+AT_ANY_TIME: Final = datetime.min  # noqa: DTZ901 - naive UTC, as rows have it
+"""As the time of a read: rows are given however old they are."""
 
 
 @dataclass(frozen=True)
@@ -333,12 +345,14 @@ class OnlineStore(Protocol):
         """What is live, if its rows are all there and of this table's schema, so that changes can be made to it."""
         ...
 
-    def publish(self, staged: StagedOnline) -> Publication:
+    def publish(self, staged: StagedOnline, *, backwards: bool = False) -> Publication:
         """Directs readers to the staged snapshot, or makes the staged changes, in one atomic step: a reader sees what
-        was live before as a whole, or what is live afterwards.
+        was live before as a whole, or what is live afterwards. ``backwards``: also in place of rows that are as of a
+        later moment, because somebody asked for it.
 
         Raises:
-            StoreError: the staged rows are gone, or what is live is not what the changes are made for.
+            StoreError: the staged rows are gone, what is live is not what the changes are made for, is as of a later
+                moment, or the staged rows are as of one that is still to come.
         """
         ...
 
@@ -346,8 +360,11 @@ class OnlineStore(Protocol):
         """Removes what was staged."""
         ...
 
-    def read(self, table: OnlineTable, keys: Sequence[tuple[Any, ...]]) -> list[OnlineRow | None]:
-        """The live rows of ``keys``, in their order; None where the entity has no row or nothing was published.
+    def read(
+        self, table: OnlineTable, keys: Sequence[tuple[Any, ...]], *, at: datetime | None = None
+    ) -> list[OnlineRow | None]:
+        """The live rows of ``keys``, in their order; None where the entity has no row, nothing was published, or the
+        row is older than the view's ttl (:data:`TTL`) at the time ``at`` (naive UTC; None: now).
 
         Raises:
             StoreError: what is live has another schema fingerprint than ``table``.
@@ -355,7 +372,7 @@ class OnlineStore(Protocol):
         ...
 
     def read_many(
-        self, requests: Sequence[tuple[OnlineTable, Sequence[tuple[Any, ...]]]]
+        self, requests: Sequence[tuple[OnlineTable, Sequence[tuple[Any, ...]]]], *, at: datetime | None = None
     ) -> list[list[OnlineRow | None]]:
         """Several views at once, in as few round trips as the store allows (Redis: one)."""
         ...

@@ -28,6 +28,7 @@ from feature_platform.stores.codes import (
 )
 from feature_platform.stores.online_encoding import CorruptRowError, RowDecoder, row_decoder
 from feature_platform.stores.online_encoding_keys import KeyEncoder, KeyTypeError, key_encoder
+from feature_platform.stores.online_order import check_order
 from feature_platform.stores.online_reads import PerTable
 from feature_platform.stores.online_writes import Counted, changes_moved, keys_only
 from feature_platform.stores.protocols import (
@@ -139,7 +140,7 @@ class RedisOnlineStore:
                     pipeline.hlen(keys.bucket(meta[b"version"].decode(), number))
                 return live if sum(pipeline.execute()) == live.rows else None
 
-    def publish(self, staged: StagedOnline) -> Publication:
+    def publish(self, staged: StagedOnline, *, backwards: bool = False) -> Publication:
         """Directs readers to the staged snapshot and removes the old one, or makes the staged changes; in one step. A
         second call changes nothing.
 
@@ -151,6 +152,9 @@ class RedisOnlineStore:
         with self._store_errors("publish rows"):
             entry = self._entry(keys, staged.token)
             answer = b"gone"
+            seconds, microseconds = self._client.time()
+            now = datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None, microsecond=microseconds)
+            check_order(staged, self.publication(staged.table.view), now, backwards=backwards)
             if entry is None:
                 answer = b"live" if self._live_token(keys, staged) == staged.token else b"gone"
             elif entry.used >= 0:
@@ -174,16 +178,21 @@ class RedisOnlineStore:
         with self._store_errors("discard a snapshot"):
             self._remove(ViewKeys(self._prefix, staged.table.view), staged.token)
 
-    def read(self, table: OnlineTable, keys: Sequence[tuple[Any, ...]]) -> list[OnlineRow | None]:
+    def read(
+        self, table: OnlineTable, keys: Sequence[tuple[Any, ...]], *, at: datetime | None = None
+    ) -> list[OnlineRow | None]:
         """The live rows of ``keys``, in their order; one round trip as long as nothing was published in between.
 
         Raises:
             StoreError: a key of another type, another schema is live, or the server is gone.
         """
-        return self.read_many([(table, keys)])[0]
+        return self.read_many([(table, keys)], at=at)[0]
 
     def read_many(
-        self, requests: Sequence[tuple[OnlineTable, Sequence[tuple[Any, ...]]]]
+        self,
+        requests: Sequence[tuple[OnlineTable, Sequence[tuple[Any, ...]]]],
+        *,
+        at: datetime | None = None,  # noqa: ARG002
     ) -> list[list[OnlineRow | None]]:
         """:meth:`read` for several views at once, still in one round trip."""
         with self._store_errors("read rows"):

@@ -91,7 +91,7 @@ def test_rows_that_nobody_vouches_for_are_replaced_by_a_snapshot(cards: Workplac
         table = online_table(project.compiled.views["last_payment"])
         schema = table.schema.arrow()
         foreign = project.online_store(store)
-        foreign.publish(foreign.stage(table, schema.empty_table().to_reader))
+        foreign.publish(foreign.stage(table, schema.empty_table().to_reader), backwards=True)
         materialize(project, as_of=NOON)
         assert written(project, "last_payment", store)["snapshot_because"] == "nothing says what is live"
         assert len([row for row in read(project, "last_payment", store) if row]) == 2

@@ -113,7 +113,7 @@ class Event:
     environment: str = ""
     policy_hash: str = ""
     previous: str = ""
-    """What was there before: the policies' hash, or the key's version."""
+    """What was there before: the policies' hash, the key's version, or the moment of later rows that were replaced."""
     rules: tuple[str, ...] = ()
     refusals: tuple[Refused, ...] = ()
     inputs: tuple[str, ...] = ()
