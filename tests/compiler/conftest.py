@@ -1,4 +1,4 @@
-"""Both SQL engines, opened once per worker."""
+"""Both SQL engines and the worlds of non-interference, opened once per worker."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import psycopg
 import pytest
 
 from feature_platform.governance.tokens import TokenKeys
+from tests.compiler.interference.oracle import Worlds, every_world, opened
 from tests.compiler.sql_engines import SqlEngines
 
 
@@ -25,3 +26,9 @@ def sql_engines(postgres_url: str) -> Iterator[SqlEngines]:
         keys.duckdb(in_memory)
         keys.postgres(server)
         yield SqlEngines(in_memory, server)
+
+
+@pytest.fixture(scope="session")
+def worlds() -> Iterator[Worlds]:
+    with opened(every_world()) as found:
+        yield found

@@ -18,7 +18,7 @@ import pytest
 
 from feature_platform.compiler.guard import GuardedQuery
 from feature_platform.errors import FeaturePlatformError
-from tests.compiler.interference.oracle import Worlds, changed, every_world, guarded, leak, opened, rendered
+from tests.compiler.interference.oracle import Worlds, changed, guarded, leak, rendered
 from tests.compiler.interference.postgres_worlds import PostgresWorlds, opened_in_postgres
 from tests.compiler.interference.worlds import PAIRS, World
 from tests.compiler.sql_fixtures import Block, read
@@ -36,12 +36,6 @@ def verdict(sql: str) -> tuple[str, GuardedQuery | None]:
 
 def titles(block: Block) -> str:
     return block.title
-
-
-@pytest.fixture(scope="module")
-def worlds() -> Iterator[Worlds]:
-    with opened(every_world()) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ query that breaks a law is shown in its shortest form, with the command that sho
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
 import pytest
 
@@ -18,19 +17,13 @@ from feature_platform.errors import FeaturePlatformError
 from tests.compiler.interference.campaign import Figures, explained, run
 from tests.compiler.interference.choices import Choices, shrunk
 from tests.compiler.interference.expressions import PERSONAL, TEMPLATES
-from tests.compiler.interference.oracle import Worlds, changed, every_world, guarded, opened, rendered
+from tests.compiler.interference.oracle import Worlds, changed, guarded, rendered
 from tests.compiler.interference.postgres_worlds import opened_in_postgres
 from tests.compiler.interference.queries import write
 from tests.compiler.interference.worlds import CANARIES, PAIRS, World
 
 SEEDS = int(os.environ.get("FP_FUZZ_SEEDS", "2000"))
 FIRST = int(os.environ.get("FP_FUZZ_FROM", "0"))
-
-
-@pytest.fixture(scope="module")
-def worlds() -> Iterator[Worlds]:
-    with opened(every_world()) as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

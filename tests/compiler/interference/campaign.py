@@ -100,6 +100,7 @@ class Figures:
 def judge(worlds: Worlds, written: Written, seed: int, *, thorough: bool = False) -> Judgement:
     """Holds one query to every law. Which pair and which world for labels it meets depends on ``seed``, unless it is
     ``thorough``: then it meets all."""
+    worlds = worlds.remembering()
     pairs = range(PAIRS) if thorough else [seed % PAIRS]
     raw = worlds.run(World(seed % PAIRS), written.sql)
     valid = not raw.error

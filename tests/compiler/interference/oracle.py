@@ -14,7 +14,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
@@ -22,6 +22,7 @@ import duckdb
 from sqlglot import exp
 
 from feature_platform.compiler.guard import GuardedQuery, guard
+from feature_platform.compiler.plan import OutputColumn
 from feature_platform.compiler.render import render
 from feature_platform.errors import FeaturePlatformError
 from feature_platform.governance.transforms import PREFIX, TRANSFORMS
@@ -71,6 +72,20 @@ class Worlds:
         except duckdb.Error as error:
             return Outcome(error=str(error))
         return Outcome(tuple((entry[0], str(entry[1])) for entry in found.description or ()), rows)
+
+    def remembering(self) -> Worlds:
+        """The same worlds, which run no text twice: for the laws about one query, which share outcomes."""
+        return _Remembering(self.open)
+
+
+@dataclass(frozen=True)
+class _Remembering(Worlds):
+    _known: dict[tuple[World, str], Outcome] = field(default_factory=dict)
+
+    def run(self, world: World, sql: str) -> Outcome:
+        if (world, sql) not in self._known:
+            self._known[world, sql] = super().run(world, sql)
+        return self._known[world, sql]
 
 
 def every_world() -> list[World]:
@@ -123,20 +138,23 @@ def depends(worlds: Worlds, sql: str, pairs: Sequence[int]) -> bool:
 
 def unlabelled(worlds: Worlds, query: GuardedQuery, text: str, side: str) -> str:
     """A column that shows that a class is other in the world ``side``, and is not labelled so; empty if none does."""
+    silent = [column for column in query.columns if not _says(column, side)]
+    if not silent:
+        return ""
     one, two = worlds.run(World(0), text), worlds.run(World(0, side), text)
-    for column in query.columns:
-        classes = {label.classification for label in column.labels}
-        if side == "token":
-            allowed = any(label.kind in ("token", "derived", "aggregated") for label in column.labels)
-        else:
-            allowed = LABELLED[side] in classes
-        if allowed:
-            continue
+    for column in silent:
         if one.error != two.error or (not one.error and one.column(column.name) != two.column(column.name)):
             return (
                 f"column '{column.name}' depends on {side} and carries {sorted(map(str, column.labels)) or 'nothing'}"
             )
     return ""
+
+
+def _says(column: OutputColumn, side: str) -> bool:
+    """Whether the labels of ``column`` allow that it is other in the world ``side``."""
+    if side == "token":
+        return any(label.kind in ("token", "derived", "aggregated") for label in column.labels)
+    return LABELLED[side] in {label.classification for label in column.labels}
 
 
 def changed(one: Outcome, two: Outcome) -> str:
