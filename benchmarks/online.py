@@ -1,7 +1,8 @@
 """Loads and reads of the online stores against the bare servers, in one run on the same data. Prints JSON.
 
 * Redis: the store's whole way from an Arrow stream to published rows, against the very bytes that it sends, made
-  beforehand and sent from a file with the replies drained beside it; and against redis-py's pipelines.
+  beforehand and sent from a file: by ``redis-cli --pipe``, and by a socket with the replies drained beside it; and
+  against redis-py's pipelines.
 * PostgreSQL: the same way, against ``COPY ... FROM STDIN (FORMAT binary)`` of ready bytes, without and with building
   the key.
 * Reads: p50 and p99 of 1 and of 100 entities × 10 features, against the bare command or statement without decoding.
@@ -13,7 +14,9 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import random
+import shutil
 import socket
 import statistics
 import subprocess
@@ -54,6 +57,9 @@ def main() -> None:
     """``python benchmarks/online.py [--rows 1000000]``."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument(
+        "--memory", action="store_true", help="only peak memory, at a tenth of the rows and at all of them"
+    )
     parser.add_argument("--load", nargs=2, metavar=("STORE", "URL"), help="only load, print the peak memory in MB")
     arguments = parser.parse_args()
     if arguments.load:
@@ -62,6 +68,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="fp-bench-") as folder, contextlib.ExitStack() as stack:
         redis_server = stack.enter_context(EmbeddedRedis(Path(folder) / "redis", keep_data=False))
         postgres_server = stack.enter_context(EmbeddedPostgres(Path(folder) / "postgres", keep_data=False))
+        if arguments.memory:
+            servers = {"redis": redis_server.url, "postgres": postgres_server.url}
+            print(json.dumps({name: _memory(name, url, arguments.rows) for name, url in servers.items()}, indent=2))
+            return
         result = {
             "rows": arguments.rows,
             "redis": _redis(redis_server.url, arguments.rows, Path(folder)),
@@ -98,18 +108,22 @@ def _redis(url: str, rows: int, folder: Path) -> dict[str, Any]:
     ready = folder / "redis.bytes"
     commands = _write_commands(table, rows, ready)
     with redis.Redis.from_url(url) as client, contextlib.closing(store):
-        ours, raw = [], []
+        ours, raw, piped = [], [], []
         for _ in range(REPEATS):
             client.flushall()
             ours.append(_seconds(lambda: store.publish(store.stage(table, _source(table, rows)))))
             used = client.info("memory")["used_memory"]
             client.flushall()
             raw.append(_seconds(lambda: _send_file(client, ready, commands)))
+            client.flushall()
+            piped.append(_seconds(lambda: _redis_cli(client, ready, commands)))
         pipelines = _seconds(lambda: _redis_py(client, table, rows // 10)) * 10
         client.flushall()
         _fill_bare(client, min(rows, READ_ROWS))
         return {
             **_rates(rows, ours, raw, "raw_pipelined_rows_per_second"),
+            "redis_cli_pipe_rows_per_second": round(rows / statistics.median(piped)),
+            "share_of_redis_cli_pipe": round(statistics.median(piped) / statistics.median(ours), 2),
             "redis_py_pipeline_rows_per_second": round(rows / pipelines),
             "bytes_per_row_in_redis": round(used / rows),
             "read": _reads(store, rows, lambda keys: _bare_hmget(client, keys)),
@@ -143,6 +157,16 @@ def _send_file(client: redis.Redis, file: Path, commands: int) -> None:
         while piece := ready.read(PIECE):
             wire.sendall(piece)
         drained.join()
+
+
+def _redis_cli(client: redis.Redis, file: Path, commands: int) -> None:
+    """``redis-cli --pipe``: the server's own tool for loading many rows."""
+    program = shutil.which("redis-cli", path=os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
+    assert program is not None, "it comes with the extra `embedded`"
+    command = [program, "-s", client.connection_pool.connection_kwargs["path"], "--pipe"]
+    with file.open("rb") as ready:
+        said = subprocess.run(command, stdin=ready, stdout=subprocess.PIPE, check=True, text=True).stdout
+    assert f"errors: 0, replies: {commands}" in said, said
 
 
 def _redis_py(client: redis.Redis, table: OnlineTable, rows: int) -> None:

@@ -17,6 +17,7 @@ import dagster as dg
 from feature_platform.governance.labels import describe
 from feature_platform.lineage.graph import Lineage
 from feature_platform.orchestration import metadata
+from feature_platform.orchestration.following import FOLLOWS
 from feature_platform.orchestration.intervals import first_partition
 from feature_platform.orchestration.keys import (
     Path,
@@ -73,6 +74,7 @@ class Specs:
             kinds=self._kinds(asset.store),
             deps=[dg.AssetDep(dg.AssetKey(offline))],
             io_key=io_key(asset),
+            made_when=FOLLOWS,
             metadata={
                 metadata.COLUMN_SCHEMA: metadata.view_columns(compiled, view.spec, online=True),
                 metadata.COLUMN_LINEAGE: metadata.copy_lineage(compiled, offline),
@@ -157,6 +159,7 @@ class Specs:
             tags=metadata.asset_tags(spec.tags) | ({SCHEDULE_TAG: name_of(schedule)} if schedule else {}),
             kinds=set(table.kinds),
             partitions_def=table.partitions_def,
+            automation_condition=table.made_when,
             freshness_policy=_freshness(view) if table.io_key else None,
         )
 
@@ -204,6 +207,7 @@ class _Table:
     deps: Sequence[dg.AssetDep]
     io_key: str | None = None
     partitions_def: dg.PartitionsDefinition[str] | None = None
+    made_when: dg.AutomationCondition[Any] | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def shown(self) -> dict[str, Any]:

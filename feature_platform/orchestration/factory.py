@@ -20,6 +20,7 @@ from feature_platform.lineage.graph import Lineage
 from feature_platform.orchestration import checks
 from feature_platform.orchestration.asset_specs import Specs, io_key
 from feature_platform.orchestration.assets import copy_online, materialize_view, verify_service
+from feature_platform.orchestration.following import following
 from feature_platform.orchestration.intervals import first_partition, lookback_partitions
 from feature_platform.orchestration.io_managers import online_io, warehouse_io
 from feature_platform.orchestration.keys import ViewAsset, assets_of, service_path
@@ -66,6 +67,7 @@ def definitions_of(
     return dg.Definitions(
         assets=list(factory.assets()),
         schedules=factory.schedules(),
+        sensors=factory.sensors(),
         resources=factory.resources() | dict(resources or {}),
         executor=dg.in_process_executor,  # a process per step would import and load everything again, for seconds
     )
@@ -93,16 +95,18 @@ class _Factory:
                 yield self._of_service(service.spec.name, self.specs.service(service))
 
     def schedules(self) -> list[dg.ScheduleDefinition]:
-        from feature_platform.project.stores import is_embedded
-
         scheduled = [
             self._scheduled(view, asset, view.spec.storage.schedule)
             for view in self.project.registry.views.values()
             if self._is_ours(view.domain) and view.spec.storage.schedule
             for asset in assets_of(view)
         ]
-        embedded = is_embedded(self.project.profile)
-        return schedules(scheduled, status(os.environ.get(STATUS_VARIABLE), embedded=embedded))
+        return schedules(scheduled, self._status())
+
+    def sensors(self) -> list[dg.SensorDefinition]:
+        views = [view for view in self.project.registry.views.values() if self._is_ours(view.domain)]
+        copies = [asset for view in views for asset in assets_of(view) if asset.role == "online"]
+        return following([dg.AssetKey(asset.path) for asset in copies], self._status())
 
     def resources(self) -> dict[str, Any]:
         tables = [asset for view in self.project.registry.views.values() for asset in assets_of(view)]
@@ -111,6 +115,11 @@ class _Factory:
         }
         own = {PROJECT: project_resource(self.project), PROGRESS: listener(), LINEAGE: run_lineage(self.project)}
         return own | managers
+
+    def _status(self) -> dg.DefaultScheduleStatus:
+        from feature_platform.project.stores import is_embedded
+
+        return status(os.environ.get(STATUS_VARIABLE), embedded=is_embedded(self.project.profile))
 
     def _is_ours(self, domain: str) -> bool:
         return self.domains is None or domain in self.domains
