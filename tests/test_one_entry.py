@@ -63,7 +63,11 @@ QUERIES = {
         "{engine: str(_of_rows(view, rows[engine], engine)) for engine in _HASHES}",
     ),
     ("compiler/derived.py", "CompiledQuery", "{engine: str(_derivation(plan, engine)) for engine in engines}"),
-    ("compiler/guard.py", "CompiledQuery", "sql = {engine: self.sql(engine) for engine in self.engines}"),
+    (
+        "compiler/guard.py",
+        "CompiledQuery",
+        "sql = {each: self.sql(each) for each in ([engine] if engine else self.engines)}",
+    ),
     (
         "compiler/sql_views.py",
         "CompiledQuery",
@@ -76,13 +80,13 @@ QUERIES = {
     ("sdk/sql_spine.py", "Query", "sent = rows.sql(warehouse.engine)"),
     ("sdk/training.py", "Query", "compiled.sql[warehouse.engine]"),
     # the platform's own statements, over published, staged or declared tables: trees without a word of a user's
-    ("canaries/scan.py", "Query", "select.sql(dialect=warehouse.engine)"),
-    ("monitoring/staged_table.py", "Query", "statement.sql(self.engine)"),
-    ("orchestration/io_managers.py", "Query", "select.sql(dialect=warehouse.engine)"),
-    ("orchestration/online.py", "Query", "select.sql(dialect=warehouse.engine)"),
-    ("orchestration/store_status.py", "Query", "newest.sql(dialect=warehouse.engine)"),
-    ("orchestration/online_changes.py", "Query", "select.sql(dialect=warehouse.engine)"),
-    ("project/stores.py", "Query", "statement.sql(dialect=warehouse.engine)"),
+    ("canaries/scan.py", "Query", "platform_sql(select, warehouse.engine)"),
+    ("monitoring/staged_table.py", "Query", "platform_sql(statement, self.engine)"),
+    ("orchestration/io_managers.py", "Query", "platform_sql(select, warehouse.engine)"),
+    ("orchestration/online.py", "Query", "platform_sql(select, warehouse.engine)"),
+    ("orchestration/store_status.py", "Query", "platform_sql(newest, warehouse.engine)"),
+    ("orchestration/online_changes.py", "Query", "platform_sql(select, warehouse.engine)"),
+    ("project/stores.py", "Query", "platform_sql(statement, warehouse.engine)"),
     ("stores/duckdb_delta.py", "Query", "'SELECT 1'"),
 }
 """(file, what is made, where its SQL comes from)."""

@@ -21,6 +21,7 @@ from feature_platform.canaries.files import Files, Place, Unsearched, below
 from feature_platform.canaries.listing import Canary
 from feature_platform.canaries.needles import Hit, Needles
 from feature_platform.canaries.servers import Found, Postgres, Redis
+from feature_platform.compiler.platform_sql import platform_sql
 from feature_platform.project.online import online_table
 from feature_platform.project.project import DAGSTER_POSTGRES_VARIABLE, Project
 from feature_platform.registry.graph import TableRef
@@ -92,7 +93,7 @@ def missing(project: Project, canaries: Sequence[Canary]) -> Iterator[str]:
         table = exp.table_(source, db=ref.schema, quoted=True)
         select = exp.select(text.copy()).distinct().from_(table).where(exp.In(this=text, expressions=wanted))
         bindings = project.bindings([ref], store)
-        query = Query(select.sql(dialect=warehouse.engine), warehouse.engine, parameters, bindings)
+        query = Query(platform_sql(select, warehouse.engine), warehouse.engine, parameters, bindings)
         if warehouse.read(query).read_all().num_rows < len(set(values)):
             yield f"{source}.{column}"
 

@@ -85,9 +85,9 @@ class GuardedQuery:
             raise GuardError(self.lacking[engine])
         return render(self.tree, engine, pretty=pretty, places=self.places)
 
-    def compiled(self) -> CompiledQuery:
-        """The query for every engine that can run it."""
-        sql = {engine: self.sql(engine) for engine in self.engines}
+    def compiled(self, engine: Engine | None = None) -> CompiledQuery:
+        """The query for ``engine``, by default for every one of :data:`ENGINES` that can run it."""
+        sql = {each: self.sql(each) for each in ([engine] if engine else self.engines)}
         return CompiledQuery(sql, self.columns, self.reads, rules=self.rules)
 
 

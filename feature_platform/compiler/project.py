@@ -36,6 +36,7 @@ from feature_platform.governance.detection.profiles import NO_PROFILES, Profiles
 from feature_platform.governance.policy_checks import approved_definitions, check_policies
 from feature_platform.registry.graph import LinkedView, Registry
 from feature_platform.specs.models import Source
+from feature_platform.types import Engine
 
 Release = Callable[[CompiledView, Mapping[str, CompiledView]], None]
 """(view, views that were compiled before it) → raises a FeaturePlatformError if the view must not be used."""
@@ -95,15 +96,22 @@ def compile_what_can(
     return CompiledProject(views, services, author, profiles), failures
 
 
-def compile_query(
-    sql: str, registry: Registry, compiled: CompiledProject, access: Access, *, where: Location | None = None
+def compile_query(  # noqa: PLR0913 - who asks, in which project
+    sql: str,
+    registry: Registry,
+    compiled: CompiledProject,
+    access: Access,
+    *,
+    engine: Engine | None = None,
+    where: Location | None = None,
 ) -> CompiledQuery:
-    """Ad-hoc SQL over the project's sources and views, guarded for whoever asks, for the engines that can run it.
+    """Ad-hoc SQL over the project's sources and views, guarded for whoever asks, for ``engine``, by default for each of
+    :data:`ENGINES` that can run it.
 
     Raises:
         GuardError: what it may not read, or what is wrong with it.
     """
-    return guard(sql, catalog_of(registry, compiled.views, compiled.profiles), access, where=where).compiled()
+    return guard(sql, catalog_of(registry, compiled.views, compiled.profiles), access, where=where).compiled(engine)
 
 
 def cache_keys(registry: Registry, author: Access, profiles: Profiles = NO_PROFILES) -> dict[str, str]:

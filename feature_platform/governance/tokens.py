@@ -43,6 +43,8 @@ carry the version that their rows have."""
 
 SCHEMA: Final = "fp_tokens"
 """PostgreSQL schema, and Doris database, of the keys and the function."""
+_PROBE: Final = "probe \u00e9 1"
+"""Not ASCII: what counts bytes, and what counts characters, tell themselves apart."""
 DUCKDB_MACRO: Final = "fp_token"
 
 _DIFFERENT_BYTES: Final = 8  # fewer in 32 bytes do not come from a random generator
@@ -191,6 +193,16 @@ class TokenKeys:
     def fingerprint(self, classification: str, version: int | None = None) -> str:
         """16 hex digits that tell keys apart and say nothing about them."""
         return self._block(classification, version).fingerprint
+
+    def probe(self, classification: str, version: int) -> tuple[str, str]:
+        """A text, and the token that a function with this key has to make of it: so the functions of engines that keep
+        keys of their own can be held to this one.
+
+        Raises:
+            GovernanceError: FP-GOV-016, no key of this version.
+        """
+        block = self._block(classification, version)
+        return _PROBE, block.prefix + keyed_hash(block.secret, _PROBE)
 
     def duckdb(self, connection: Any, versions: Mapping[str, int] | None = None) -> None:
         """Gives a DuckDB connection its macro ``fp_token``. Temporary, so each connection (and cursor) needs it;

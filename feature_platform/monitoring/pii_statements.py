@@ -1,5 +1,7 @@
-"""The statements of the search for personal data, as trees for either engine. Patterns are constants, columns are
+"""The statements of the search for personal data, as trees for each engine. Patterns are constants, columns are
 identifiers.
+
+Doris matches with RE2, as DuckDB does, so it gets the same patterns whole; its emitter says how a match is asked for.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from feature_platform.governance.detection.patterns import (
     PATTERNS,
     SUSPICIOUS,
 )
+from feature_platform.governance.transforms import PREFIX
 from feature_platform.governance.transforms.cards import luhn_valid
 from feature_platform.monitoring.staged_table import ReadableTable, column, count_where
 from feature_platform.types import BIGINT, STRING, DataType, Engine
@@ -65,10 +68,25 @@ class ScannedColumn:
             return reference
         element = self.type.element
         if self.type.kind == "array" and element is not None and element.kind in _SIMPLE:
-            return sql.call("array_to_string", reference, sql.text(" "))
+            joined = "array_join" if engine == "doris" else "array_to_string"
+            return sql.call(joined, reference, sql.text(" "))
+        if engine == "doris":
+            return self._text_in_doris(reference)
         if engine == "duckdb" and self.type.kind in _NESTED:
             return sql.cast(sql.call("to_json", reference), STRING, engine)
         return sql.as_text(reference, engine)
+
+    def _text_in_doris(self, reference: exp.Expression) -> exp.Expression:
+        """Its JSON of maps knows keys of texts alone, so their keys and values are two lists."""
+        parts = [reference]
+        if self.type.key is not None:
+            parts = [sql.call(function, reference) for function in ("map_keys", "map_values")]
+        if self.type.kind in _NESTED:
+            parts = [sql.call("to_json", part) for part in parts]
+        texts = [sql.cast(part, STRING, "doris") for part in parts]
+        return (
+            texts[0] if len(texts) == 1 else sql.concat(sql.text("["), texts[0], sql.text(","), texts[1], sql.text("]"))
+        )
 
 
 def noticed(table: ReadableTable, columns: Sequence[ScannedColumn]) -> exp.Select:
@@ -136,7 +154,8 @@ def samples(table: ReadableTable, columns: Sequence[ScannedColumn]) -> exp.Query
             .from_(sized.subquery("sized"))
             .limit(SAMPLE)
         )
-        parts.append(exp.select("*").from_(picked.subquery("picked")))
+        names = map(column, ("place", "value", "distinct_values", "rows_found"))
+        parts.append(exp.select(*names).from_(picked.subquery("picked")))
     return parts[0] if len(parts) == 1 else exp.union(*parts, distinct=False)
 
 
@@ -148,15 +167,15 @@ def _all_hits(engine: Engine) -> exp.Select:
 
 
 def _suspicious(value: exp.Expression, engine: Engine) -> exp.Expression:
-    """Whether the coarse pattern is found: one automaton in DuckDB, part by part in PostgreSQL."""
-    if engine == "duckdb":
+    """Whether the coarse pattern is found: one automaton in DuckDB and Doris, part by part in PostgreSQL."""
+    if engine != "postgres":
         return sql.matches(value, SUSPICIOUS)
     return reduce(sql.either, (_found(value, part) for part in PARTS))
 
 
 def _long(value: exp.Expression, engine: Engine) -> exp.Expression:
     """Whether there are enough digits in a row for a card."""
-    return sql.matches(value, LONG_NUMBER) if engine == "duckdb" else _found(value, LONG)
+    return _found(value, LONG) if engine == "postgres" else sql.matches(value, LONG_NUMBER)
 
 
 def _found(value: exp.Expression, part: Part) -> exp.Expression:
@@ -191,9 +210,7 @@ def _classed(classes: Sequence[str], engine: Engine) -> exp.Select:
     """Every distinct hit with, per class, the text that speaks for it: each pattern runs once."""
     value = column("value")
     matched = {
-        name: sql.extract(value, CARD, engine)
-        if name == "payment_card"
-        else sql.when(sql.matches(value, pattern), value)
+        name: _card(value, engine) if name == "payment_card" else sql.when(sql.matches(value, pattern), value)
         for name, pattern in ({**PATTERNS, **ENCODED}).items()
         if name in classes
     }
@@ -201,11 +218,20 @@ def _classed(classes: Sequence[str], engine: Engine) -> exp.Select:
     return exp.select(value, column("occurrences"), *named).from_("hits")
 
 
+def _card(value: exp.Expression, engine: Engine) -> exp.Expression:
+    """The number that the pattern's first group has, NULL where it is not found."""
+    return sql.extract(value, CARD, "duckdb" if engine == "doris" else engine)
+
+
+def _passes_luhn(value: exp.Expression, engine: Engine) -> exp.Expression:
+    return sql.call(f"{PREFIX}luhn_valid", value) if engine == "doris" else luhn_valid(engine, [value])
+
+
 def _total(classification: str, engine: Engine) -> exp.Select:
     rows = sql.cast(sql.call("coalesce", exp.Sum(this=column("occurrences")), sql.number(0)), BIGINT, engine)
     passing: exp.Expression = sql.number(0)
     if classification == "payment_card":
-        passing = count_where(luhn_valid(engine, [column(classification)]))
+        passing = count_where(_passes_luhn(column(classification), engine))
     return (
         exp.select(
             sql.text(classification).as_("classification"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from sqlglot import exp
 
+from feature_platform.compiler.platform_sql import platform_sql
 from feature_platform.stores.protocols import Binding, Query, StagedWrite, TableName, Warehouse
 from feature_platform.types import Engine
 
@@ -56,7 +57,7 @@ class LiveTable:
     def rows(self, statement: exp.Query, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """The statement's rows as dictionaries."""
         query = Query(
-            statement.sql(self.engine),
+            platform_sql(statement, self.engine),
             self.engine,
             parameters or {},
             {self.name: self.binding},
@@ -83,10 +84,16 @@ class StagedTable:
         """The table, for a FROM."""
         return _table(TableName("staged", self.staged.token))
 
+    def schema(self) -> pa.Schema:
+        """The columns of the rows, as the store gives them."""
+        # Doris reads no stars; of what was staged there the store names every column itself.
+        every = [column(name) for name in self.staged.schema.names] if self.engine == "doris" else [exp.Star()]
+        return self.read(exp.select(*every).from_(self.source).limit(0)).schema
+
     def read(self, statement: exp.Query, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """The statement's rows."""
         query = Query(
-            statement.sql(self.engine),
+            platform_sql(statement, self.engine),
             self.engine,
             parameters or {},
             self.staged.reading,

@@ -48,6 +48,7 @@ class PublishedTable:
         """
         from sqlglot import exp
 
+        from feature_platform.compiler.platform_sql import platform_sql
         from feature_platform.registry.graph import TableRef
 
         bindings = self.project.bindings([TableRef("view", self.view)], self.store)
@@ -55,7 +56,7 @@ class PublishedTable:
         self.project.audit.table_read(self.project.compiled.views[self.view])
         columns = [exp.column(name, quoted=True) for name in self.project.compiled.views[self.view].schema.names]
         select = exp.select(*columns).from_(exp.table_(self.table.name, db=self.table.schema, quoted=True))
-        return warehouse.read(Query(select.sql(dialect=warehouse.engine), warehouse.engine, tables=bindings))
+        return warehouse.read(Query(platform_sql(select, warehouse.engine), warehouse.engine, tables=bindings))
 
 
 @dataclass(frozen=True)

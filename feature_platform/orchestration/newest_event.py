@@ -29,10 +29,13 @@ def newest_event(project: Project, view: str, as_of: datetime) -> datetime | Non
     source = project.registry.sources[linked.spec.source].spec
     assert source.event_time is not None, "the registry lets aggregations have sources of events only"
     access = project.compiled.author.with_purposes(linked.purposes)
+    warehouse = project.warehouse(source.store)
     for since in (*(as_of - step for step in _STEPS), None):
         query = _newest(source.name, source.event_time, source.available_at or source.event_time, as_of, since)
-        compiled = compile_query(query.sql("duckdb"), project.registry, project.compiled, access)
-        with project.warehouse(source.store).read(project.query(compiled, source.store)) as reader:
+        compiled = compile_query(
+            query.sql("duckdb"), project.registry, project.compiled, access, engine=warehouse.engine
+        )
+        with warehouse.read(project.query(compiled, source.store)) as reader:
             found: datetime | None = reader.read_all().column(0)[0].as_py()
         if found is not None:
             return found

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlglot import exp
 
 from feature_platform.compiler.plan import CompiledView
+from feature_platform.compiler.platform_sql import platform_sql
 from feature_platform.errors import GateError, StoreError
 from feature_platform.orchestration.codes import NO_ROWS_FOR_ONLINE, NOT_AUDITED
 from feature_platform.orchestration.materialization import (
@@ -329,7 +330,7 @@ def _query(project: Project, copy: Copy, select: exp.Select) -> Query:
     assert binding is not None, "a copy is made of published rows"
     wanted = {node.name for node in select.find_all(exp.Parameter)}
     parameters = {name: value for name, value in _moments(project, copy).items() if name in wanted}
-    return Query(select.sql(dialect=warehouse.engine), warehouse.engine, parameters, {table: binding})
+    return Query(platform_sql(select, warehouse.engine), warehouse.engine, parameters, {table: binding})
 
 
 def _moments(project: Project, copy: Copy) -> Mapping[str, datetime]:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
+from feature_platform.compiler.platform_sql import platform_sql
 from feature_platform.project.key_versions import PROPERTY as TOKENS
 from feature_platform.stores.protocols import (
     OnlineChanges,
@@ -117,7 +118,7 @@ class Comparison:
             binding = warehouse.binding(self.old)
             assert binding is not None, "its publication was looked up"
             tables[self.old] = binding
-        return Query(select.sql(dialect=warehouse.engine), warehouse.engine, tables=tables)
+        return Query(platform_sql(select, warehouse.engine), warehouse.engine, tables=tables)
 
     def _new(self) -> exp.Table:
         return exp.table_(self.new.token, db="staged", quoted=True, alias="n")

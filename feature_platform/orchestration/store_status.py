@@ -133,6 +133,8 @@ def _health(view: CompiledView, live: Sequence[Publication], held: Holdings) -> 
 def _newest_event(warehouse: Warehouse, view: CompiledView, live: Sequence[Publication]) -> datetime | None:
     from sqlglot import exp
 
+    from feature_platform.compiler.platform_sql import platform_sql
+
     if view.form == "aggregations" and view.partitioned:
         return max(partition_of(each.partition, view.partitioned).end for each in live if each.partition)
     table = table_of(view.name)
@@ -141,7 +143,7 @@ def _newest_event(warehouse: Warehouse, view: CompiledView, live: Sequence[Publi
     newest = exp.select(exp.Max(this=exp.column("event_time", quoted=True))).from_(
         exp.table_(table.name, db=table.schema, quoted=True)
     )
-    query = Query(newest.sql(dialect=warehouse.engine), warehouse.engine, tables={table: binding})
+    query = Query(platform_sql(newest, warehouse.engine), warehouse.engine, tables={table: binding})
     with warehouse.read(query) as reader:
         found: datetime | None = reader.read_all().column(0)[0].as_py()
     return found

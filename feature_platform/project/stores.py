@@ -16,7 +16,6 @@ from feature_platform.stores.protocols import (
     Binding,
     OnlineStore,
     Query,
-    SessionSetup,
     StreamSource,
     TableName,
     Warehouse,
@@ -26,6 +25,7 @@ from feature_platform.types import TableSchema
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from feature_platform.governance.tokens import TokenKeys
     from feature_platform.stores.doris.layout import Shape
     from feature_platform.stores.postgres_connection import Bounds
 
@@ -36,7 +36,7 @@ class StoreContext:
 
     state: Path
     data: Path
-    session: SessionSetup
+    session: TokenKeys
     stores: Mapping[str, StoreSpec]
     """All of the profile, by name: one may keep what it did in another."""
     shapes: Callable[[TableName], Shape]
@@ -133,9 +133,11 @@ def table_stream(warehouse: Warehouse, table: TableName, schema: TableSchema, bi
     """Opens all rows of a table of ``warehouse``, for another store to read."""
     from sqlglot import exp
 
+    from feature_platform.compiler.platform_sql import platform_sql
+
     columns = [exp.column(name, quoted=True) for name in schema.names]
     statement = exp.select(*columns).from_(exp.table_(table.name, db=table.schema, quoted=True))
-    query = Query(statement.sql(dialect=warehouse.engine), warehouse.engine, tables={table: binding})
+    query = Query(platform_sql(statement, warehouse.engine), warehouse.engine, tables={table: binding})
 
     def open_stream() -> pa.RecordBatchReader:
         return warehouse.read(query)
@@ -182,7 +184,9 @@ def _doris(name: str, spec: DorisStore, context: StoreContext) -> Warehouse:
     given = spec.model_dump(exclude={"type", "url_env", "ledger"})
     settings = DorisSettings(frontends, user, password, **given)
     _, url = postgres_urls(ledger, context.state, context.servers)
-    return DorisWarehouse(name, settings, DorisLedger(url, ledger.schema_prefix), shapes=context.shapes)
+    return DorisWarehouse(
+        name, settings, DorisLedger(url, ledger.schema_prefix), shapes=context.shapes, keys=context.session
+    )
 
 
 def _redis_url(spec: RedisStore, context: StoreContext) -> str:

@@ -21,8 +21,8 @@ EVERY_CHECK = {
 }
 
 
-def test_rows_that_keep_every_promise_pass(warehouse: Warehouse) -> None:
-    outcomes = case(warehouse, {"amount": [1, None]}, {"amount": "bigint"}, **EVERY_CHECK).outcomes()
+def test_rows_that_keep_every_promise_pass(every_warehouse: Warehouse) -> None:
+    outcomes = case(every_warehouse, {"amount": [1, None]}, {"amount": "bigint"}, **EVERY_CHECK).outcomes()
     assert {name: outcome.passed for name, outcome in outcomes.items()} == dict.fromkeys(outcomes, True)
     assert all(outcome.blocking and not outcome.description for outcome in outcomes.values())
 
@@ -53,8 +53,8 @@ def test_what_can_not_be_evaluated_has_failed(warehouse: Warehouse) -> None:
     assert all("FP-GATE-001" in outcome.description for outcome in outcomes.values())
 
 
-def test_one_check_that_errs_leaves_the_others_standing(warehouse: Warehouse) -> None:
-    staged = case(warehouse, {"amount": [1]}, {"amount": "bigint"}, **EVERY_CHECK)
+def test_one_check_that_errs_leaves_the_others_standing(every_warehouse: Warehouse) -> None:
+    staged = case(every_warehouse, {"amount": [1]}, {"amount": "bigint"}, **EVERY_CHECK)
     lost = replace(staged, view=view({"amount": BIGINT, "lost": STRING}))
     passed = {name: outcome.passed for name, outcome in lost.outcomes().items()}
     assert passed == {name: name not in ("schema", "pii") for name in passed}
@@ -69,7 +69,7 @@ def test_columns_that_differ_from_what_was_compiled_fail(warehouse: Warehouse) -
     assert other.outcome("schema").description == "amount: expected double, found int64"
 
 
-def test_the_types_of_every_kind_of_column_are_recognised(warehouse: Warehouse) -> None:
+def test_the_types_of_every_kind_of_column_are_recognised(every_warehouse: Warehouse) -> None:
     values: dict[str, tuple[str, Any]] = {
         "a": ("boolean", True), "b": ("int", 1), "c": ("bigint", 1), "d": ("double", 1.5), "e": ("string", "x"),
         "f": ("decimal(38,9)", Decimal("1.5")), "g": ("date", NOON.date()), "h": ("timestamp", NOON),
@@ -77,7 +77,7 @@ def test_the_types_of_every_kind_of_column_are_recognised(warehouse: Warehouse) 
         "k": ("map<string, decimal(38,2)>", [("x", Decimal("1.50"))]), "l": ("map<date, int>", [(NOON.date(), None)]),
     }  # fmt: skip
     staged = case(
-        warehouse,
+        every_warehouse,
         {name: [value] for name, (_, value) in values.items()},
         {name: kind for name, (kind, _) in values.items()},
     )
@@ -111,8 +111,8 @@ def test_no_rows_fail_where_rows_were_promised(warehouse: Warehouse) -> None:
     assert [name for name, outcome in outcomes.items() if not outcome.passed] == ["row_count", "freshness", "pii"]
 
 
-def test_no_rows_are_fine_where_none_were_promised(warehouse: Warehouse) -> None:
-    outcomes = case(warehouse, {"a": []}, features={"a": {"not_null": True}}).outcomes()
+def test_no_rows_are_fine_where_none_were_promised(every_warehouse: Warehouse) -> None:
+    outcomes = case(every_warehouse, {"a": []}, features={"a": {"not_null": True}}).outcomes()
     assert all(outcome.passed for outcome in outcomes.values())
 
 
@@ -124,10 +124,10 @@ def test_a_row_without_key_or_time_fails(warehouse: Warehouse) -> None:
     assert (outcome.passed, outcome.metadata) == (False, {"null_keys": 1, "null_event_times": 1})
 
 
-def test_versions_of_a_row_of_an_sql_view_are_no_repetition(warehouse: Warehouse) -> None:
+def test_versions_of_a_row_of_an_sql_view_are_no_repetition(every_warehouse: Warehouse) -> None:
     later = [NOON, NOON + timedelta(microseconds=1)]
-    assert case(warehouse, {"customer_id": [1, 1], "available_at": later}).outcome("keys_unique").passed
-    twice = case(warehouse, {"customer_id": [1, 1, 2, 2, 3]}).outcome("keys_unique")
+    assert case(every_warehouse, {"customer_id": [1, 1], "available_at": later}).outcome("keys_unique").passed
+    twice = case(every_warehouse, {"customer_id": [1, 1, 2, 2, 3]}).outcome("keys_unique")
     assert (twice.passed, twice.metadata["repeated"]) == (False, 2)
 
 
@@ -177,8 +177,8 @@ def test_nulls_are_held_to_their_rate(warehouse: Warehouse, promise: Any, passes
     assert (outcome.passed, outcome.metadata) == (passes, {"v.null_rate": 0.25})
 
 
-def test_names_of_columns_may_be_anything_that_a_column_name_can_be(warehouse: Warehouse) -> None:
-    staged = case(warehouse, {"select": ["x"], "Weird_Name": ["y"]}, features={"Weird_Name": {"not_null": True}})
+def test_names_of_columns_may_be_anything_that_a_column_name_can_be(every_warehouse: Warehouse) -> None:
+    staged = case(every_warehouse, {"select": ["x"], "Weird_Name": ["y"]}, features={"Weird_Name": {"not_null": True}})
     assert all(outcome.passed for outcome in staged.outcomes().values())
 
 

@@ -79,9 +79,9 @@ def test_what_only_looks_personal_does_not_stop(warehouse: Warehouse) -> None:
     ],
 )
 def test_personal_values_of_many_kinds_stop(
-    warehouse: Warehouse, values: list[Any], kind: str, classification: str
+    every_warehouse: Warehouse, values: list[Any], kind: str, classification: str
 ) -> None:
-    outcome = case(warehouse, {"value": values}, {"value": kind}).outcome("pii")
+    outcome = case(every_warehouse, {"value": values}, {"value": kind}).outcome("pii")
     assert not outcome.passed
     assert f"'value' looks like {classification}" in outcome.description
 
@@ -129,12 +129,12 @@ def test_rows_that_were_written_and_can_not_be_seen_close_the_gate(warehouse: Wa
     assert "there are no rows to look at" in lost.outcome("pii").description
 
 
-def test_a_source_is_profiled_with_its_names_and_every_row(warehouse: Warehouse) -> None:
-    made = case(warehouse, {"contact": [*["n/a"] * 5_000, "jan@example.com"], "dob": ["x"] * 5_001})
+def test_a_source_is_profiled_with_its_names_and_every_row(every_warehouse: Warehouse) -> None:
+    made = case(every_warehouse, {"contact": [*["n/a"] * 5_000, "jan@example.com"], "dob": ["x"] * 5_001})
     ((name, binding),) = made.staged.reading.items()
     columns = {"contact": {"type": "string"}, "dob": {"type": "string"}}
     source = Source.model_validate({"kind": "source", "name": "s", "table": "s", "columns": columns})
-    profile = profile_source(LiveTable(warehouse, name, binding), source, "1")
+    profile = profile_source(LiveTable(every_warehouse, name, binding), source, "1")
     assert profile.rows == 5_001
     found = {name: [(each.classification, each.evidence) for each in of] for name, of in profile.columns.items()}
     assert found == {"contact": [("email", "pattern")], "dob": [("birth_date", "name")]}
@@ -145,11 +145,11 @@ def test_two_percent_of_cards_among_order_ids_are_found(warehouse: Warehouse) ->
     assert not case(warehouse, {"value": values}).outcome("pii").passed
 
 
-def test_every_value_of_a_token_column_must_be_a_token_of_its_class(warehouse: Warehouse) -> None:
+def test_every_value_of_a_token_column_must_be_a_token_of_its_class(every_warehouse: Warehouse) -> None:
     tokens = [KEYS.token("email", f"{n}@example.com") for n in range(100)]
-    assert case(warehouse, {"email": [*tokens, None]}, labels={"email": TOKEN}).outcome("pii").passed
+    assert case(every_warehouse, {"email": [*tokens, None]}, labels={"email": TOKEN}).outcome("pii").passed
     for stray in ("jan@example.com", "", KEYS.token("phone", "1"), tokens[0] + "\n"):
-        outcome = case(warehouse, {"email": [*tokens, stray]}, labels={"email": TOKEN}).outcome("pii")
+        outcome = case(every_warehouse, {"email": [*tokens, stray]}, labels={"email": TOKEN}).outcome("pii")
         assert (outcome.passed, outcome.metadata["email.not_tokens"]) == (False, 1)
 
 

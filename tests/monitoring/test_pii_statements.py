@@ -29,11 +29,11 @@ def staged(warehouse: Warehouse, values: list[str | None]) -> StagedTable:
     return StagedTable(made.warehouse, made.staged)
 
 
-def test_engines_see_what_the_patterns_see(warehouse: Warehouse) -> None:
+def test_engines_see_what_the_patterns_see(every_warehouse: Warehouse) -> None:
     @settings(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(st.none() | noise | likely, min_size=1, max_size=60))
     def check(values: list[str | None]) -> None:
-        table = staged(warehouse, values)
+        table = staged(every_warehouse, values)
         present = [value for value in values if value is not None]
         suspicious = [value for value in present if re.search(SUSPICIOUS, value)]
         long = [value for value in present if re.search(LONG_NUMBER, value)]
@@ -55,9 +55,9 @@ def test_engines_see_what_the_patterns_see(warehouse: Warehouse) -> None:
     check()
 
 
-def test_the_sample_is_bounded_and_the_count_is_not(warehouse: Warehouse) -> None:
+def test_the_sample_is_bounded_and_the_count_is_not(every_warehouse: Warehouse) -> None:
     cards = sorted({card() for _ in range(300)})
-    rows = staged_rows(warehouse, [*cards, "4" + "0" * 15])
+    rows = staged_rows(every_warehouse, [*cards, "4" + "0" * 15])
     total = next(row for row in rows if row["value"] is None)
     assert (total["distinct_values"], total["passing_luhn"]) == (len(cards) + 1, len(cards))
     assert len(rows) == 2 + SAMPLE  # the class, all hits
@@ -68,8 +68,8 @@ def staged_rows(warehouse: Warehouse, values: list[str | None]) -> list[dict[str
     return table.rows(class_hits(table, COLUMN, ("payment_card",)))
 
 
-def test_values_are_sampled_from_each_column_once(warehouse: Warehouse) -> None:
-    made = case(warehouse, {"a": ["same words"] * 50 + [None], "b": [f"text {n}" for n in range(51)]})
+def test_values_are_sampled_from_each_column_once(every_warehouse: Warehouse) -> None:
+    made = case(every_warehouse, {"a": ["same words"] * 50 + [None], "b": [f"text {n}" for n in range(51)]})
     table = StagedTable(made.warehouse, made.staged)
     rows = table.rows(samples(table, [ScannedColumn("a", STRING), ScannedColumn("b", STRING)]))
     first = [(row["value"], row["distinct_values"], row["rows_found"]) for row in rows if row["place"] == 0]

@@ -38,6 +38,8 @@ class Expressions:
     """(node, what, mend)."""
     governed: bool = False
     """Inside the expression of a governed transform, which is Doris' already."""
+    platform: bool = False
+    """Whether the tree is the platform's own."""
 
     def text(self, node: exp.Expr) -> Sql:
         """The text of an expression."""

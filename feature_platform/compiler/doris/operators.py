@@ -9,7 +9,7 @@ from sqlglot import exp
 
 from feature_platform.compiler.casts import TESTED, type_of
 from feature_platform.compiler.doris.expressions import Expressions, enclosed
-from feature_platform.compiler.doris.special import NoFormError, is_nonzero
+from feature_platform.compiler.doris.special import SPECIAL, NoFormError, is_nonzero
 from feature_platform.compiler.doris.text import case, cast, name, text_literal
 from feature_platform.compiler.fragments import Sql, listed, sql
 from feature_platform.compiler.functions.constants import interval_parts
@@ -18,9 +18,14 @@ from feature_platform.governance.transforms import PREFIX, TRANSFORMS, render_go
 from feature_platform.governance.transforms.doris import FUNCTIONS as GOVERNED
 from feature_platform.types import BIGINT, DOUBLE, STRING, TIMESTAMP, decimal
 
+PLATFORM: Final = frozenset({"regexp_extract", "array_join", "to_json", "map_keys", "map_values"})
+"""Functions of Doris that the platform's own statements may call; no author can."""
+
 
 def _anonymous(self: Expressions, node: exp.Expr) -> Sql:
     called = str(node.this).lower()
+    if self.platform and called in PLATFORM:
+        return Sql(f"{called.upper()}({listed(*self.texts(node.expressions))})")
     if self.governed:
         if called not in GOVERNED:
             raise NoFormError(called, "ask the owner of the transform for a form in Doris")
@@ -33,6 +38,13 @@ def _anonymous(self: Expressions, node: exp.Expr) -> Sql:
         inside = Expressions(self.query, self.rules, self.lacking, governed=True)
         return inside.text(expression)
     return self.call(node)
+
+
+def _matched(self: Expressions, node: exp.Expr) -> Sql:
+    """A pattern of an author's has to be one of the catalogue's; the platform's own are whatever RE2 reads."""
+    if not self.platform:
+        return self.call(node)
+    return SPECIAL["regexp_matches", ""](node, [node.this, node.expression], [self.text(node.this)])
 
 
 def _dot(self: Expressions, node: exp.Expr) -> Sql:
@@ -299,6 +311,7 @@ RULES: Final[Mapping[type[exp.Expr], Callable[[Expressions, exp.Expr], Sql]]] = 
     exp.Select: _subquery,
     exp.Exists: _exists,
     exp.Anonymous: _anonymous,
+    exp.RegexpLike: _matched,
     exp.Dot: _dot,
 }
 """Node classes that Doris has a form of, besides calls of the catalogue."""

@@ -43,13 +43,14 @@ _UNSAID: Mapping[tuple[type[exp.Expr], str], tuple[str, str]] = {
 }
 
 
-def render(tree: exp.Expr, places: Places | None = None, *, pretty: bool = False) -> str:
-    """The text of a guarded tree for Doris, read by the linter before it is handed out; ``pretty``, a clause a line.
+def render(tree: exp.Expr, places: Places | None = None, *, pretty: bool = False, platform: bool = False) -> str:
+    """The text of a guarded tree for Doris, read by the linter before it is handed out; ``pretty``, a clause a line. A
+    tree of the ``platform`` itself may call functions of Doris that no author can name.
 
     Raises:
         CompileError: FP-SQL-051, all that has no form, at its place; FP-SQL-050, the linter does not know something.
     """
-    writer = _Queries()
+    writer = _Queries(platform=platform)
     text = writer.query(tree)
     report = Report(places or Places(None, None))
     for node, what, mend in writer.expressions.lacking:
@@ -62,8 +63,8 @@ def render(tree: exp.Expr, places: Places | None = None, *, pretty: bool = False
 class _Queries:
     """Writes queries; what has no form is noted with the expressions'."""
 
-    def __init__(self) -> None:
-        self.expressions = Expressions(self.query, RULES)
+    def __init__(self, *, platform: bool) -> None:
+        self.expressions = Expressions(self.query, RULES, platform=platform)
 
     def query(self, node: exp.Expr) -> Sql:
         """The text of a query, without parentheses around it."""
@@ -112,8 +113,9 @@ class _Queries:
         return Sql(text + self._tail(node))
 
     def _projection(self, node: exp.Expr) -> Sql:
-        if isinstance(node, exp.Alias):
-            return Sql(f"{self.expressions.text(node.this)} AS {name(node.alias)}")
+        if isinstance(node, exp.Alias | exp.Subquery) and node.alias:
+            value = node.this if isinstance(node, exp.Alias) else exp.Subquery(this=node.this.copy())
+            return Sql(f"{self.expressions.text(value)} AS {name(node.alias)}")
         return self.expressions.text(node)
 
     def _with(self, node: exp.Expr) -> str:
@@ -159,7 +161,8 @@ class _Queries:
                     node, f"{word} ALL", "number equal rows with row_number() and compare the numbers too"
                 )
             word = "UNION ALL"
-        sides = [self._side(node.this), self._side(node.expression)]
+        chained = word == "UNION ALL" and _is_plain_union(node.this)
+        sides = [self.query(node.this) if chained else self._side(node.this), self._side(node.expression)]
         return Sql(f"{self._with(node)}{sides[0]} {word} {sides[1]}{self._tail(node)}")
 
     def _side(self, node: exp.Expr) -> str:
@@ -212,6 +215,13 @@ class _Queries:
             words = "CROSS"
         condition = f" ON {self.expressions.text(on)}" if on is not None and words != "CROSS" else ""
         return f" {words} JOIN {self._relation(node.this)}{condition}"
+
+
+def _is_plain_union(node: exp.Expr) -> bool:
+    """Whether it is ``a UNION ALL b`` and nothing more: one more may follow without parentheses."""
+    while isinstance(node, exp.Subquery) and not node.args.get("alias") and not _has_tail(node):
+        node = node.this
+    return type(node) is exp.Union and not node.args.get("distinct") and not _has_tail(node)
 
 
 def _has_tail(node: exp.Expr) -> bool:

@@ -7,7 +7,7 @@ table that the query is not bound to, and any function that reads elsewhere, is 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -15,7 +15,7 @@ from math import isfinite
 from typing import Any, Final
 
 import sqlglot
-from sqlglot import exp
+from sqlglot import Token, exp
 from sqlglot.errors import SqlglotError
 
 from feature_platform.errors import StoreError
@@ -27,6 +27,7 @@ from feature_platform.stores.codes import (
     QUERY_PARAMETER,
 )
 from feature_platform.stores.doris.names import quoted, text
+from feature_platform.stores.doris.tokens import TokenFunctions, token_calls
 from feature_platform.stores.protocols import Query, TableName
 
 _FORBIDDEN: Final = (exp.DML, exp.DDL, exp.Into, exp.Lock, exp.Command, exp.SessionParameter)
@@ -48,14 +49,18 @@ class _Piece:
     text: str
 
 
-def ready(query: Query, relations: Mapping[TableName, str]) -> str:
+def ready(query: Query, relations: Mapping[TableName, str], functions: TokenFunctions) -> str:
     """``query`` over ``relations``: what stands in FROM for each of its tables.
 
     Raises:
         StoreError: it is not one SELECT, reads a table that is not bound, or lacks a parameter.
+        GovernanceError: the cluster can't make the tokens that it asks for.
     """
     tree = _parsed(query)
-    pieces = [*_tables(tree, relations), *_parameters(query)]
+    tokens = sqlglot.tokenize(query.sql, dialect="doris")
+    made = functions.names(token_calls(tokens), query.key_versions)
+    called = (_Piece(tokens[place].start, tokens[place].end + 1, name) for place, name in made.items())
+    pieces = [*_tables(tree, relations), *_parameters(query, tokens), *called]
     done, position = "", 0
     for piece in sorted(pieces, key=lambda each: each.start):
         done += query.sql[position : piece.start] + piece.text
@@ -96,8 +101,6 @@ def literal(value: Any) -> str:
 def _parsed(query: Query) -> exp.Query:
     if query.engine != "doris":
         raise StoreError(QUERY_ENGINE.problem(f"the query was rendered for {query.engine}", mend="render it for doris"))
-    if query.key_versions:
-        raise _refused("tokens of older keys are not made in Doris", "compute where the keys are")
     try:
         statements = sqlglot.parse(query.sql, dialect="doris")
     except SqlglotError as error:
@@ -134,9 +137,9 @@ def _tables(tree: exp.Query, relations: Mapping[TableName, str]) -> Iterator[_Pi
         yield _Piece(start, end + 1, f"{relation}{alias}")
 
 
-def _parameters(query: Query) -> Iterator[_Piece]:
+def _parameters(query: Query, tokens: Sequence[Token]) -> Iterator[_Piece]:
     missing = []
-    for token in sqlglot.tokenize(query.sql, dialect="doris"):
+    for token in tokens:
         if token.token_type.name != "VAR" or not token.text.startswith("$"):
             continue
         name = token.text.removeprefix("$")

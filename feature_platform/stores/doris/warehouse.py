@@ -30,6 +30,7 @@ from feature_platform.stores.doris.reading import described, flown, result_schem
 from feature_platform.stores.doris.sessions import Sessions
 from feature_platform.stores.doris.settings import DorisSettings
 from feature_platform.stores.doris.stream_load import StreamLoadClient, Target
+from feature_platform.stores.doris.tokens import Keys, TokenFunctions
 from feature_platform.stores.owned_batches import OwnedBatches
 from feature_platform.stores.protocols import (
     Binding,
@@ -66,13 +67,14 @@ class DorisWarehouse:
 
     engine: Engine = "doris"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a cluster, and what the platform knows
         self,
         name: str,
         settings: DorisSettings,
         ledger: DorisLedger,
         *,
         shapes: layout.Shapes = layout.no_shape,
+        keys: Keys | None = None,
         clock: Clock | None = None,
     ) -> None:
         """Connects with the first use.
@@ -82,12 +84,14 @@ class DorisWarehouse:
             settings: where the cluster is.
             ledger: what it was given; closed with the warehouse.
             shapes: keys, order and comments of tables.
+            keys: of tokens; without them none are made here.
             clock: time; tests give their own.
         """
         self.name = name
         self._settings = settings
         self._ledger = ledger
         self._sessions = Sessions(settings)
+        self._functions = TokenFunctions(self._sessions, keys)
         clock = clock or Clock()
         self._loads = Loads(settings, StreamLoadClient(settings), ledger, clock)
         self._publishing = Publishing(settings, self._sessions, ledger, shapes, clock)
@@ -221,8 +225,8 @@ class DorisWarehouse:
         """The statement, and the columns that it gives."""
         native = {name: table for name, table in query.tables.items() if isinstance(table, NativeTable)}
         bound = {name: self._relation(table.name) for name, table in native.items()}
-        sql = ready(query, {name: each.reading for name, each in bound.items()} | dict(streams))
-        typing = ready(query, {name: each.typing for name, each in bound.items()} | dict(streams))
+        sql = ready(query, {name: each.reading for name, each in bound.items()} | dict(streams), self._functions)
+        typing = ready(query, {name: each.typing for name, each in bound.items()} | dict(streams), self._functions)
         self._publishing.make_database(self._scratch)
         return sql, result_schema(self._sessions, self._scratch, typing)
 

@@ -5,15 +5,23 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+from sqlglot import exp
 
 from feature_platform.compiler.doris.render import render
 from feature_platform.compiler.doris.tokens import laid_out
 from feature_platform.compiler.doris.views import doris_query
+from feature_platform.compiler.platform_sql import platform_sql
 from feature_platform.compiler.project import compile_project
 from feature_platform.compiler.training import compile_training_set
 from feature_platform.errors import CompileError
+from feature_platform.governance.tokens import token_pattern
+from feature_platform.monitoring.pii_statements import ScannedColumn, class_hits, noticed, samples
 from feature_platform.registry.load import load_registry
+from feature_platform.types import DataType, Engine
 from tests.compiler.event_project import SPINE_COLUMNS, VARIANTS, project, schema_of, source_yaml
 from tests.compiler.function_examples import (
     AGGREGATES,
@@ -74,6 +82,7 @@ def texts() -> Mapping[str, str]:
     found = dict(_example())
     found |= _windows()
     found["functions.sql"] = _functions()
+    found |= _gate()
     return found
 
 
@@ -123,6 +132,34 @@ def _functions() -> str:
             told.append(f"{expression}\n    {text}")
         told.append("")
     return "\n".join(told)
+
+
+@dataclass(frozen=True)
+class _Table:
+    """Rows that nobody reads: only the statements over them matter."""
+
+    engine: Engine = "doris"
+
+    @property
+    def source(self) -> exp.Table:
+        return exp.table_("t", db="staged", quoted=True)
+
+    def rows(self, statement: exp.Query, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
+        raise NotImplementedError
+
+
+def _gate() -> Iterator[tuple[str, str]]:
+    """The search for personal data: what is noticed of each kind of column, then hits of two classes, then samples."""
+    kinds = ("string", "bigint", "array<string>", "map<bigint, string>", "array<array<string>>", "json")
+    columns = [ScannedColumn(f"c{place}", DataType.parse(kind)) for place, kind in enumerate(kinds)]
+    columns.append(ScannedColumn("token", DataType("string"), token_pattern("email")))
+    statements = {
+        "noticed": noticed(_Table(), columns),
+        "hits": class_hits(_Table(), columns[0], ("email", "payment_card")),
+        "samples": samples(_Table(), columns[:4]),
+    }
+    for what, statement in statements.items():
+        yield f"gate_{what}.sql", laid_out(platform_sql(statement, "doris"))
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ MACROS: Final = {
     "IF": "(c, a, b) AS CASE WHEN c THEN a ELSE b END",
     "ARRAY_CONTAINS": "(l, x) AS list_contains(l, x)",
     "ARRAY_SIZE": "(l) AS len(l)",
+    "ARRAY_JOIN": "(l, s) AS array_to_string(l, s)",
     "ARRAY_SLICE": "(l, b, n) AS list_slice(l, b, b + n - 1)",
     "ROUND_BANKERS": "(x) AS round_even(x, 0)",
     "TRUNCATE": "(x, d) AS trunc(x)",

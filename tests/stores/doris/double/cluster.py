@@ -5,94 +5,24 @@ from __future__ import annotations
 import itertools
 import re
 import threading
-from dataclasses import dataclass, field
-from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 import duckdb
 import pyarrow as pa
-import sqlglot
-from sqlglot import exp
 
-from feature_platform.stores.doris.described import described_type
+from feature_platform.governance.canonical import CANONICAL
+from feature_platform.governance.tokens import TokenKeys
+from tests.compiler.doris.portable import set_up
 from tests.stores.doris.double.faults import Faults
+from tests.stores.doris.double.queries import in_duckdb
+from tests.stores.doris.double.tables import Column, Part, RefusedError, Result, Table, Transaction
+from tests.stores.doris.double.values import described, doris_type, duck_type, unescaped
 
 PASSWORD = "s3cret:/@pässword"  # noqa: S105 - a double's
 _NAME = r"`((?:[^`]|``)+)`"
 _TABLE = rf"{_NAME}\.{_NAME}"
 _TEXT = r"'((?:\\.|''|[^'\\])*)'"
 _RANGE = rf"{_NAME} VALUES \[\({_TEXT}\), \({_TEXT}\)\)"
-
-
-class RefusedError(Exception):
-    """What the server answers instead of a result."""
-
-    def __init__(self, message: str, number: int = 1105) -> None:
-        super().__init__(message)
-        self.number = number
-        self.message = message if number != 1105 else f"errCode = 2, detailMessage = {message}"
-
-
-@dataclass
-class Result:
-    names: list[str] = field(default_factory=list)
-    values: list[tuple[Any, ...]] = field(default_factory=list)
-    affected: int = 0
-
-    @property
-    def rows(self) -> list[tuple[str | None, ...]]:
-        """As the text protocol shows them."""
-        return [shown(row) for row in self.values]
-
-
-def shown(row: tuple[Any, ...]) -> tuple[str | None, ...]:
-    return tuple(_shown(value) for value in row)
-
-
-@dataclass
-class Part:
-    name: str
-    start: str | None
-    end: str | None
-    id: int
-    version: int = 1
-
-    @property
-    def data(self) -> str:
-        return f"part_{self.id}"
-
-
-@dataclass
-class Column:
-    name: str
-    type: str
-    nullable: bool
-
-
-@dataclass
-class Table:
-    columns: list[Column]
-    keys: tuple[str, ...]
-    unique: bool
-    by: str | None
-    comment: str
-    parts: dict[str, Part] = field(default_factory=dict)
-    temporary: dict[str, Part] = field(default_factory=dict)
-
-
-@dataclass
-class Transaction:
-    """Of a label."""
-
-    id: int
-    label: str
-    state: str
-    """PREPARE, PRECOMMITTED, COMMITTED, VISIBLE, ABORTED"""
-    pending: list[str] = field(default_factory=list)
-    """Statements that make its rows visible."""
-    coming: list[str] = field(default_factory=list)
-    """States that it goes through, one with each look at it."""
 
 
 class Cluster:
@@ -105,10 +35,13 @@ class Cluster:
         self.faults = Faults()
         self.statements: list[str] = []
         self.settings: list[str] = []
+        self.streamed: list[str] = []
+        """Tables that Stream Loads wrote to, one entry a load."""
         self.databases: dict[str, dict[str, Table]] = {}
         self.labels: dict[tuple[str, str], Transaction] = {}
         self.lock = threading.RLock()
         self.duck = duckdb.connect(":memory:", config={"threads": 2})
+        set_up(self.duck)
         self._ids = itertools.count(1)
 
     # -- statements ---------------------------------------------------------------------------------------------------
@@ -152,7 +85,7 @@ class Cluster:
             tuple(re.findall(_NAME, keys[2])) if keys else (),
             bool(keys and keys[1] == "UNIQUE"),
             by[1] if by else None,
-            _unescaped(said[1]) if said else "",
+            unescaped(said[1]) if said else "",
         )
         for part in re.findall(rf"PARTITION {_RANGE}", rest):
             table.parts[part[0]] = self._part(table, *part)
@@ -197,7 +130,7 @@ class Cluster:
             raise RefusedError(f"Can not add column which already exists in base table: {column}")
         table.columns.append(Column(column, kind, True))
         for part in table.parts.values():
-            self._all(f'ALTER TABLE {part.data} ADD COLUMN "{column}" {_duck_type(kind)}')
+            self._all(f'ALTER TABLE {part.data} ADD COLUMN "{column}" {duck_type(kind)}')
 
     def _add_partition(self, database: str, name: str, part: str, start: str, end: str) -> Result:
         table = self.table(database, name)
@@ -246,16 +179,16 @@ class Cluster:
 
     def _describe(self, database: str, name: str) -> Result:
         table = self.table(database, name)
-        rows = [(column.name, _described(column.type), "Yes" if column.nullable else "No") for column in table.columns]
+        rows = [(column.name, described(column.type), "Yes" if column.nullable else "No") for column in table.columns]
         return Result(["Field", "Type", "Null"], list(rows))
 
     def _tables(self, database: str, wanted: str) -> Result:
-        tables = self.databases.get(_unescaped(database), {})
-        rows = [(name, table.comment) for name, table in tables.items() if name == _unescaped(wanted)]
+        tables = self.databases.get(unescaped(database), {})
+        rows = [(name, table.comment) for name, table in tables.items() if name == unescaped(wanted)]
         return Result(["TABLE_NAME", "TABLE_COMMENT"], list(rows))
 
     def _sizes(self, database: str, wanted: str) -> Result:
-        table = self.databases.get(_unescaped(database), {}).get(_unescaped(wanted))
+        table = self.databases.get(unescaped(database), {}).get(unescaped(wanted))
         counted = (
             {part.name: self._all(f"SELECT count(*) FROM {part.data}") for part in table.parts.values()}
             if table
@@ -267,10 +200,11 @@ class Cluster:
     def _create_view(self, database: str, name: str, query: str) -> Result:
         """A view is kept as a table without rows: only what it describes matters here."""
         try:
-            described = self._all(f"DESCRIBE {self.translated(query)}")
+            relation = self.duck.sql(self.translated(query))
         except duckdb.Error as error:
             raise RefusedError(str(error)) from None
-        found = [Column(row[0], _doris_type(row[1]), True) for row in described]
+        types = zip(relation.columns, relation.types, strict=True)
+        found = [Column(column, doris_type(str(kind)), True) for column, kind in types]
         self.databases.setdefault(database, {})[name] = Table(found, (), False, None, "")
         return Result()
 
@@ -290,6 +224,7 @@ class Cluster:
         return Result(affected=done)
 
     def _select(self, statement: str) -> Result:
+        statement = statement.replace("@@version_comment", f"'{self.version}'")
         if not statement.lstrip("( ").upper().startswith(("SELECT", "WITH")):
             raise RefusedError(f"the double does not know this statement: {statement}")
         try:
@@ -301,25 +236,17 @@ class Cluster:
         return Result(names, rows)
 
     def translated(self, query: str) -> str:
-        """``query`` for DuckDB, over the partitions of its tables."""
-        query = re.sub(rf"{_TABLE} TEMPORARY PARTITION \({_NAME}\)", r"`\1`.`\2?\3`", query)
-        query = query.replace("@@version_comment", f"'{self.version}'")
-        tree = sqlglot.parse_one(query, dialect="doris")
-        common = {cte.alias for cte in tree.find_all(exp.CTE)}
-        for table in list(tree.find_all(exp.Table)):
-            if not table.db and table.name in common:
-                continue
-            name, _, part = table.name.partition("?")
-            found = self.table(table.db, name)
-            parts = [found.temporary[part]] if part else list(found.parts.values())
-            selects = " UNION ALL ".join(f"SELECT * FROM {each.data}" for each in parts)
-            columns = ", ".join(f'CAST(NULL AS {_duck_type(each.type)}) AS "{each.name}"' for each in found.columns)
-            inner = sqlglot.parse_one(selects or f"SELECT {columns} WHERE FALSE", dialect="duckdb")
-            subquery = exp.Subquery(this=inner, alias=table.args.get("alias") or exp.to_identifier(name, quoted=True))
-            for kept in ("joins",):
-                subquery.set(kept, table.args.get(kept))
-            table.replace(subquery)
-        return tree.sql(dialect="duckdb")
+        """``query`` for DuckDB."""
+        return in_duckdb(query, self._partitions)
+
+    def _partitions(self, database: str, name: str, temporary: str | None) -> str:
+        """A SELECT of all rows, or of those of a temporary partition."""
+        table = self.table(database, name)
+        if temporary and temporary not in table.temporary:
+            raise RefusedError(f"Temp partition[{temporary}] does not exist")
+        parts = [table.temporary[temporary]] if temporary else list(table.parts.values())
+        columns = ", ".join(f'CAST(NULL AS {duck_type(each.type)}) AS "{each.name}"' for each in table.columns)
+        return " UNION ALL ".join(f"SELECT * FROM {each.data}" for each in parts) or f"SELECT {columns} WHERE FALSE"
 
     # -- loads --------------------------------------------------------------------------------------------------------
 
@@ -375,6 +302,19 @@ class Cluster:
         self.labels[database, label] = made
         return made
 
+    def install_tokens(self, keys: TokenKeys, version: int) -> None:
+        """What a cluster's administrators do: ``fp_tokens.token_v<n>``, over a key of theirs."""
+        keys.duckdb(self.duck, dict.fromkeys(CANONICAL, version))
+        self._all("CREATE SCHEMA IF NOT EXISTS fp_tokens")
+        table = f"fp_tokens.keys_v{version}"
+        self._all(f"CREATE OR REPLACE TABLE {table} AS SELECT * FROM temp.main.fp_token_keys")
+        of_class = f"FROM {table} WHERE classification = class_name"
+        macro = f"fp_tokens.token_v{version}(class_name, canonical)"
+        self._all(
+            f"CREATE OR REPLACE MACRO {macro} AS (SELECT prefix {of_class}) || "
+            f"substr(sha256((SELECT secret {of_class}) || encode(strlen(canonical) || ':' || canonical)), 1, 32)"
+        )
+
     def settle(self, database: str, label: str, operation: str) -> None:
         with self.lock:
             found = self.labels.get((database, label))
@@ -420,7 +360,7 @@ class Cluster:
 
     def _part(self, table: Table, name: str, start: str | None, end: str | None) -> Part:
         part = Part(name, start, end, next(self._ids))
-        columns = ", ".join(f'"{column.name}" {_duck_type(column.type)}' for column in table.columns)
+        columns = ", ".join(f'"{column.name}" {duck_type(column.type)}' for column in table.columns)
         self._all(f"CREATE TABLE {part.data} ({columns})")
         return part
 
@@ -435,56 +375,6 @@ def _check_overlap(parts: dict[str, Part], start: str, end: str) -> None:
     for part in parts.values():
         if part.start is not None and part.end is not None and part.start < end and start < part.end:
             raise RefusedError(f"Range [{start}, {end}) is intersected with range of partition {part.name}")
-
-
-def _duck_type(kind: str) -> str:
-    found = described_type(kind)
-    assert found is not None, kind
-    return "VARCHAR" if found.kind == "json" else found.sql("duckdb")
-
-
-def _described(kind: str) -> str:
-    """As DESC shows it."""
-    return kind.lower().replace("string", "text").replace(", ", ",")
-
-
-def _doris_type(duck: str) -> str:
-    """The Doris type of what DuckDB describes."""
-    names = {"VARCHAR": "text", "TIMESTAMP": "datetime(6)", "INTEGER": "int", "HUGEINT": "largeint"}
-    if duck.startswith("MAP("):
-        key, _, value = duck[4:-1].partition(", ") if not duck.startswith("MAP(DECIMAL") else _decimal_key(duck)
-        return f"map<{_doris_type(key)},{_doris_type(value)}>"
-    if duck.endswith("[]"):
-        return f"array<{_doris_type(duck[:-2])}>"
-    return names.get(duck, duck.lower())
-
-
-def _decimal_key(duck: str) -> tuple[str, str, str]:
-    end = duck.index(")") + 1
-    return duck[4:end], ", ", duck[end + 2 : -1]
-
-
-def _unescaped(text: str) -> str:
-    return re.sub(r"\\(.)|''", lambda found: found[1] or "'", text, flags=re.DOTALL)
-
-
-def _shown(value: Any, *, inside: bool = False) -> str | None:
-    """A value in the text protocol. Strings inside of arrays are quoted and not escaped, as Doris does."""
-    if value is None:
-        return "null" if inside else None
-    if isinstance(value, list):
-        return f"[{', '.join(str(_shown(each, inside=True)) for each in value)}]"
-    if isinstance(value, bool):
-        return str(int(value))
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    if isinstance(value, datetime):
-        shown = f"{value.year:04}-{value:%m-%d %H:%M:%S.%f}"
-    elif hasattr(value, "isoformat"):
-        shown = f"{value.year:04}-{value:%m-%d}"
-    else:
-        shown = str(value)
-    return f'"{shown}"' if inside and not isinstance(value, int | float) else shown
 
 
 _WHICH = rf"WHERE TABLE_SCHEMA = {_TEXT} AND TABLE_NAME = {_TEXT}"

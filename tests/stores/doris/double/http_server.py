@@ -22,7 +22,8 @@ from urllib.parse import quote, unquote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tests.stores.doris.double.cluster import Cluster, RefusedError
+from tests.stores.doris.double.cluster import Cluster
+from tests.stores.doris.double.tables import RefusedError
 
 _LOAD = re.compile(r"/api/([^/]+)/([^/]+)/_stream_load\??")
 _SETTLE = re.compile(r"/api/([^/]+)/_stream_load_2pc\??")
@@ -204,6 +205,7 @@ class _Backend(_Handler):
             if fault == "short" and rows.num_rows:
                 rows = rows.slice(1)
             temporary = [name for name in self.headers.get("temporary_partitions", "").split(",") if name]
+            self.cluster.streamed.append(table)
             loaded = self.cluster.load((database, table), rows, label, temporary, coming=coming)
         except RefusedError as refusal:
             if "already been used" in refusal.message:

@@ -14,7 +14,9 @@ import struct
 import threading
 from types import TracebackType
 
-from tests.stores.doris.double.cluster import Cluster, RefusedError, Result, shown
+from tests.stores.doris.double.cluster import Cluster
+from tests.stores.doris.double.tables import RefusedError, Result
+from tests.stores.doris.double.values import shown
 
 _CAPABILITIES = 0x000FA20F | 0x00080000  # protocol 4.1, secure login, transactions, plugin names, connect attributes
 _UTF8MB4 = 45
