@@ -53,3 +53,10 @@ INSTANCE_BUSY: Final = Code(
     "Dagster's storage is being prepared by another process",
     "The first process that uses a project's Dagster instance makes its tables; others wait for it.",
 )
+INSTANCE_FAILED: Final = Code(
+    "FP-RUN-010",
+    "Dagster's storage can't be read or written",
+    "Runs and their events are kept in Dagster's storage: SQLite files in the state folder, or the server that "
+    "`FP_DAGSTER_POSTGRES_URL` names. A run that can't be recorded ends. What it published stays, and the next run "
+    "closes it and does the rest.",
+)

@@ -18,6 +18,7 @@ from feature_platform.orchestration.metadata import PARTITION_ROW_COUNT, ROW_COU
 from feature_platform.orchestration.planning import Batch
 from feature_platform.orchestration.report import CheckReport
 from feature_platform.orchestration.schedules import RANGE_END, RANGE_START
+from feature_platform.orchestration.storage import unrecorded
 
 if TYPE_CHECKING:
     from dagster import DagsterEvent, ExecuteInProcessResult
@@ -62,6 +63,7 @@ class Runner:
 
         Raises:
             KeyboardInterrupt: somebody stopped the run. What was staged is discarded, what was published stays.
+            StoreError: Dagster's storage did not take the run's end.
         """
         run_id = str(uuid4())
         paths = [task.path for task in batch.tasks]
@@ -74,6 +76,10 @@ class Runner:
                 run_config=_QUIET,
                 raise_on_error=False,
             )
+            # Dagster logs that an event could not be written, and goes on.
+            recorded = self.instance.get_run_by_id(run_id)
+            if recorded is None or not recorded.is_finished:
+                raise unrecorded(run_id)
         if any(_is_interrupt(event) for event in result.all_events):
             raise KeyboardInterrupt
         return dict(self._outcomes(result, paths))

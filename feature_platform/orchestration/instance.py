@@ -16,7 +16,7 @@ import dagster as dg
 
 from feature_platform.errors import Problem
 from feature_platform.orchestration.codes import INSTANCE_BUSY
-from feature_platform.orchestration.storage import HOME_VARIABLE
+from feature_platform.orchestration.storage import HOME_VARIABLE, reported
 from feature_platform.stores.leases import exclusive, own, try_exclusive
 
 if TYPE_CHECKING:
@@ -51,18 +51,23 @@ def dagster_home(project: Project) -> Path:
 
 @contextmanager
 def instance(project: Project) -> Iterator[dg.DagsterInstance]:
-    """The project's instance, opened and closed again."""
-    with _opened(dagster_home(project)) as opened:
+    """The project's instance, opened and closed again.
+
+    Raises:
+        StoreError: its storage can't be read or written, also within the block; what was not recorded stays open, and
+            the next run closes it.
+    """
+    with reported(), _opened(dagster_home(project)) as opened:
         yield opened
 
 
 @contextmanager
 def own_run(project: Project, run_id: str) -> Iterator[None]:
-    """Marks a run as living in this process, with a lock that dies with it."""
-    lease = own(_lease_path(project, run_id))
-    try:
+    """Marks a run as living in this process, with a lock that dies with it. After an error the mark stays without its
+    lock: nobody knows whether Dagster was told of the run's end, so whoever comes next looks and tells it.
+    """
+    with own(_lease_path(project, run_id)) as lease:
         yield
-    finally:
         lease.release(remove=True)
 
 

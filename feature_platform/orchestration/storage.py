@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -19,6 +20,8 @@ from dagster._core.storage.base_storage import DagsterStorage
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 
+from feature_platform.errors import StoreError
+from feature_platform.orchestration.codes import INSTANCE_FAILED
 from feature_platform.project.project import DAGSTER_POSTGRES_VARIABLE, STATE_VARIABLE
 
 HOME_VARIABLE: Final = "DAGSTER_HOME"
@@ -50,6 +53,35 @@ def _folder() -> Path:
     if home := os.environ.get(HOME_VARIABLE):
         return Path(home)
     return Path(os.environ.get(STATE_VARIABLE) or ".fp") / "dagster"
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Turns errors of Dagster's storage into ``StoreError``. Their texts hold statements and values: SQLite's own words
+    are kept (``database or disk is full``), of other drivers the kind of error."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    try:
+        yield
+    except (SQLAlchemyError, sqlite3.Error) as error:
+        cause = getattr(error, "orig", None) or error
+        what = str(cause) if isinstance(cause, sqlite3.Error) else type(cause).__name__
+        raise StoreError(
+            INSTANCE_FAILED.problem(
+                f"Dagster's storage failed: {what}",
+                mend="make room on the disk, or see that the server answers, and materialize again",
+            )
+        ) from None
+
+
+def unrecorded(run_id: str) -> StoreError:
+    """A run is over and its storage does not say so."""
+    return StoreError(
+        INSTANCE_FAILED.problem(
+            f"the end of run {run_id} could not be recorded",
+            mend="make room on the disk, or see that the server answers, and materialize again",
+        )
+    )
 
 
 @cache
