@@ -1,8 +1,9 @@
 """A clock that is off.
 
-With the package ``libfaketime`` installed (no part of the project: ``pip install libfaketime``) all that a process reads
-of the clock is shifted, native code included; without it what the platform's Python code reads: ``datetime.now`` of
-stores and runs, and ``time.time``. Monotonic clocks go on as they do on real machines, and servers keep the right time.
+With the package ``libfaketime`` installed (no part of the project: ``pip install libfaketime``) all that a process
+reads of the clock is shifted, native code included; without it what the platform's Python code reads:
+``datetime.now`` of stores and runs, and ``time.time``. Monotonic clocks go on as they do on real machines, and servers
+keep the right time.
 """
 
 from __future__ import annotations

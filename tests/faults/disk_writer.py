@@ -14,7 +14,6 @@ import pyarrow as pa
 from feature_platform.errors import FeaturePlatformError
 from feature_platform.stores.duckdb_delta import DuckDBDeltaWarehouse
 from feature_platform.stores.protocols import Query, StreamTable, TableName
-from feature_platform.types import TableSchema
 from tests.faults.writer import Tell
 from tests.stores.warehouse_cases import schema
 
@@ -113,17 +112,13 @@ class Tables:
     def leftovers(self) -> int:
         """Files of rows beside the live one, and marks of attempts."""
         self.warehouse.sweep(TABLE)
-        files = [*self._folder.rglob("*.parquet"), *self._folder.rglob("_fp/attempts/*")]
+        files = [*self._folder.glob("*/*/data/*/*.parquet"), *self._folder.rglob("_fp/attempts/*")]
         return len(files) - len(self.warehouse.publications(TABLE))
 
     def _live(self) -> Any:
         binding = self.warehouse.binding(TABLE)
         assert binding is not None
         return binding
-
-
-def columns() -> TableSchema:
-    return NUMBERS
 
 
 def _numbers(value: int) -> StreamTable:

@@ -9,6 +9,7 @@ from feature_platform.errors import StoreError
 from feature_platform.project.project import Project
 from tests.faults.world import World, read_history, read_online
 
+_PAUSE_SECONDS = 0.1
 Found = dict[str, tuple[int | None, str]]
 """By table the place of its answer, or None and what is wrong with it."""
 
@@ -28,7 +29,7 @@ def look(world: World, project: Project) -> Found:
 
 
 class Reader:
-    """Reads all the time, in a thread, straight from the servers. Close it in the end."""
+    """Reads all tables, again and again, in a thread, straight from the servers. Close it in the end."""
 
     def __init__(self, world: World) -> None:
         self.reads = 0
@@ -58,7 +59,7 @@ class Reader:
 
     def _read(self) -> None:
         with self._world.open() as project:
-            while not self._over.wait(0.02):
+            while not self._over.wait(_PAUSE_SECONDS):
                 for view in ("state", "moved"):
                     for read in (_redis, _served, _history):
                         try:

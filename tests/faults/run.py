@@ -20,7 +20,7 @@ from tests.faults.runs import KINDS, Result, choose, one_run, some_views, unharm
 from tests.faults.world import Layout, Servers, World, servers
 
 RUNS_PER_WORLD = 25
-SELECTIONS = (("moved", "state"), ("state",), ("moved",))
+SELECTIONS: tuple[tuple[str, ...], ...] = (("moved", "state"), ("state",), ("moved",))
 
 
 def runs(used: Servers, layout: Layout, seed: int, kinds: Sequence[str], limit_seconds: float) -> Iterator[Result]:
@@ -85,7 +85,9 @@ def summary(results: Sequence[Result], seconds: float) -> dict[str, Any]:
         "not struck": sum(not result.struck for result in results),
         "by fault and phase": {kind: dict(sorted(phases.items())) for kind, phases in sorted(by_phase.items())},
         "by store": dict(Counter(each.plan.store or each.plan.asset.partition("/")[0] or "all" for each in hit)),
-        "the struck run was": dict(Counter(each.first if len(each.first) < 30 else "ended by an error" for each in hit)),
+        "the struck run was": dict(
+            Counter(each.first if len(each.first) < 30 else "ended by an error" for each in hit)
+        ),
         "runs until whole": dict(sorted(Counter(each.runs_after for each in hit).items())),
         "reads": sum(result.reads for result in results),
         "reads told that a store is not there": sum(result.unanswered for result in results),

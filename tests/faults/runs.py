@@ -26,7 +26,6 @@ RUNS_AFTER: Final = 4
 
 NETWORK: Final = ("reset", "half", "lost reply", "delay", "cut", "silence")
 KINDS: Final = (*NETWORK, "server killed", "writer killed", "disk full", "clock")
-STORES: Final = ("tables", "served", "redis")
 
 
 @dataclass(frozen=True)
@@ -68,18 +67,20 @@ class Result:
     seconds: float = 0.0
 
 
-def choose(world: World, views: Sequence[str], kind: str) -> Plan:
-    """A place for a fault of that kind, among those that a run of these views passes."""
+def choose(world: World, views: Sequence[str], kind: str, store: str = "", phase: str = "") -> Plan:
+    """A place for a fault of that kind, among those that a run of these views passes; any that is not named."""
     chosen = world.chosen
     if kind == "clock":
         return Plan(kind, amount=chosen.choice((-86_400, -3_600, 3_600, 86_400)))
-    if kind == "disk full" or (kind == "writer killed" and chosen.random() < 0.5):
+    if kind == "disk full" or (kind == "writer killed" and not store and chosen.random() < 0.5):
         asset, step = chosen.choice(sorted(world.steps[tuple(views)]))
         return Plan(
             kind, asset=asset, step=step, seconds=chosen.choice((0.0, 0.01, 0.05, 0.2)), amount=chosen.randrange(60_000)
         )
-    store = chosen.choice(STORES)
-    phase, count = chosen.choice(sorted(world.traces[tuple(views)][store].items()))
+    traces = world.traces[tuple(views)]
+    store = store or chosen.choice(sorted(traces))
+    phase = phase or chosen.choice(sorted(traces[store]))
+    count = traces[store].get(phase, 1)
     manner: str = chosen.choice(("before", "after")) if "killed" in kind else kind
     if phase == CONNECTING and manner in ("half", "lost reply", "after"):
         manner = "before" if "killed" in kind else "reset"
@@ -183,9 +184,7 @@ def _judge_first(world: World, run: Run, result: Result) -> None:
     """What the struck run claims is true, and what it does not claim is as it was or as it should be."""
     with world.open() as project:
         found = look(world, project)
-    for table, (place, text) in found.items():
-        if place is None:
-            result.wrong.append(f"after the struck run: {text}")
+    result.wrong += [f"after the struck run: {text}" for place, text in found.values() if place is None]
     if run.report is None:
         return
     for asset, (status, why) in run.report["assets"].items():
@@ -193,7 +192,9 @@ def _judge_first(world: World, run: Run, result: Result) -> None:
         if "a bug:" in why or (status == "failed" and "FP-" not in why):
             result.wrong.append(f"{asset} failed without saying what to do: {why}")
         if status in ("published", "up_to_date"):
-            result.wrong += [f"{asset} is said to be {status}: {text}" for text in _not_newest(world, found, view, store)]
+            result.wrong += [
+                f"{asset} is said to be {status}: {text}" for text in _not_newest(world, found, view, store)
+            ]
 
 
 def _not_newest(world: World, found: Any, view: str, store: str) -> list[str]:

@@ -151,7 +151,7 @@ def _take(run: Run, message: Mapping[str, Any]) -> None:
 
 
 def main(address: str) -> None:
-    """Forks for each line of standard input that has a ``call``, see :meth:`Writers.call`; imports the modules of a line
+    """Forks for each line of standard input that has a ``call``, see :meth:`Writers.call`; imports the modules of one
     that has an ``import``."""
     import feature_platform.cli.materialize
     import feature_platform.orchestration.execution

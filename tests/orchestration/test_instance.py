@@ -11,7 +11,9 @@ import dagster as dg
 import pytest
 import yaml
 
+from feature_platform.errors import StoreError
 from feature_platform.orchestration.instance import close_dead_runs, dagster_home, instance, own_run
+from feature_platform.orchestration.runs import materialize
 from tests.orchestration.builders import LAST_PAYMENT, Workplace, inherited
 
 
@@ -68,6 +70,28 @@ def test_a_run_of_a_dead_process_is_closed_and_that_of_a_living_one_is_not(cards
             assert close_dead_runs(project, opened) == [dead.run_id]
             found = {run.run_id: run.status for run in opened.get_runs()}
     assert found == {dead.run_id: dg.DagsterRunStatus.FAILURE, alive.run_id: dg.DagsterRunStatus.STARTED}
+
+
+def test_a_run_whose_end_nobody_could_record_is_closed_by_the_next(cards: Workplace) -> None:
+    cards.write(LAST_PAYMENT)
+    project = cards.open()
+    run = dg.DagsterRun("job", status=dg.DagsterRunStatus.STARTED)
+    with instance(project) as opened:
+        opened.add_run(run)
+        with pytest.raises(OSError, match="full"), own_run(project, run.run_id):
+            raise OSError("the disk is full")
+        assert close_dead_runs(project, opened) == [run.run_id]
+        assert close_dead_runs(project, opened) == []
+
+
+def test_a_storage_that_can_not_be_read_is_said_to_be_so(cards: Workplace) -> None:
+    cards.write(LAST_PAYMENT)
+    project = cards.open()
+    dagster_home(project)
+    for file in (cards.state / "dagster" / "history").rglob("runs.db*"):
+        file.write_bytes(b"nothing that SQLite knows" * 400)
+    with pytest.raises(StoreError, match="FP-RUN-010: Dagster's storage failed: file is not a database"):
+        materialize(project)
 
 
 def _die_while_running(root: Path, run_id: str) -> None:
