@@ -27,6 +27,7 @@ DRIVER_FILES = {
     "governance/token_engines.py": "sets up the token function of a connection",
     "governance/transforms/testing.py": "for tests of packages, on their connection",
     "lineage/names.py": "takes a connection string apart",
+    "orchestration/sqlite_storage.py": "Dagster's own storage",
     "orchestration/storage.py": "Dagster's own storage",
     "project/binding.py": "describes guarded queries over empty tables",
     "sdk/derived.py": "runs the compiled `derive` query of a view over rows in memory",

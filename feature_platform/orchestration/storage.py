@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from dagster._core.storage.base_storage import DagsterStorage
-from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 
 from feature_platform.errors import StoreError
@@ -41,7 +40,9 @@ class StorageByEnv(DagsterStorage, ConfigurableClass):
         if not url:
             folder = _folder().resolve()
             _commit_without_waiting(folder)
-            return DagsterSqliteStorage(str(folder), inst_data)
+            from feature_platform.orchestration.sqlite_storage import SqliteStorage
+
+            return SqliteStorage(str(folder), inst_data)
         from dagster_postgres import DagsterPostgresStorage
 
         return DagsterPostgresStorage(_with_driver(url), inst_data=inst_data)

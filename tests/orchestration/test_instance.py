@@ -44,6 +44,20 @@ def test_runs_are_kept_in_sqlite_by_default(cards: Workplace) -> None:
     assert list(cards.state.glob("dagster/history/*.db"))
 
 
+def test_the_file_of_a_run_has_each_event_at_once_for_those_who_watch_it(cards: Workplace) -> None:
+    cards.write(LAST_PAYMENT)
+    project = cards.open()
+    run = dg.DagsterRun("job")
+    with instance(project) as opened, instance(project) as beside:
+        opened.add_run(run)
+        for told in ("the first word", "the second word"):
+            opened.report_engine_event(told, run)
+            assert told.encode() in (cards.state / f"dagster/history/runs/{run.run_id}.db").read_bytes()
+            assert told in str(beside.all_logs(run.run_id))
+        beside.delete_run(run.run_id)
+        assert not opened.has_run(run.run_id)
+
+
 def test_runs_are_kept_in_postgres_where_the_environment_says_so(
     cards: Workplace, stores: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -70,8 +70,10 @@ def ask(classification: str, texts: Sequence[str], rows: int) -> Finding | None:
     return Finding(classification, 0.8, "presidio", rows, len(confirmed) / len(texts), shape(confirmed[0]))
 
 
+@cache
 def installed_models() -> tuple[str, ...]:
-    """Packages of spaCy pipelines that are installed, e.g. ``en_core_web_sm``; nothing is imported or fetched."""
+    """Packages of spaCy pipelines that were installed when this process first asked, e.g. ``en_core_web_sm``; nothing
+    is imported or fetched. Asked once, since it reads the metadata of every package there is."""
     return tuple(sorted({point.name for point in entry_points(group="spacy_models")}))
 
 
