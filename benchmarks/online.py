@@ -37,7 +37,7 @@ from feature_platform.stores.online_encoding_stream import snapshot_chunks
 from feature_platform.stores.postgres_online import PostgresOnlineStore
 from feature_platform.stores.protocols import OnlineStore, OnlineTable
 from feature_platform.stores.redis_online import RedisOnlineStore
-from feature_platform.stores.redis_online_layout import ViewKeys, bucket_count
+from feature_platform.stores.redis_online_layout import bucket_count, group_keys
 from feature_platform.stores.redis_online_load import BucketWriter
 from feature_platform.types import Column, DataType, TableSchema
 
@@ -132,13 +132,14 @@ def _redis(url: str, rows: int, folder: Path) -> dict[str, Any]:
 
 
 def _write_commands(table: OnlineTable, rows: int, file: Path) -> int:
-    writer = BucketWriter(table, ViewKeys("bench", table.view), "0" * 16, bucket_count(None), 3_600, set())
+    group = group_keys("bench", table.entity, table.view, 0)
+    writer = BucketWriter(table, [group], [0], "0" * 16, bucket_count(None), 3_600)
     commands = 0
     with file.open("wb") as out:
         for chunk in snapshot_chunks(table, _source(table, rows)):
-            payload = writer.payload(chunk)
-            out.write(payload.data)
-            commands += payload.commands
+            for payload in writer.payloads(chunk):
+                out.write(payload.data)
+                commands += payload.commands
     return commands
 
 

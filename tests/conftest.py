@@ -15,6 +15,7 @@ import hypothesis
 import pytest
 
 from feature_platform.stores.embedded import EmbeddedPostgres, EmbeddedRedis
+from tests.redis_nodes import cluster, cluster_url
 
 # A change is judged by the same examples as the one before, and a busy machine fails nothing; `make fuzz` searches on.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
@@ -37,3 +38,10 @@ def redis_url() -> Iterator[str]:
     """A Redis server of this worker's own, as a ``unix://`` URL. Tests keep apart by key prefix."""
     with EmbeddedRedis(Path(tempfile.mkdtemp(prefix="fp-redis-")), keep_data=False) as server:
         yield server.url
+
+
+@pytest.fixture(scope="session")
+def redis_cluster_url() -> Iterator[str]:
+    """Three nodes of a Redis cluster, of this worker's own, as a URL with all of them. Tests keep apart by prefix."""
+    with cluster() as nodes:
+        yield cluster_url(nodes)

@@ -24,6 +24,7 @@ from feature_platform.canaries.servers import Found, Postgres, Redis
 from feature_platform.compiler.platform_sql import platform_sql
 from feature_platform.project.online import online_table
 from feature_platform.project.project import DAGSTER_POSTGRES_VARIABLE, Project
+from feature_platform.project.stores import redis_settings
 from feature_platform.registry.graph import TableRef
 from feature_platform.specs.models import DuckDBDeltaStore, PostgresStore, RedisStore
 from feature_platform.stores.online_encoding import row_decoder
@@ -180,7 +181,8 @@ class _Scan:
             if isinstance(spec, PostgresStore) and url is not None:
                 yield name, Postgres(self.needles, url, frozenset(self._raw_tables(name))).search()
             elif isinstance(spec, RedisStore) and url is not None:
-                yield name, Redis(self.needles, url, spec.key_prefix, dict(self._online_views())).search()
+                views, settings = dict(self._online_views()), redis_settings(spec)
+                yield name, Redis(self.needles, url, spec.key_prefix, views, settings).search()
         if url := os.environ.get(DAGSTER_POSTGRES_VARIABLE):
             yield "dagster", Postgres(self.needles, url).search()
 

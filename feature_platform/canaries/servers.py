@@ -15,6 +15,7 @@ from feature_platform.canaries.needles import Hit, Needles
 
 if TYPE_CHECKING:
     from feature_platform.stores.protocols import OnlineRow
+    from feature_platform.stores.redis_settings import RedisSettings
 
 Found = tuple[Place, Hit] | Unsearched
 _KEYS_AT_ONCE: Final = 500
@@ -90,19 +91,26 @@ class Postgres:
 
 @dataclass(frozen=True)
 class Redis:
-    """Searches one database of a Redis."""
+    """Searches one database of a Redis, on every node that has some of it."""
 
     needles: Needles
     url: str
     prefix: str
     views: Mapping[str, Callable[[bytes], OnlineRow] | None]
     """What reads a view's packed rows where they hold dates, which are numbers there; None where bytes say it all."""
+    settings: RedisSettings | None = None
 
     def search(self) -> Iterator[Found]:
-        """Every key and value, and the statements that the server noted as slow."""
+        """Every key and value, and the statements that each server noted as slow."""
+        from feature_platform.stores.redis_servers import node_clients
+        from feature_platform.stores.redis_settings import RedisSettings
+
+        for client in node_clients(self.url, self.settings or RedisSettings()):
+            yield from self._searched(client)
+
+    def _searched(self, client: Any) -> Iterator[Found]:
         import redis
 
-        client: Any = redis.Redis.from_url(self.url, protocol=2)
         try:
             for key in client.scan_iter(count=_KEYS_AT_ONCE):
                 place = self._place(key)
@@ -122,9 +130,11 @@ class Redis:
         return Place(f"view {view}") if view else Place("keys of others")
 
     def _view(self, key: bytes) -> str:
+        """The view of ``{<view>}:…`` or ``{<entity>/<group>}:<view>:…``; empty if it is none of the platform's."""
         text = key.decode(errors="replace")
         begin, _, rest = text.partition(":{")
-        view = rest.partition("}")[0]
+        tag, _, name = rest.partition("}:")
+        view = name.partition(":")[0] if "/" in tag else tag
         return view if begin == self.prefix and view in self.views else ""
 
     def _value(self, client: Any, key: bytes) -> set[Hit]:

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from feature_platform.compiler.plan import CompiledView
     from feature_platform.project.project import Project
 
-Health = Literal["current", "behind", "other definition", "damaged", "never published", "unreachable"]
-"""``behind``: an online store has not what the offline store has. ``other definition``: published before the view
-changed. ``damaged``: rows or files are gone that were published."""
+Health = Literal["current", "behind", "half published", "other definition", "damaged", "never published", "unreachable"]
+"""``behind``: an online store has not what the offline store has. ``half published``: a publication of several steps
+was left on its way; each entity has old rows or new ones. ``other definition``: published before the view changed.
+``damaged``: rows or files are gone that were published."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,8 @@ def _online(project: Project, view: CompiledView, store: str, now: datetime) -> 
 
 def _health(view: CompiledView, live: Sequence[Publication], held: Holdings) -> tuple[Health, str]:
     said = sum(each.rows for each in live)
+    if held.unfinished:
+        return "half published", held.unfinished
     if held.missing:
         return "damaged", f"{len(held.missing)} parts are gone: {held.missing[0]}"
     if held.rows is not None and held.rows != said:

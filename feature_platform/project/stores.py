@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from feature_platform.governance.tokens import TokenKeys
     from feature_platform.stores.doris.layout import Shape
     from feature_platform.stores.postgres_connection import Bounds
+    from feature_platform.stores.redis_settings import RedisSettings
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,8 @@ def open_online_store(name: str, spec: StoreSpec, context: StoreContext) -> Onli
         case RedisStore():
             from feature_platform.stores.redis_online import RedisOnlineStore
 
-            return RedisOnlineStore(name, _redis_url(spec, context), key_prefix=spec.key_prefix)
+            url, settings = _redis_url(spec, context), redis_settings(spec)
+            return RedisOnlineStore(name, url, key_prefix=spec.key_prefix, settings=settings)
         case PostgresStore():
             from feature_platform.stores.postgres_online import PostgresOnlineStore
 
@@ -195,6 +197,30 @@ def _redis_url(spec: RedisStore, context: StoreContext) -> str:
     from feature_platform.stores.embedded import EmbeddedRedis
 
     return context.servers.enter_context(EmbeddedRedis(context.state / "redis")).url
+
+
+def redis_settings(spec: RedisStore) -> RedisSettings:
+    """How the servers of ``spec`` are reached, beside their address.
+
+    Raises:
+        StoreError: the environment variable with the sentinels' login is not set.
+    """
+    from feature_platform.stores.redis_settings import RedisSettings
+
+    login = None
+    if spec.sentinel_login_env is not None:
+        user, _, password = address(spec.sentinel_login_env).rpartition(":")
+        login = (user, password)
+    return RedisSettings(
+        mode=spec.mode,
+        groups=spec.groups,
+        sentinel_service=spec.sentinel_service,
+        sentinel_login=login,
+        ca_file=spec.ca_file,
+        certificate_file=spec.certificate_file,
+        key_file=spec.key_file,
+        acknowledging_replicas=spec.acknowledging_replicas,
+    )
 
 
 def address(name: str) -> str:

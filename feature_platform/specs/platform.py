@@ -76,15 +76,59 @@ class PostgresStore(Spec):
 
 
 class RedisStore(Spec):
-    """A Redis server: the embedded one, or the one that an environment variable names."""
+    """Redis or Valkey: the embedded server, or what an environment variable names: one server, a cluster, or the
+    sentinels of a master and its replicas."""
 
     type: Literal["redis"]
     url_env: str | None = Field(
         default=None,
         pattern=VARIABLE_PATTERN,
-        description="Environment variable with the URL. None: embedded server.",
+        description="Environment variable with the URL: `redis://USER:PASSWORD@HOST:PORT`, with TLS `rediss://…`; of a "
+        "cluster some of its nodes, of sentinels all of them, as `HOST:PORT,HOST:PORT`. None: embedded server.",
     )
     key_prefix: str = Field(default="fp", pattern=NAME_PATTERN, description="Begins all keys that the platform writes.")
+    mode: Literal["server", "cluster", "sentinel"] = Field(
+        default="server", description="What answers at the address: one server, a cluster's nodes, or sentinels."
+    )
+    groups: int | None = Field(
+        default=None,
+        ge=1,
+        le=4096,
+        description="Into how many groups an entity's rows fall, each whole on one node: a power of two. Cannot be "
+        "changed under a `key_prefix`. Default: 1, in a cluster 256.",
+    )
+    sentinel_service: str | None = Field(default=None, description="What the sentinels call the master.")
+    sentinel_login_env: str | None = Field(
+        default=None,
+        pattern=VARIABLE_PATTERN,
+        description="Environment variable with the sentinels' own `USER:PASSWORD` (the user may be empty).",
+    )
+    ca_file: str | None = Field(default=None, description="Authorities that certificates are checked against.")
+    certificate_file: str | None = Field(default=None, description="Certificate that this client shows.")
+    key_file: str | None = Field(default=None, description="Private key of `certificate_file`.")
+    acknowledging_replicas: int = Field(
+        default=0,
+        ge=0,
+        description="Replicas of each master that must have the new rows before readers are directed to them.",
+    )
+
+    @model_validator(mode="after")
+    def _hangs_together(self) -> RedisStore:
+        if self.mode != "server" and self.url_env is None:
+            raise contradiction(
+                f"the embedded server is no {self.mode}", "Name a variable in `url_env`, or leave `mode` out.", "mode"
+            )
+        if (self.mode == "sentinel") != (self.sentinel_service is not None):
+            raise contradiction(
+                "`mode: sentinel` and `sentinel_service` go together",
+                "Say what the sentinels call the master."
+                if self.sentinel_service is None
+                else "Set `mode: sentinel`, or leave `sentinel_service` out.",
+                "sentinel_service" if self.sentinel_service is not None else "mode",
+            )
+        if self.groups is not None and self.groups & (self.groups - 1):
+            raise contradiction(f"{self.groups} groups are no power of two", "Use e.g. 64 or 256.", "groups")
+        return self
 
 
 class DorisStore(Spec):

@@ -189,6 +189,18 @@ ONLINE_EVICTS: Final = Code(
     "With a maxmemory-policy that evicts any key, Redis makes room by removing rows of some view. Models would be told "
     "that those entities do not exist.",
 )
+ONLINE_PARTS_GONE: Final = Code(
+    "FP-STORE-062",
+    "A part of a view's rows online is gone",
+    "Something removed keys of the online store: eviction, an operator, or a master that went before its replica had "
+    "everything. An entity of such a part is not taken for one without a row.",
+)
+ONLINE_LAYOUT: Final = Code(
+    "FP-STORE-063",
+    "Keys in Redis are laid out in another way",
+    "Readers and writers must agree on the format of keys and on the number of groups that entities fall into. Both "
+    "are written down beside the rows; a difference is refused, since an entity would be looked for where it is not.",
+)
 DORIS_TABLE: Final = Code(
     "FP-STORE-050",
     "Doris has no such table",

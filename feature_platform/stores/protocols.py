@@ -145,6 +145,8 @@ class Holdings:
     bytes: int
     missing: tuple[str, ...] = ()
     """Files or tables that are said to be live and are not there."""
+    unfinished: str = ""
+    """What is known of a publication that was decided and left half done."""
 
 
 class SessionSetup(Protocol):

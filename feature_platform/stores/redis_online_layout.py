@@ -1,58 +1,83 @@
-"""Where things lie in Redis: names of keys, the meta hash, and the commands' bytes.
+"""Where things lie in Redis: names of keys, what readers and writers find under them, and what rows fall where.
 
-``docs/reference/redis-layout.md`` is the same for readers in other languages. All keys of one view share the hash tag
-``{<view>}``, so that in a cluster they lie on one node and one script may touch all of them.
+``docs/reference/redis-layout.md`` is the same for readers in other languages. An entity's encoded key decides on its
+*group*; the pointers and rows of a group, for all views of the entity, share the hash tag ``{<entity>/<group>}``. So in
+a cluster one node has all that is known of one entity, and one script may touch all of a group.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 from zlib import crc32
 
-from feature_platform.stores.online_encoding import FORMAT
-from feature_platform.stores.protocols import MOMENT, Publication, StagedOnline, TableName
-
+LAYOUT_FORMAT: Final = 2
+"""Of keys and hashes. Packed rows have a format of their own."""
 BUCKET_ROWS: Final = 16_384
 """Rows that a bucket is planned for: one hash that frees, expires and migrates in a few milliseconds."""
 UNKNOWN_BUCKETS: Final = 64
 """Buckets of a first snapshot that is larger than one bucket: right for a million rows, good enough for fifty."""
 MAX_BUCKETS: Final = 1_024
+"""Of one group."""
 
 
 @dataclass(frozen=True, slots=True)
 class ViewKeys:
-    """The names of one view's keys."""
+    """The names of the keys that a view has once: they say what is published and what is being written."""
 
     prefix: str
     view: str
 
     @property
     def meta(self) -> bytes:
-        """The hash that says what is live."""
+        """The hash that says what was published."""
         return f"{self.prefix}:{{{self.view}}}:meta".encode()
 
     @property
     def staged(self) -> bytes:
-        """The hash of versions that were begun and neither published nor discarded."""
+        """The hash of versions that were begun and neither published nor removed."""
         return f"{self.prefix}:{{{self.view}}}:staged".encode()
 
-    @property
-    def base(self) -> str:
-        """What every bucket's name begins with, before the version."""
-        return f"{self.prefix}:{{{self.view}}}:"
 
-    def bucket(self, version: str, number: int) -> bytes:
+class GroupKeys:
+    """The names of one group's keys of a view."""
+
+    __slots__ = ("base", "group", "live")
+
+    def __init__(self, prefix: str, entity: str, view: str, group: int) -> None:
+        self.group = group
+        self.base = f"{prefix}:{{{entity}/{group}}}:{view}:".encode()
+        self.live = self.base + b"live"
+        """The pointer: a hash that says which version of the group's rows is live."""
+
+    def bucket(self, version: str | bytes, number: int) -> bytes:
         """The hash that holds a part of a version's rows, by encoded entity key."""
-        return f"{self.prefix}:{{{self.view}}}:{version}:{number}".encode()
+        name = version.encode() if isinstance(version, str) else version
+        return b"%b%b:%d" % (self.base, name, number)
+
+    def buckets(self, version: str | bytes, count: int) -> list[bytes]:
+        """All of a version's buckets; those without rows are not there."""
+        return [self.bucket(version, number) for number in range(count)]
+
+
+@lru_cache(maxsize=65_536)
+def group_keys(prefix: str, entity: str, view: str, group: int) -> GroupKeys:
+    """The keys of one group; remembered, since every read needs them."""
+    return GroupKeys(prefix, entity, view, group)
+
+
+def layout_key(prefix: str) -> bytes:
+    """The hash that says how many groups there are, for all views."""
+    return f"{prefix}:layout".encode()
 
 
 @dataclass(frozen=True, slots=True)
-class LiveVersion:
-    """What a reader has to know to read a view: where its rows lie and of which schema they are."""
+class LivePointer:
+    """Which of a group's rows of a view are live, and of which schema they are."""
 
     version: bytes
     """The snapshot, part of its buckets' names."""
@@ -62,98 +87,58 @@ class LiveVersion:
     buckets: int
     moment: datetime | None
     """The event time of every row; None: each has its own."""
+    number: int
+    """Of the publication: a later one of the view has a higher one."""
+    rows: int
+    """Of this group."""
 
-    def has_rows_of(self, other: LiveVersion | None) -> bool:
+    def has_rows_of(self, other: LivePointer | None) -> bool:
         """Whether both are the same rows: what was read between two looks at the pointer is whole then."""
         return other is not None and (self.version, self.revision) == (other.version, other.revision)
 
 
-LIVE_FIELDS: Final = (b"version", b"fingerprint", b"buckets", b"revision", b"moment")
+LIVE_FIELDS: Final = (b"version", b"fingerprint", b"buckets", b"revision", b"moment", b"number", b"rows")
 
 
-def live_version(values: Iterable[bytes | None]) -> LiveVersion | None:
-    """The answer to ``HMGET meta`` of :data:`LIVE_FIELDS`; None when nothing was published."""
-    version, fingerprint, buckets, revision, moment = values
+def live_pointer(values: Iterable[bytes | None]) -> LivePointer | None:
+    """The answer to ``HMGET`` of :data:`LIVE_FIELDS`; None when the group has no rows of the view."""
+    version, fingerprint, buckets, revision, moment, number, rows = values
     if version is None or fingerprint is None or buckets is None:
         return None
     every = datetime.fromisoformat(moment.decode()) if moment else None
-    return LiveVersion(version, revision or b"", fingerprint.decode(), int(buckets), every)
-
-
-def bucket_of(field: bytes, buckets: int) -> int:
-    """Which bucket a row lies in: CRC-32 (ISO-HDLC, as in zlib) of the field name, modulo the number of buckets."""
-    return crc32(field) % buckets
-
-
-def bucket_count(expected_rows: int | None) -> int:
-    """A power of two that gives buckets of about :data:`BUCKET_ROWS` rows."""
-    if expected_rows is None:
-        return UNKNOWN_BUCKETS
-    needed = -(-expected_rows // BUCKET_ROWS)
-    return min(MAX_BUCKETS, 1 << max(0, needed - 1).bit_length())
-
-
-def meta_fields(
-    staged: StagedOnline, *, buckets: int, event_time: datetime | None, published_at: datetime
-) -> dict[str, str]:
-    """What the meta hash says about the staged snapshot once it is live. Every value is text."""
-    table = staged.table
-    return {
-        "format": str(FORMAT),
-        "version": staged.token,
-        "revision": "",
-        "moment": staged.properties.get(MOMENT, ""),
-        "fingerprint": table.fingerprint,
-        "buckets": str(buckets),
-        "rows": str(staged.rows),
-        "event_time": event_time.isoformat(timespec="microseconds") if event_time else "",
-        "published_at": published_at.isoformat(timespec="microseconds"),
-        "entity": table.entity,
-        "keys": json.dumps(table.keys),
-        "columns": json.dumps([[column.name, str(column.type)] for column in table.schema.columns]),
-        "properties": json.dumps(dict(staged.properties), sort_keys=True),
-    }
-
-
-def change_fields(staged: StagedOnline, *, event_time: datetime | None, published_at: datetime) -> dict[str, str]:
-    """What the meta hash says differently once staged changes are made; how many rows there are is counted then."""
-    return {
-        "revision": staged.token,
-        "moment": staged.properties.get(MOMENT, ""),
-        "event_time": event_time.isoformat(timespec="microseconds") if event_time else "",
-        "published_at": published_at.isoformat(timespec="microseconds"),
-        "properties": json.dumps(dict(staged.properties), sort_keys=True),
-    }
-
-
-def version_of(meta: Mapping[bytes, bytes]) -> str:
-    """The version of a publication: of the snapshot, and of the changes that were made to it last."""
-    version, revision = meta[b"version"].decode(), meta.get(b"revision", b"").decode()
-    return f"{version}+{revision}" if revision else version
-
-
-def publication(view: str, meta: Mapping[bytes, bytes]) -> Publication | None:
-    """The meta hash as a publication; None when it is not there."""
-    if b"version" not in meta:
-        return None
-    return Publication(
-        table=TableName("features", view),
-        partition=None,
-        version=version_of(meta),
-        rows=int(meta[b"rows"]),
-        published_at=datetime.fromisoformat(meta[b"published_at"].decode()),
-        properties=json.loads(meta[b"properties"]),
-        event_time=datetime.fromisoformat(newest.decode()) if (newest := meta[b"event_time"]) else None,
+    return LivePointer(
+        version, revision or b"", fingerprint.decode(), int(buckets), every, int(number or 0), int(rows or 0)
     )
+
+
+def group_of(field: bytes, groups: int) -> int:
+    """Which group an entity falls into: CRC-32 (ISO-HDLC, as in zlib) of its encoded key, modulo their number."""
+    return crc32(field) % groups
+
+
+def bucket_of(field: bytes, groups: int, buckets: int) -> int:
+    """Which of its group's buckets a row lies in: what the number of groups leaves of the CRC, modulo their number."""
+    return crc32(field) // groups % buckets
+
+
+def bucket_count(expected_rows: int | None, groups: int = 1) -> int:
+    """Buckets of each group: a power of two that gives buckets of about :data:`BUCKET_ROWS` rows."""
+    if expected_rows is None:
+        return max(1, UNKNOWN_BUCKETS // groups)
+    needed = -(-expected_rows // (BUCKET_ROWS * groups))
+    return min(MAX_BUCKETS, 1 << max(0, needed - 1).bit_length())
 
 
 @dataclass(frozen=True, slots=True)
 class StagedEntry:
     """A value of the ``staged`` hash: what was begun, and who would know whether it still goes on."""
 
+    entity: str
+    groups: int
     buckets: int
-    used: int
-    """Buckets that hold rows; -1 while they are being loaded."""
+    """Of each group; 0 while none may exist."""
+    rows: tuple[int, ...] | None
+    """By group, of changes with those that go; None while they are being loaded."""
     event_time: str
     server: str
     """``run_id`` of the server that ``client`` is a connection of."""
@@ -167,7 +152,10 @@ class StagedEntry:
     @classmethod
     def parse(cls, text: bytes) -> StagedEntry:
         fields: dict[str, Any] = json.loads(text)
-        return cls(**{name: fields[name] for name in cls.__slots__})
+        if "groups" not in fields:  # of format 1: its buckets vanish by themselves
+            return cls("", 0, 0, None, "", "", 0, 0)
+        rows = fields.pop("rows")
+        return cls(**fields, rows=None if rows is None else tuple(rows))
 
 
 def command_head(arguments: int, *first: bytes) -> bytes:

@@ -8,18 +8,25 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
+from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from feature_platform.errors import StoreError
+from feature_platform.stores.codes import ONLINE_DUPLICATE_KEY
 from feature_platform.stores.online_encoding_arrow import encode_rows, join_rows
 from feature_platform.stores.online_encoding_keys import encode_fields
 from feature_platform.stores.protocols import OnlineTable
-from feature_platform.stores.redis_online_layout import ViewKeys, bucket_of, command_head
+from feature_platform.stores.redis_errors import staged_rows_gone
+from feature_platform.stores.redis_online_attempts import Attempts
+from feature_platform.stores.redis_online_layout import GroupKeys, StagedEntry, ViewKeys, command_head
+from feature_platform.stores.redis_online_publish import STAGING_TTL_SECONDS, Publisher
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -35,10 +42,71 @@ class Wire(Protocol):
     def read_response(self) -> object: ...
 
 
+@dataclass(slots=True)
+class Load:
+    """One version on its way into its buckets: of :meth:`begun`, :meth:`send`, :meth:`finished`, in this order."""
+
+    attempts: Attempts
+    keys: ViewKeys
+    token: str
+    entry: StagedEntry
+    writer: BucketWriter
+    wires: Sequence[Wire]
+    added: int = 0
+
+    @classmethod
+    def begun(cls, attempts: Attempts, publisher: Publisher, table: OnlineTable, token: str, buckets: int) -> Load:
+        """Writes down which buckets may exist, before the first of them does.
+
+        Raises:
+            StoreError: somebody took this writer for dead.
+        """
+        keys = ViewKeys(publisher.prefix, table.view)
+        entry = attempts.entry(keys, token)
+        if entry is None:
+            raise staged_rows_gone(table.view, publisher.store)
+        entry = replace(entry, buckets=buckets)
+        attempts.write(keys, token, entry)
+        groups = publisher.groups(table.entity, table.view, entry.groups)
+        wires, places = attempts.connections(token, groups)
+        writer = BucketWriter(table, groups, places, token, buckets, STAGING_TTL_SECONDS)
+        return cls(attempts, keys, token, entry, writer, wires)
+
+    def send(self, chunks: Iterable[Sequence[Payload]]) -> None:
+        """Sends everything and waits until it has arrived.
+
+        Raises:
+            redis.RedisError: a server refused a command, or a connection is gone.
+        """
+        with PipelinedSend(self.wires) as pipeline:
+            for payloads in chunks:
+                for payload in payloads:
+                    pipeline.send(payload)
+            self.added = pipeline.finish() - len(self.writer.used)
+
+    def finished(self, count: int, newest: datetime | None) -> None:
+        """Writes down how many rows each group got. ``count`` is of the rows that were sent.
+
+        Raises:
+            StoreError: some have the same key.
+        """
+        if self.added != count:
+            raise StoreError(
+                ONLINE_DUPLICATE_KEY.problem(
+                    f"'{self.keys.view}': {count - self.added} of {count} rows repeat the key of another",
+                    mend="Make the view give one row per entity, e.g. the newest.",
+                )
+            )
+        rows = tuple(int(number) for number in self.writer.rows)
+        event_time = newest.isoformat(timespec="microseconds") if newest else ""
+        self.attempts.write(self.keys, self.token, replace(self.entry, rows=rows, event_time=event_time))
+
+
 @dataclass(frozen=True, slots=True)
 class Payload:
-    """Bytes of whole commands, and what to expect of their replies."""
+    """Bytes of whole commands, for which of the wires they are, and what to expect of their replies."""
 
+    wire: int
     data: bytes
     commands: int
 
@@ -48,40 +116,62 @@ class BucketWriter:
     """Makes the commands that put rows into the buckets of one version."""
 
     table: OnlineTable
-    keys: ViewKeys
+    groups: Sequence[GroupKeys]
+    wires: Sequence[int]
+    """By group, where its commands go."""
     version: str
     buckets: int
+    """Of each group."""
     ttl_seconds: int
     """Until publication every bucket would vanish by itself after so long."""
-    used: set[int]
-    """Buckets that have rows by now."""
+    used: set[int] = field(default_factory=set)
+    """Buckets that have rows by now, numbered through all groups."""
+    rows: npt.NDArray[np.int64] = field(init=False)
+    """Written by now, by group."""
 
-    def payload(self, chunk: pa.RecordBatch) -> Payload:
+    def __post_init__(self) -> None:
+        self.rows = np.zeros(len(self.groups), np.int64)
+
+    def payloads(self, chunk: pa.RecordBatch) -> list[Payload]:
         """One ``HSET`` per bucket that ``chunk`` has rows for, and an ``EXPIRE`` where the bucket is new."""
-        return self._payload(encode_fields(self.table, chunk), encode_rows(self.table, chunk))
+        return self._payloads(encode_fields(self.table, chunk), encode_rows(self.table, chunk))
 
-    def removals(self, chunk: pa.RecordBatch) -> Payload:
-        """As :meth:`payload` for keys whose rows go: what stands for them is empty, as no row is."""
+    def removals(self, chunk: pa.RecordBatch) -> list[Payload]:
+        """As :meth:`payloads` for keys whose rows go: what stands for them is empty, as no row is."""
         fields = encode_fields(self.table, chunk)
-        return self._payload(fields, pa.array([b""] * len(fields), pa.binary()))
+        return self._payloads(fields, pa.array([b""] * len(fields), pa.binary()))
 
-    def _payload(self, fields: pa.BinaryArray, values: pa.BinaryArray) -> Payload:
+    def _payloads(self, fields: pa.BinaryArray, values: pa.BinaryArray) -> list[Payload]:
         pairs = _field_value_pairs(fields, values)
-        numbers = _bucket_numbers(fields, self.buckets)
+        numbers = self._bucket_numbers(fields)
+        self.rows += np.bincount(numbers // self.buckets, minlength=len(self.groups))
         order = np.argsort(numbers, kind="stable")
-        if self.buckets > 1:
+        if self.buckets * len(self.groups) > 1:
             pairs = pairs.take(pa.array(order))
-        parts: list[bytes | memoryview] = []
-        commands = 0
+        parts: list[list[bytes | memoryview]] = [[] for _ in range(max(self.wires) + 1)]
+        commands = [0] * len(parts)
         for number, rows, data in _by_bucket(numbers[order], pairs):
-            key = self.keys.bucket(self.version, number)
-            parts += [command_head(2 + 2 * rows, b"HSET", key), data]
-            commands += 1
+            group, bucket = divmod(number, self.buckets)
+            key, wire = self.groups[group].bucket(self.version, bucket), self.wires[group]
+            parts[wire] += [command_head(2 + 2 * rows, b"HSET", key), data]
+            commands[wire] += 1
             if number not in self.used:
                 self.used.add(number)
-                parts.append(command_head(3, b"EXPIRE", key, b"%d" % self.ttl_seconds))
-                commands += 1
-        return Payload(b"".join(parts), commands)
+                parts[wire].append(command_head(3, b"EXPIRE", key, b"%d" % self.ttl_seconds))
+                commands[wire] += 1
+        return [
+            Payload(wire, b"".join(pieces), count)
+            for wire, (pieces, count) in enumerate(zip(parts, commands, strict=True))
+            if count
+        ]
+
+    def _bucket_numbers(self, fields: pa.BinaryArray) -> npt.NDArray[np.int64]:
+        """:func:`group_of` and :func:`bucket_of` of each row, as one number: group × buckets + bucket."""
+        groups, buckets = len(self.groups), self.buckets
+        if groups * buckets == 1:
+            return np.zeros(len(fields), np.int64)
+        checksums = np.fromiter(map(crc32, fields.to_pylist()), np.int64, len(fields))
+        return checksums % groups * buckets + checksums // groups % buckets
 
 
 def _field_value_pairs(fields: pa.BinaryArray, rows: pa.BinaryArray) -> pa.BinaryArray:
@@ -95,13 +185,7 @@ def _length(values: pa.BinaryArray) -> pa.BinaryArray:
     return pc.binary_length(values).cast(pa.string()).cast(pa.binary())
 
 
-def _bucket_numbers(fields: pa.BinaryArray, buckets: int) -> npt.NDArray[np.uint16]:
-    if buckets == 1:
-        return np.zeros(len(fields), np.uint16)
-    return np.fromiter((bucket_of(field, buckets) for field in fields.to_pylist()), np.uint16, len(fields))
-
-
-def _by_bucket(numbers: npt.NDArray[np.uint16], pairs: pa.BinaryArray) -> Iterator[tuple[int, int, memoryview]]:
+def _by_bucket(numbers: npt.NDArray[np.int64], pairs: pa.BinaryArray) -> Iterator[tuple[int, int, memoryview]]:
     """(bucket, rows, their bytes) for rows sorted by bucket: neighbours' bytes lie side by side in Arrow's buffer."""
     offsets = np.frombuffer(pairs.buffers()[1], np.int32, count=pairs.offset + len(pairs) + 1)[pairs.offset :]
     data = memoryview(pairs.buffers()[2])
@@ -111,11 +195,43 @@ def _by_bucket(numbers: npt.NDArray[np.uint16], pairs: pa.BinaryArray) -> Iterat
 
 
 class PipelinedSend:
-    """Sends payloads over one connection without waiting for replies, and adds up the replies' integers.
+    """Sends payloads over connections without waiting for replies, and adds up the replies' integers.
 
-    Use as a context manager; :meth:`finish` at the end gives the sum. The first error that the server or the network
-    reports is raised by the next :meth:`send` or by :meth:`finish`; what was not sent by then is dropped.
+    Use as a context manager; :meth:`finish` at the end gives the sum. The first error that a server or the network
+    reports is raised by the next :meth:`send` to it or by :meth:`finish`; what was not sent by then is dropped.
     """
+
+    def __init__(self, wires: Sequence[Wire]) -> None:
+        self._lanes = [_Lane(wire) for wire in wires]
+
+    def __enter__(self) -> PipelinedSend:
+        for lane in self._lanes:
+            lane.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for lane in self._lanes:
+            lane.join()
+
+    def send(self, payload: Payload) -> None:
+        """Queues ``payload``; waits while enough others are queued for its connection.
+
+        Raises:
+            redis.RedisError: the server refused an earlier command, or the connection is gone.
+        """
+        self._lanes[payload.wire].send(payload)
+
+    def finish(self) -> int:
+        """Waits for every reply; gives the sum of their integers.
+
+        Raises:
+            redis.RedisError: as :meth:`send`.
+        """
+        return sum(lane.finish() for lane in self._lanes)
+
+
+class _Lane:
+    """One connection: a thread that sends, and one that adds up the replies' integers."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
@@ -128,36 +244,22 @@ class PipelinedSend:
             threading.Thread(target=self._drain_all, name="redis-load-replies", daemon=True),
         ]
 
-    def __enter__(self) -> PipelinedSend:
+    def start(self) -> None:
         for thread in self._threads:
             thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._join()
 
     def send(self, payload: Payload) -> None:
-        """Queues ``payload``; waits while enough others are queued.
-
-        Raises:
-            redis.RedisError: the server refused an earlier command, or the connection is gone.
-        """
         if self._failure:
             raise self._failure
         self._outgoing.put(payload)
 
     def finish(self) -> int:
-        """Waits for every reply; gives the sum of their integers.
-
-        Raises:
-            redis.RedisError: as :meth:`send`.
-        """
-        self._join()
+        self.join()
         if self._failure:
             raise self._failure
         return self._sum
 
-    def _join(self) -> None:
+    def join(self) -> None:
         if any(thread.is_alive() for thread in self._threads):
             self._outgoing.put(None)
             for thread in self._threads:

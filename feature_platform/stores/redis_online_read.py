@@ -1,145 +1,162 @@
 """Point reads from Redis in one round trip, however many views and entities, and never a mixture of two publications.
 
-A reader remembers which version and revision of a view is live. It asks for the rows of that version and, behind them
-in the same pipeline, which is live *now*. Redis answers in order, and rows go or change only when the pointer does, in
-the same step: if the pointer still stands where the reader thought, every row was there and none had changed; if not,
-the reader asks again.
+A reader remembers which version and revision of a group's rows is live. It asks for the rows of that version and,
+behind them in the same pipeline, which is live *now*. Redis answers in order, and rows go or change only when the
+pointer does, in the same step: if the pointer still stands where the reader thought, every row was there and none had
+changed; if not, the reader asks again.
+
+Groups on several nodes of a cluster are asked at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from zlib import crc32
 
 from feature_platform.stores.online_reads import ATTEMPTS, never_settled, refuse_other_schemas
-from feature_platform.stores.redis_online_layout import (
-    LIVE_FIELDS,
-    LiveVersion,
-    ViewKeys,
-    bucket_of,
-    command_head,
-    live_version,
-)
-
-Exchange = Callable[[bytes, int], list[Any]]
-"""Sends the bytes of so many commands and gives their replies: one round trip."""
+from feature_platform.stores.redis_errors import no_pointer
+from feature_platform.stores.redis_online_layout import LIVE_FIELDS, GroupKeys, LivePointer, live_pointer
+from feature_platform.stores.redis_servers import Command, Part, Servers
 
 
 @dataclass(frozen=True, slots=True)
 class Lookup:
     """The rows that are wanted of one view, by field name; None where no row can match."""
 
-    keys: ViewKeys
+    view: str
     fingerprint: str
     fields: Sequence[bytes | None]
+    group: Callable[[int], GroupKeys]
+    """The keys of a group, by its number."""
+    groups: int
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Encoded rows of one lookup, all of one publication."""
+    """Encoded rows of one lookup, each of one publication whole."""
 
-    rows: Sequence[bytes | None]
-    moment: datetime | None
-    """The event time of every row; None: each has its own."""
+    rows: list[bytes | None]
+    moments: list[datetime | None]
+    """The event time of the row whatever the row itself says; None: its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Plan:
-    lookup: Lookup
-    live: LiveVersion
-    groups: Sequence[Sequence[int]]
-    """Positions in ``lookup.fields``, one group per ``HMGET``."""
-    payload: bytes
+@dataclass(slots=True)
+class _Piece:
+    """The part of a lookup that falls into one group."""
+
+    lookup: int
+    keys: GroupKeys
+    view: str
+    fingerprint: str
+    fields: list[tuple[int, int, bytes]]
+    """(Position in the lookup, what the number of groups leaves of the CRC, field name)."""
+    live: LivePointer | None = None
+    by_bucket: Sequence[Sequence[int]] = ()
+    """Positions in the lookup, per ``HMGET``."""
+
+    def commands(self) -> list[Command]:
+        """Rows first, the pointer last."""
+        live = self.live
+        assert live is not None, "it was looked up"
+        wanted: dict[int, tuple[list[int], list[bytes]]] = {}
+        for position, rest, name in self.fields:
+            positions, names = wanted.setdefault(rest % live.buckets, ([], []))
+            positions.append(position)
+            names.append(name)
+        self.by_bucket = [positions for positions, _ in wanted.values()]
+        commands: list[Command] = [
+            (b"HMGET", self.keys.bucket(live.version, bucket), *names) for bucket, (_, names) in wanted.items()
+        ]
+        commands.append((b"HMGET", self.keys.live, *LIVE_FIELDS))
+        return commands
 
 
 class SnapshotReader:
-    """Reads encoded rows. Remembers the live version per view; safe to use from several threads."""
+    """Reads encoded rows. Remembers the pointers of groups; safe to use from several threads.
 
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
-        self._live: dict[str, LiveVersion] = {}
+    ``published`` says whether something is live of a view of which a group has no pointer.
+    """
+
+    def __init__(self, servers: Servers, store: str, published: Callable[[str], bool]) -> None:
+        self._servers = servers
+        self._store = store
+        self._published = published
+        self._live: dict[bytes, LivePointer] = {}
 
     def read(self, lookups: Sequence[Lookup]) -> list[Found]:
         """The rows of each lookup, in the order of its fields; all None where nothing was published.
 
         Raises:
-            StoreError: what is live has another fingerprint, or it changed during every attempt.
+            StoreError: what is live has another fingerprint, it changed during every attempt, or a part of it is gone.
         """
-        rows = [Found([None] * len(lookup.fields), None) for lookup in lookups]
-        pending = [number for number, lookup in enumerate(lookups) if any(field is not None for field in lookup.fields)]
+        found = [Found([None] * len(lookup.fields), [None] * len(lookup.fields)) for lookup in lookups]
+        pending = list(_pieces(lookups))
         for _ in range(ATTEMPTS):
-            live = self._live_versions([lookups[number] for number in pending])
-            plans = {
-                number: _plan(lookups[number], version)
-                for number, version in zip(pending, live, strict=True)
-                if version
-            }
-            if not plans:
-                return rows
-            payload = b"".join([plan.payload for plan in plans.values()])
-            replies = iter(self._exchange(payload, sum(len(plan.groups) + 1 for plan in plans.values())))
-            pending = []
-            for number, plan in plans.items():
-                found = _scatter(plan, [next(replies) for _ in plan.groups])
-                now = live_version(next(replies))
-                if plan.live.has_rows_of(now):
-                    rows[number] = Found(found, plan.live.moment)
+            pending = self._locate(pending)
+            asked = [piece for piece in pending if piece.live is not None]
+            replies = self._servers.exchange([Part(piece.keys.live, piece.commands()) for piece in asked])
+            pending = [piece for piece in pending if piece.live is None]
+            for piece, reply in zip(asked, replies, strict=True):
+                now = live_pointer(reply[-1])
+                assert piece.live is not None, "it was asked with one"
+                if piece.live.has_rows_of(now):
+                    _scatter(piece, reply, found[piece.lookup])
                 else:
-                    self._remember(plan.lookup.keys.view, now)
-                    pending.append(number)
+                    self._remember(piece.keys, now)
+                    pending.append(piece)
             if not pending:
-                return rows
-        raise never_settled()
+                return found
+        lost = next((piece.view for piece in pending if piece.live is None), None)
+        raise never_settled() if lost is None else no_pointer(lost, self._store)
 
-    def _live_versions(self, lookups: Sequence[Lookup]) -> list[LiveVersion | None]:
+    def _locate(self, pieces: Sequence[_Piece]) -> list[_Piece]:
+        """The pieces with their pointers, without those of views of which nothing is live. A piece without a pointer
+        has been overtaken by a publication."""
         unknown = {
-            lookup.keys.view: lookup.keys
-            for lookup in lookups
-            if (known := self._live.get(lookup.keys.view)) is None or known.fingerprint != lookup.fingerprint
+            piece.keys.live: piece.keys
+            for piece in pieces
+            if (known := self._live.get(piece.keys.live)) is None or known.fingerprint != piece.fingerprint
         }
         if unknown:
-            ask = b"".join([_ask_live(keys) for keys in unknown.values()])
-            for view, reply in zip(unknown, self._exchange(ask, len(unknown)), strict=True):
-                self._remember(view, live_version(reply))
-        live = [self._live.get(lookup.keys.view) for lookup in lookups]
+            asked = [Part(keys.live, [(b"HMGET", keys.live, *LIVE_FIELDS)]) for keys in unknown.values()]
+            for keys, reply in zip(unknown.values(), self._servers.exchange(asked), strict=True):
+                self._remember(keys, live_pointer(reply[0]))
+        for piece in pieces:
+            piece.live = self._live.get(piece.keys.live)
         refuse_other_schemas(
-            (lookup.keys.view, lookup.fingerprint, found.fingerprint if found else None)
-            for lookup, found in zip(lookups, live, strict=True)
+            (piece.view, piece.fingerprint, piece.live.fingerprint if piece.live else None) for piece in pieces
         )
-        return live
+        absent = dict.fromkeys(piece.view for piece in pieces if piece.live is None)
+        nothing = {view for view in absent if not self._published(view)}
+        return [piece for piece in pieces if piece.live is not None or piece.view not in nothing]
 
-    def _remember(self, view: str, live: LiveVersion | None) -> None:
+    def _remember(self, keys: GroupKeys, live: LivePointer | None) -> None:
         if live is None:
-            self._live.pop(view, None)
+            self._live.pop(keys.live, None)
         else:
-            self._live[view] = live
+            self._live[keys.live] = live
 
 
-def _plan(lookup: Lookup, live: LiveVersion) -> _Plan:
-    groups: dict[int, list[int]] = {}
-    for position, field in enumerate(lookup.fields):
-        if field is not None:
-            groups.setdefault(bucket_of(field, live.buckets), []).append(position)
-    version = live.version.decode()
-    parts: list[bytes] = []
-    for number, positions in groups.items():
-        parts.append(command_head(2 + len(positions), b"HMGET", lookup.keys.bucket(version, number)))
-        for position in positions:
-            field = cast("bytes", lookup.fields[position])
-            parts.append(b"$%d\r\n%b\r\n" % (len(field), field))
-    parts.append(_ask_live(lookup.keys))
-    return _Plan(lookup, live, tuple(groups.values()), b"".join(parts))
+def _pieces(lookups: Sequence[Lookup]) -> Iterable[_Piece]:
+    for number, lookup in enumerate(lookups):
+        pieces: dict[int, _Piece] = {}
+        for position, name in enumerate(lookup.fields):
+            if name is None:
+                continue
+            rest, group = divmod(crc32(name), lookup.groups)
+            piece = pieces.get(group)
+            if piece is None:
+                piece = pieces[group] = _Piece(number, lookup.group(group), lookup.view, lookup.fingerprint, [])
+            piece.fields.append((position, rest, name))
+        yield from pieces.values()
 
 
-def _ask_live(keys: ViewKeys) -> bytes:
-    return command_head(2 + len(LIVE_FIELDS), b"HMGET", keys.meta, *LIVE_FIELDS)
-
-
-def _scatter(plan: _Plan, replies: Sequence[Sequence[bytes | None]]) -> list[bytes | None]:
-    rows: list[bytes | None] = [None] * len(plan.lookup.fields)
-    for positions, values in zip(plan.groups, replies, strict=True):
+def _scatter(piece: _Piece, replies: Sequence[Sequence[bytes | None]], found: Found) -> None:
+    moment = piece.live.moment if piece.live else None
+    for positions, values in zip(piece.by_bucket, replies, strict=False):  # behind them the pointer
         for position, value in zip(positions, values, strict=True):
-            rows[position] = value
-    return rows
+            found.rows[position] = value
+            if moment is not None:
+                found.moments[position] = moment

@@ -1,55 +1,69 @@
 """The scripts that publish and remove what was staged in Redis. Redis runs a script as one step.
 
-The first write of a publication is PERSIST, which needs no memory, and a script that has written is not stopped
-half-way for lack of it.
+Each may be run twice: it knows what was done already. Each names its keys, so that a cluster that is moving them
+refuses a script before it begins. The first write of a script needs no memory, and one that has written is not
+stopped half-way for lack of it: a full server can publish what it holds.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-PUBLISH: Final = """
-local token, buckets, used, base = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
-if redis.call('HGET', KEYS[1], 'version') == token then return 'live' end
-if redis.call('HEXISTS', KEYS[2], token) == 0 then return 'gone' end
-local kept = 0
-for number = 0, buckets - 1 do
-  kept = kept + redis.call('PERSIST', base .. token .. ':' .. number)
+DECIDE: Final = """
+redis.call('PERSIST', KEYS[1])
+local token = ARGV[1]
+local meta = redis.call('HMGET', KEYS[1], 'version', 'revision', 'number', 'publishing')
+if meta[1] == token or meta[2] == token then return {'live', 0} end
+if meta[4] then
+  local other = cjson.decode(meta[4]).token
+  return {other == token and 'decided' or 'busy', tonumber(meta[3])}
 end
-if kept ~= used then return 'gone' end
-local old = redis.call('HMGET', KEYS[1], 'version', 'buckets')
-redis.call('HSET', KEYS[1], unpack(ARGV, 5))
-redis.call('HDEL', KEYS[2], token)
-if old[1] then
-  for number = 0, tonumber(old[2]) - 1 do
-    redis.call('UNLINK', base .. old[1] .. ':' .. number)
-  end
-end
-return 'published'
+if redis.call('HEXISTS', KEYS[2], token) == 0 then return {'gone', 0} end
+if ARGV[2] ~= '' and (meta[1] ~= ARGV[2] or (meta[2] or '') ~= ARGV[3]) then return {'moved', 0} end
+local number = math.max(tonumber(meta[3] or 0), tonumber(ARGV[4])) + 1
+redis.call('HSET', KEYS[1], 'number', number, 'publishing', ARGV[5])
+return {'decided', number}
 """
-"""Keys: meta, staged. Arguments: token, buckets, used buckets, base of bucket names, then fields and values of meta."""
+"""Decides that what was staged goes live: from here on it is carried through, by whoever comes by. Keys: meta, staged.
+Arguments: token; of changes, version and revision that they are made for; the highest number that a pointer has; what
+is to be done, as JSON. Gives an answer and the publication's number."""
+
+FLIP: Final = """
+local number, token, rows, buckets = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local live = redis.call('HMGET', KEYS[1], 'number', 'version', 'rows')
+if live[1] and tonumber(live[1]) >= number then return {'live', tonumber(live[3])} end
+if (live[2] or '') ~= ARGV[5] then return {'moved', 0} end
+local found = 0
+for place = 2, 1 + buckets do found = found + redis.call('HLEN', KEYS[place]) end
+if found ~= rows then return {'gone', 0} end
+for place = 2, 1 + buckets do redis.call('PERSIST', KEYS[place]) end
+redis.call('HSET', KEYS[1], 'number', number, 'version', token, 'rows', rows, unpack(ARGV, 6))
+for place = 2 + buckets, #KEYS do redis.call('UNLINK', KEYS[place]) end
+return {'live', rows}
+"""
+"""Directs a group's readers to its staged rows. Keys: pointer, its new buckets, those of the version that it points
+to. Arguments: number of the publication, token, rows, how many new buckets, the version that it points to, then further
+fields and values of the pointer. Gives an answer and the group's rows."""
 
 CHANGE: Final = """
-local token, used, base, version, revision = ARGV[1], tonumber(ARGV[2]), ARGV[3], ARGV[4], ARGV[5]
-local live = redis.call('HMGET', KEYS[1], 'version', 'revision', 'buckets', 'rows')
-if live[2] == token then return 'live' end
-if redis.call('HEXISTS', KEYS[2], token) == 0 then return 'gone' end
-if live[1] ~= version or (live[2] or '') ~= revision then return 'moved' end
-local buckets, rows, kept = tonumber(live[3]), tonumber(live[4]), 0
-for number = 0, buckets - 1 do
-  kept = kept + redis.call('PERSIST', base .. token .. ':' .. number)
-end
-if kept ~= used then return 'gone' end
-for number = 0, buckets - 1 do
-  local from, to = base .. token .. ':' .. number, base .. version .. ':' .. number
-  local changes = redis.call('HGETALL', from)
+local number, changes, buckets = tonumber(ARGV[1]), tonumber(ARGV[2]), (#KEYS - 1) / 2
+local live = redis.call('HMGET', KEYS[1], 'number', 'version', 'revision', 'rows')
+if live[1] and tonumber(live[1]) >= number then return {'live', tonumber(live[4])} end
+if live[2] ~= ARGV[3] or (live[3] or '') ~= ARGV[4] then return {'gone', 0} end
+local rows, found = tonumber(live[4]), 0
+for place = 2, 1 + buckets do found = found + redis.call('HLEN', KEYS[place]) end
+if found ~= changes then return {'gone', 0} end
+for place = 2, 1 + buckets do
+  local from, to = KEYS[place], KEYS[place + buckets]
+  redis.call('PERSIST', from)
+  local staged = redis.call('HGETALL', from)
   local set, gone = {}, {}
-  for place = 1, #changes, 2 do
-    if changes[place + 1] == '' then
-      gone[#gone + 1] = changes[place]
+  for place = 1, #staged, 2 do
+    if staged[place + 1] == '' then
+      gone[#gone + 1] = staged[place]
     else
-      set[#set + 1] = changes[place]
-      set[#set + 1] = changes[place + 1]
+      set[#set + 1] = staged[place]
+      set[#set + 1] = staged[place + 1]
     end
     if #set >= 2000 then
       rows = rows + redis.call('HSET', to, unpack(set))
@@ -64,20 +78,31 @@ for number = 0, buckets - 1 do
   if #gone > 0 then rows = rows - redis.call('HDEL', to, unpack(gone)) end
   redis.call('UNLINK', from)
 end
-redis.call('HSET', KEYS[1], 'rows', rows, unpack(ARGV, 6))
-redis.call('HDEL', KEYS[2], token)
-return 'published'
+redis.call('HSET', KEYS[1], 'number', number, 'rows', rows, unpack(ARGV, 5))
+return {'live', rows}
 """
-"""Keys: meta, staged. Arguments: token, used buckets, base of bucket names, version and revision that the changes are
-made for, then fields and values of meta. An empty value stands for a row that goes."""
+"""Makes a group's staged changes. Keys: pointer, buckets with changes, as many that they are made to. Arguments: number
+of the publication, how many changes, version and revision that they are made for, then further fields and values of the
+pointer. An empty value stands for a row that goes. Gives an answer and the group's rows."""
 
-REMOVE: Final = """
-local entry = redis.call('HGET', KEYS[1], ARGV[1])
-if not entry then return 0 end
-redis.call('HDEL', KEYS[1], ARGV[1])
-for number = 0, cjson.decode(entry).buckets - 1 do
-  redis.call('UNLINK', ARGV[2] .. ARGV[1] .. ':' .. number)
-end
+FINISH: Final = """
+local publishing = redis.call('HGET', KEYS[1], 'publishing')
+if not publishing or cjson.decode(publishing).token ~= ARGV[1] then return 0 end
+redis.call('HDEL', KEYS[1], 'publishing', 'lost')
+redis.call('HDEL', KEYS[2], ARGV[1])
+redis.call('HSET', KEYS[1], unpack(ARGV, 2))
 return 1
 """
-"""Key: staged. Arguments: token, base of bucket names."""
+"""Writes down that a publication is done. Keys: meta, staged. Arguments: token, fields and values of meta."""
+
+CLAIM: Final = """
+local entry = redis.call('HGET', KEYS[2], ARGV[1])
+if not entry then return false end
+local publishing = redis.call('HGET', KEYS[1], 'publishing')
+if publishing and cjson.decode(publishing).token == ARGV[1] then return false end
+redis.call('HDEL', KEYS[2], ARGV[1])
+redis.call('HSET', KEYS[2], '-' .. ARGV[1], entry)
+return entry
+"""
+"""Keeps what was staged from being published, so that it can be removed; its entry stays under another name until it
+is. Keys: meta, staged. Argument: token. Gives the entry, nothing where it is not there or is going live."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from feature_platform.stores.online_writes import keys_only
 from feature_platform.stores.postgres_online import PostgresOnlineStore
 from feature_platform.stores.protocols import OnlineChanges, OnlineStore, OnlineTable, StreamSource
 from feature_platform.stores.redis_online import RedisOnlineStore
+from feature_platform.stores.redis_settings import RedisSettings
 from feature_platform.types import Column, DataType, TableSchema
 
 NOON = datetime.fromisoformat("2026-06-30T12:00:00")
@@ -70,7 +72,7 @@ def publish(store: OnlineStore, table: OnlineTable, rows: Sequence[dict[str, Any
 
 @dataclass(frozen=True)
 class Kind:
-    """One of the two stores, with a prefix of the test's own."""
+    """One of the stores, with a prefix of the test's own."""
 
     name: str
     url: str
@@ -80,27 +82,74 @@ class Kind:
     """Names of what lies in the server beyond live snapshots and what every use leaves."""
     cut_connections: Callable[[], None]
     """Ends every connection to the server but its own."""
+    settings: RedisSettings = field(default_factory=RedisSettings)
+
+    @property
+    def steps(self) -> bool:
+        """Whether a view is published in several steps, each whole for its entities, and not in one."""
+        return self.settings.key_groups > 1
 
 
-def redis_kind(url: str) -> Kind:
-    prefix = f"t{uuid.uuid4().hex[:8]}"
+def store_kind(name: str, url_of: Callable[[str], str]) -> Kind:
+    """The store called ``name``; ``url_of`` starts a server by the name of its fixture."""
+    if name == "redis":
+        return redis_kind(url_of("redis_url"))
+    if name == "redis cluster":
+        return redis_kind(url_of("redis_cluster_url"), CLUSTERED)
+    return postgres_kind(url_of("postgres_url"))
+
+
+def redis_kind(url: str, settings: RedisSettings | None = None) -> Kind:
+    prefix, chosen = f"t{uuid.uuid4().hex[:8]}", settings or RedisSettings()
+    name = "redis" if chosen.mode == "server" else "redis cluster"
 
     def leftovers() -> set[str]:
-        with redis.Redis.from_url(url, decode_responses=True) as client:
-            live: set[str] = set()
-            for meta in client.keys(f"{prefix}:*:meta"):
-                version, buckets = client.hmget(meta, "version", "buckets")
-                live |= {meta, *(f"{meta.removesuffix('meta')}{version}:{number}" for number in range(int(buckets)))}
-            return set(client.keys(f"{prefix}:*")) - live
+        with contextlib.closing(redis_client(url, chosen)) as client:
+            known = {f"{prefix}:layout"}
+            found = set(client.scan_iter(f"{prefix}:*", count=5_000))
+            for meta in (key for key in found if key.endswith(":meta")):
+                known |= {meta, *_live_keys(client, prefix, meta)}
+            return found - known
 
     def cut() -> None:
-        with redis.Redis.from_url(url) as client:
-            own = client.client_id()
-            for other in client.client_list():
-                if int(other["id"]) != own:
-                    client.client_kill_filter(_id=other["id"])
+        for node in redis_nodes(url, chosen):
+            with contextlib.closing(node) as client:
+                own = client.client_id()
+                for other in client.client_list():
+                    if int(other["id"]) != own:
+                        client.client_kill_filter(_id=other["id"])
 
-    return Kind("redis", url, prefix, lambda: RedisOnlineStore("online", url, key_prefix=prefix), leftovers, cut)
+    def connect() -> OnlineStore:
+        return RedisOnlineStore("online", url, key_prefix=prefix, settings=chosen)
+
+    return Kind(name, url, prefix, connect, leftovers, cut, chosen)
+
+
+def redis_client(url: str, settings: RedisSettings) -> Any:
+    """A client of redis-py's own that decodes."""
+    if settings.mode == "cluster":
+        return redis.RedisCluster.from_url(url.split(",", maxsplit=1)[0], decode_responses=True)
+    return redis.Redis.from_url(url, decode_responses=True)
+
+
+def redis_nodes(url: str, settings: RedisSettings) -> list[Any]:
+    """Clients of every server."""
+    if settings.mode == "server":
+        return [redis.Redis.from_url(url, decode_responses=True)]
+    return [redis.Redis.from_url(f"redis://{address}") for address in url.removeprefix("redis://").split(",")]
+
+
+def _live_keys(client: Any, prefix: str, meta: str) -> set[str]:
+    """The keys that a published view has: pointers, and the buckets that they name."""
+    view = meta.removeprefix(f"{prefix}:{{").removesuffix("}:meta")
+    entity, groups, version = client.hmget(meta, "entity", "groups", "version")
+    keys = set()
+    for group in range(int(groups)):
+        base = f"{prefix}:{{{entity}/{group}}}:{view}:"
+        live, buckets = client.hmget(f"{base}live", "version", "buckets")
+        assert live == version, f"group {group} has another version"
+        keys |= {f"{base}live", *(f"{base}{live}:{number}" for number in range(int(buckets)))}
+    return keys
 
 
 def postgres_kind(url: str) -> Kind:
@@ -134,13 +183,17 @@ def postgres_kind(url: str) -> Kind:
     return Kind("postgres", url, prefix, connect, leftovers, cut)
 
 
+CLUSTERED = RedisSettings(mode="cluster", groups=8)
+"""Groups enough to lie on all nodes, few enough for short tests."""
+KINDS = ("redis", "redis cluster", "postgres")
 CHANGED_ROWS = 30_000
 
 
 def opened(kind: str, url: str, prefix: str) -> OnlineStore:
     """The store called ``kind``, in another process."""
-    if kind == "redis":
-        return RedisOnlineStore("online", url, key_prefix=prefix)
+    if kind != "postgres":
+        settings = CLUSTERED if kind == "redis cluster" else None
+        return RedisOnlineStore("online", url, key_prefix=prefix, settings=settings)
     return PostgresOnlineStore("online", url, schema_prefix=prefix)
 
 

@@ -5,19 +5,12 @@ from __future__ import annotations
 import sys
 import time
 
-from feature_platform.stores.postgres_online import PostgresOnlineStore
-from feature_platform.stores.protocols import OnlineStore
-from feature_platform.stores.redis_online import RedisOnlineStore
-from tests.stores.online_cases import numbered, online_table
+from tests.stores.online_cases import numbered, online_table, opened
 
 
 def main(kind: str, url: str, prefix: str, phase: str) -> None:
     """Loads 60,000 rows of value 2; stops in the middle ("load") or after ("stage"), or publishes when told."""
-    store: OnlineStore = (
-        RedisOnlineStore("online", url, key_prefix=prefix)
-        if kind == "redis"
-        else PostgresOnlineStore("online", url, schema_prefix=prefix)
-    )
+    store = opened(kind, url, prefix)
     table = online_table()
 
     def between(start: int) -> None:

@@ -18,8 +18,16 @@ import redis
 
 from feature_platform.errors import StoreError
 from feature_platform.stores.online_encoding_arrow import encode_rows
-from feature_platform.stores.redis_online import STAGING_TTL_SECONDS, RedisOnlineStore
-from feature_platform.stores.redis_online_layout import MAX_BUCKETS, UNKNOWN_BUCKETS, bucket_count
+from feature_platform.stores.redis_online import RedisOnlineStore
+from feature_platform.stores.redis_online_layout import (
+    MAX_BUCKETS,
+    UNKNOWN_BUCKETS,
+    bucket_count,
+    bucket_of,
+    group_keys,
+    group_of,
+)
+from feature_platform.stores.redis_online_publish import STAGING_TTL_SECONDS
 from tests.stores.online_cases import NOON, Kind, numbered, online_table, publish, redis_kind, stream
 
 
@@ -43,13 +51,24 @@ def client(redis_url: str) -> Iterator[redis.Redis]:
 def test_the_layout_is_the_documented_one(kind: Kind, store: RedisOnlineStore, client: redis.Redis) -> None:
     table = online_table(features="amount bigint")
     store.publish(store.stage(table, numbered(table, 20_000, 7), properties={"run": "r1"}))
-    base = f"{kind.prefix}:{{card_spend}}:"
-    meta = {name.decode(): value.decode() for name, value in client.hgetall(f"{base}meta").items()}
-    assert {name: meta[name] for name in ("format", "rows", "entity", "buckets")} == {
-        "format": "1",
+    meta = _texts(client, f"{kind.prefix}:{{card_spend}}:meta")
+    assert {name: meta[name] for name in ("format", "rows", "entity", "groups", "buckets")} == {
+        "format": "2",
         "rows": "20000",
         "entity": "card",
+        "groups": "1",
         "buckets": str(UNKNOWN_BUCKETS),
+    }
+    assert _texts(client, f"{kind.prefix}:layout") == {"format": "2", "groups": "1"}
+    base = f"{kind.prefix}:{{card/0}}:card_spend:"
+    pointer = _texts(client, f"{base}live")
+    assert {name: pointer[name] for name in ("version", "revision", "fingerprint", "buckets", "rows", "number")} == {
+        "version": meta["version"],
+        "revision": "",
+        "fingerprint": table.fingerprint,
+        "buckets": str(UNKNOWN_BUCKETS),
+        "rows": "20000",
+        "number": "1",
     }
     assert meta["event_time"] == NOON.isoformat(timespec="microseconds")
     assert json.loads(meta["keys"]) == ["card"]
@@ -61,6 +80,10 @@ def test_the_layout_is_the_documented_one(kind: Kind, store: RedisOnlineStore, c
     assert row[-8:] == (7).to_bytes(8, "little")
 
 
+def _texts(client: redis.Redis, key: str) -> dict[str, str]:
+    return {name.decode(): value.decode() for name, value in client.hgetall(key).items()}
+
+
 def test_a_steady_read_of_several_views_is_one_round_trip(kind: Kind, store: RedisOnlineStore) -> None:
     tables = [online_table(f"view_{number}") for number in range(5)]
     for table in tables:
@@ -68,8 +91,8 @@ def test_a_steady_read_of_several_views_is_one_round_trip(kind: Kind, store: Red
     asked = [(table, [(str(number),) for number in range(50)]) for table in tables]
     store.read_many(asked)
     sent: list[int] = []
-    exchange = store._reader._exchange
-    store._reader._exchange = lambda payload, replies: (sent.append(replies), exchange(payload, replies))[1]
+    exchange = store._servers.exchange
+    store._servers.exchange = lambda parts: (sent.append(len(parts)), exchange(parts))[1]
     store.read_many(asked)
     assert len(sent) == 1
 
@@ -112,7 +135,7 @@ def test_unpublished_buckets_vanish_by_themselves_and_published_ones_stay(
 ) -> None:
     table = online_table()
     staged = store.stage(table, stream(table, [{"card": "a", "amount": 1}]))
-    bucket = f"{kind.prefix}:{{card_spend}}:{staged.token}:0"
+    bucket = f"{kind.prefix}:{{card/0}}:card_spend:{staged.token}:0"
     assert STAGING_TTL_SECONDS - 60 < client.ttl(bucket) <= STAGING_TTL_SECONDS
     store.publish(staged)
     assert client.ttl(bucket) == -1
@@ -124,7 +147,7 @@ def test_a_snapshot_of_which_a_part_expired_is_not_published(
     table = online_table()
     publish(store, table, [{"card": "0", "amount": 1}])
     staged = store.stage(table, numbered(table, 40_000, 2))
-    client.delete(f"{kind.prefix}:{{card_spend}}:{staged.token}:0")
+    client.delete(f"{kind.prefix}:{{card/0}}:card_spend:{staged.token}:0")
     with pytest.raises(StoreError, match="FP-STORE-005"):
         store.publish(staged)
     (row,) = store.read(table, [("0",)])
@@ -162,7 +185,7 @@ def test_a_row_that_something_else_wrote_is_refused_not_misread(
     table = online_table()
     staged = store.stage(table, stream(table, [{"card": "a", "amount": 1}]))
     store.publish(staged)
-    client.hset(f"{kind.prefix}:{{card_spend}}:{staged.token}:0", "a", "secret-junk")
+    client.hset(f"{kind.prefix}:{{card/0}}:card_spend:{staged.token}:0", "a", "secret-junk")
     with pytest.raises(StoreError, match="FP-STORE-044") as error:
         store.read(table, [("a",)])
     assert "secret" not in str(error.value)
@@ -211,3 +234,17 @@ def test_the_bytes_of_the_reference_page_are_those_that_are_written() -> None:
     rows = [{"card": "a", "event_time": NOON, "n": None, "note": "é", "amount": Decimal("-1.50")}]
     batch = pa.RecordBatch.from_pylist(rows, schema=table.schema.arrow())
     assert encode_rows(table, batch).to_pylist() == [documented]
+
+
+def test_the_worked_example_of_the_reference_page_is_right() -> None:
+    page = " ".join((Path(__file__).parents[2] / "docs/reference/redis-layout.md").read_text(encoding="utf-8").split())
+    found = re.search(r"`groups` is (\d+), the entity `(\w+)`, its key the text `(\w+)`: its CRC-32 is (\d+)", page)
+    assert found is not None
+    groups, entity, key, crc = int(found[1]), found[2], found[3], int(found[4])
+    named = re.search(r"It says version `(\w+)` and (\d+) buckets", page)
+    assert named is not None
+    group, bucket = group_of(key.encode(), groups), bucket_of(key.encode(), groups, int(named[2]))
+    keys = group_keys("fp", entity, "card_spend", group)
+    assert crc32(key.encode()) == crc
+    assert f"the pointer `{keys.live.decode()}`" in page
+    assert f"`HGET {keys.bucket(named[1], bucket).decode()} {key}`" in page
