@@ -75,6 +75,15 @@ QUERIES = {
         "{engine: render(tree, engine, spent=engine == engines[-1], places=guarded.places) for engine in engines}",
     ),
     ("compiler/training.py", "CompiledQuery", "{engine: str(request.sql(time, engine, rows)) for engine in engines}"),
+    ("compiler/training.py", "CompiledQuery", "request.forms(time) if rows is None and 'duckdb' in engines else None"),
+    ("compiler/training.py", "SpineForms", "str(measure)"),
+    (
+        "compiler/training.py",
+        "SpineForms",
+        "{str(form): str(with_relations(*self._planned(time, 'duckdb', GIVEN_SPINE, form))) for form in forms}",
+    ),
+    ("sdk/training.py", "Query", "forms.texts if forms else {}"),
+    ("sdk/training.py", "Query", "forms.measure if forms else ''"),
     ("compiler/codec.py", "CompiledQuery", "sql = data"),
     ("project/project.py", "Query", "compiled.sql[engine]"),
     ("sdk/query.py", "Query", "sent = guarded.sql(warehouse.engine)"),
@@ -113,26 +122,29 @@ def sources() -> dict[str, str]:
 def queries_made(files: dict[str, str]) -> Iterator[tuple[str, str, str]]:
     """Every place that makes a query or changes its text, with the expression that the SQL comes from."""
     for file, text in files.items():
-        if not any(word in text for word in ("Query", "sql=")):
+        if not any(word in text for word in ("Query", "sql=", "forms=", "measure=", "SpineForms")):
             continue
         tree = ast.parse(text)
         functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
         for place in [*functions, tree]:
             for node in ast.walk(place):
-                if isinstance(node, ast.Call) and (given := _text_of(node)) is not None:
+                if isinstance(node, ast.Call) and (texts := _texts_of(node)):
                     inner = place is tree and any(node in set(ast.walk(function)) for function in functions)
                     if not inner:
-                        yield file, _name(node.func), _origin(given, place)
+                        yield from ((file, _name(node.func), _origin(given, place)) for given in texts)
 
 
-def _text_of(call: ast.Call) -> ast.expr | None:
-    """What a call makes a query's text of; None if it makes none."""
+def _texts_of(call: ast.Call) -> list[ast.expr]:
+    """What a call makes a query's texts of; nothing if it makes none."""
     named = {keyword.arg: keyword.value for keyword in call.keywords}
+    others = [named[each] for each in ("forms", "measure", "texts") if each in named]
     if _name(call.func) in ("Query", "CompiledQuery"):
-        return named.get("sql") or (call.args[0] if call.args else call)
+        return [named.get("sql") or (call.args[0] if call.args else call), *others]
+    if _name(call.func) == "SpineForms":
+        return [*call.args, *others]
     if _name(call.func) in ("replace", "__replace__", "__setattr__", "setattr"):
-        return named.get("sql")
-    return None
+        return [*([named["sql"]] if "sql" in named else []), *others]
+    return []
 
 
 def _name(function: ast.expr) -> str:
@@ -207,6 +219,7 @@ def test_sql_is_read_where_it_was_looked_at_only() -> None:
         ("sdk/client.py", "def sql(self, text): return warehouse.read(Query(text, 'duckdb'))", queries_made),
         ("sdk/query.py", "def f(text):\n  sent = text\n  return Query(sent, engine)", queries_made),
         ("sdk/query.py", "def f(q, text): return replace(q, sql=text)", queries_made),
+        ("sdk/query.py", "def f(q, text): return replace(q, forms={'sparse': text})", queries_made),
         ("monitoring/gate.py", "x = protocols.Query(sql=f'SELECT {expression}', engine='duckdb')", queries_made),
         ("orchestration/checks.py", "def f(text): return CompiledQuery({'duckdb': text}, (), ())", queries_made),
         ("compiler/derived.py", "def f(v): return CompiledQuery({'duckdb': v.spec.sql}, (), ())", queries_made),

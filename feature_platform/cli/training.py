@@ -95,6 +95,8 @@ def show_plan(screen: Screen, result: Result) -> None:
 
         yield f"computed in '{plan.store}' ({plan.engine}): {plan.why}"
         yield f"spine: {plan.spine}"
+        if plan.join:
+            yield f"join with published rows: {plan.join}"
         rows = [
             (
                 each.name,

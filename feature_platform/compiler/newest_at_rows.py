@@ -1,23 +1,25 @@
 """The newest row of a view for each spine row, on DuckDB: every spine row asks for itself.
 
-Which plan is cheaper depends on how often the spine asks about one entity, and that the statement measures itself:
+Which plan is cheaper depends on how often the spine asks about one entity:
 
 * *Sparse* spines ask about most entities once or twice. They are joined with all older rows of their entities, the
   newest time wins, and features are read for the winners only: nothing is sorted, and a view streams past a table of
   the spine's rows. The number of pairs is bounded by :data:`SPARSE_MOST` times the view's rows.
-* All others are sorted once, spine and rows by entity and time, and merged (ASOF): linear but for the sort, however
-  often an entity or a moment occurs.
+* *Dense* are all others. They are sorted once, spine and rows by entity and time, and merged (ASOF): linear but for the
+  sort, however often an entity or a moment occurs.
 
-The plan that is not taken gets no rows and costs a few milliseconds. Either way rows of other entities, and rows that
-are older than the ttl lets anybody see, fall out before anything is sorted or compared.
+Where the spine is a table before the statement runs, :func:`spine_measure` says which it is, and one plan is all that
+there is in the statement. Else the statement holds both and measures the spine itself; the plan that is not taken gets
+no rows, but its tables are opened for nothing. In every case rows of other entities, and rows that are older than the
+ttl lets anybody see, fall out before anything is sorted or compared.
 ``docs/adr/0022-plans-of-point-in-time-joins.md`` has the figures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal
 
 from feature_platform.compiler.fragments import (
     NOTHING,
@@ -33,10 +35,14 @@ from feature_platform.compiler.fragments import (
     quoted,
     sql,
     their_column,
+    union_all,
 )
 from feature_platform.compiler.plan import CompiledView
-from feature_platform.compiler.query_times import SPINE
+from feature_platform.compiler.query_times import GIVEN_SPINE, SPINE
 from feature_platform.specs.models import FeatureView
+
+Form = Literal["sparse", "dense", "measured"]
+"""Which plans a statement holds: one of the two, or both."""
 
 SPARSE_MOST: int = 16
 """A spine that asks more often than this about any entity is not sparse."""
@@ -119,56 +125,116 @@ def asked_together(views: Iterable[Rows]) -> list[Asked]:
     return groups
 
 
-def newest_row_answers(asked: Asked) -> list[Relation]:
-    """Relations that end in the answers of ``asked``; a spine row without a row of a view has NULL there."""
-    relations = _spine_relations(asked)
-    merged, answers = _merged(asked)
-    relations += merged
-    if asked.may_be_sparse:
+def newest_row_answers(asked: Asked, form: Form) -> list[Relation]:
+    """Relations that end in the answers of ``asked``; a spine row without a row of a view has NULL there. They are the
+    same rows in each form; what can't be sparse is dense in all.
+    """
+    if not asked.may_be_sparse:
+        form = "dense"
+    relations = _spine_relations(asked, form)
+    answers: list[Sql] = []
+    if form != "sparse":
+        merged, of_merge = _merged(asked)
+        relations += merged
+        answers = [of_merge]
+    if form != "dense":
         paired, of_pairs = _paired(asked)
         relations += paired
-        answers = sql(":pairs UNION ALL :merged", pairs=of_pairs, merged=answers)
-    return [*relations, Relation(asked.answers, answers)]
+        answers = [of_pairs, *answers]
+    return [*relations, Relation(asked.answers, union_all(answers))]
 
 
-def _spine_relations(asked: Asked) -> list[Relation]:
-    """``entities``: keys as ``fp_k0 …``, their number ``fp_entity``, the oldest time ``fp_oldest``, and how many rows
-    ask. Of ``sparse`` (rows with keys), ``dense`` (rows with ``fp_entity``) and ``dense_entities``, either
-    the first is empty or the others are.
+def choice_in_words() -> str:
+    """The rule, for people."""
+    often = f"{SPARSE_MEAN} times about an entity on average and {SPARSE_MOST} times about any"
+    return f"pairs if the spine asks at most {often}, else spine and rows are sorted and merged"
+
+
+def spine_measure(groups: Iterable[Asked], time: str) -> tuple[Sql, tuple[Form, ...]] | None:
+    """A query over ``inputs.spine`` that gives one row and column, the cheapest form of the statement for that spine,
+    and the forms that it may name; None if one form is all. ``time`` is the spine's time column.
+
+    Of groups with different entities some may be sparse and others not, then it is ``measured``: that decides for each.
+    """
+    entities = dict.fromkeys(group.spine_keys for group in groups if group.may_be_sparse)
+    if not entities:
+        return None
+    measure = sql(
+        """SELECT CASE WHEN BOOL_AND(fp_sparse) THEN 'sparse' WHEN BOOL_OR(fp_sparse) THEN 'measured' ELSE 'dense' END
+           FROM (:judged) AS j""",
+        judged=union_all(_judged_keys(keys, time) for keys in entities),
+    )
+    return measure, ("sparse", "dense") if len(entities) == 1 else ("sparse", "dense", "measured")
+
+
+def _judged_keys(keys: Sequence[str], time: str) -> Sql:
+    named = [their_column(key, "s") for key in keys]
+    entities = sql(
+        "SELECT COUNT(*) AS fp_rows FROM :spine AS s WHERE :given GROUP BY :keys",
+        spine=GIVEN_SPINE,
+        given=_given([*named, their_column(time, "s")]),
+        keys=listed(*named),
+    )
+    return _judged(sql("(:entities)", entities=entities))
+
+
+def _judged(entities: Sql) -> Sql:
+    """Whether a spine is sparse that asks ``fp_rows`` times about each of ``entities``; one without rows is not."""
+    return sql(
+        """SELECT COUNT(*) > 0 AND MAX(e.fp_rows) <= :most AND SUM(e.fp_rows) <= :mean * COUNT(*) AS fp_sparse
+           FROM :entities AS e""",
+        most=Sql(str(SPARSE_MOST)),
+        mean=Sql(str(SPARSE_MEAN)),
+        entities=entities,
+    )
+
+
+def _given(columns: Iterable[Sql]) -> Sql:
+    return all_of(*(sql(":column IS NOT NULL", column=each) for each in columns))
+
+
+def _spine_relations(asked: Asked, form: Form) -> list[Relation]:
+    """``sparse``: rows with keys. ``dense``: rows with ``fp_entity``, the number of the entity among
+    ``dense_entities``, which have keys as ``fp_k0 …`` and the oldest time ``fp_oldest``. Where ``form`` has both, the
+    first is empty or the others are.
     """
     keys = [their_column(of, "s") for of in asked.spine_keys]
     parts = {
         "spine": name(SPINE),
         "named": listed(*(aliased(of, name(key)) for of, key in zip(keys, asked.keys, strict=True))),
-        "given": all_of(*(sql(":key IS NOT NULL", key=key) for key in (*keys, Sql("s.fp_q")))),
-        "entities": asked.named("entities"),
+        "given": _given([*keys, Sql("s.fp_q")]),
+        "counted": sql(", COUNT(*) AS fp_rows") if form == "measured" else NOTHING,
         "dense_entities": asked.named("dense_entities"),
         "same": all_of(*(Sql(f"{of} = {column(key, 'e')}") for of, key in zip(keys, asked.keys, strict=True))),
-        "is_sparse": asked.named("is_sparse"),
-        "most": Sql(str(SPARSE_MOST)),
-        "mean": Sql(str(SPARSE_MEAN)),
     }
-    entities = """SELECT g.*, ROW_NUMBER() OVER () AS fp_entity FROM (
-          SELECT :named, MIN(s.fp_q) AS fp_oldest, COUNT(*) AS fp_rows
-          FROM :spine AS s WHERE :given GROUP BY ALL) AS g"""
-    judged = """SELECT COUNT(*) > 0 AND MAX(e.fp_rows) <= :most AND SUM(e.fp_rows) <= :mean * COUNT(*) AS fp_sparse
-        FROM :entities AS e"""
-    sparse = "SELECT s.fp_row, :named, s.fp_q FROM :spine AS s WHERE (SELECT fp_sparse FROM :is_sparse)"
-    dense_entities = "SELECT e.* FROM :entities AS e WHERE NOT (SELECT fp_sparse FROM :is_sparse)"
-    dense = """SELECT s.fp_row, e.fp_entity, s.fp_q FROM :spine AS s LEFT JOIN :dense_entities AS e ON :same
-        WHERE NOT (SELECT fp_sparse FROM :is_sparse)"""
-    if not asked.may_be_sparse:
-        judged = "SELECT FALSE AS fp_sparse"
-    texts = {
-        "entities": entities,
-        "is_sparse": judged,
-        "sparse": sparse,
-        "dense_entities": dense_entities,
-        "dense": dense,
-    }
+    entities = sql(
+        """SELECT g.*, ROW_NUMBER() OVER () AS fp_entity FROM (
+             SELECT :named, MIN(s.fp_q) AS fp_oldest:counted
+             FROM :spine AS s WHERE :given GROUP BY ALL) AS g""",
+        **parts,
+    )
+    sparse = sql("SELECT s.fp_row, :named, s.fp_q FROM :spine AS s", **parts)
+    dense = sql(
+        "SELECT s.fp_row, e.fp_entity, s.fp_q FROM :spine AS s LEFT JOIN :dense_entities AS e ON :same", **parts
+    )
     # The spine's own rows are read where they lie: a copy of them costs a tenth of the whole.
-    copied = texts.keys() - {"sparse", "dense"}
-    return [Relation(asked.named(each), sql(text, **parts), stored=each in copied) for each, text in texts.items()]
+    if form == "sparse":
+        return [Relation(asked.named("sparse"), sparse, stored=False)]
+    if form == "dense":
+        return [
+            Relation(asked.named("dense_entities"), entities, stored=True),
+            Relation(asked.named("dense"), dense, stored=False),
+        ]
+    if_sparse = sql(" WHERE (SELECT fp_sparse FROM :is_sparse)", is_sparse=asked.named("is_sparse"))
+    if_dense = sql(" WHERE NOT (SELECT fp_sparse FROM :is_sparse)", is_sparse=asked.named("is_sparse"))
+    dense_entities = sql("SELECT e.* FROM :entities AS e:only", entities=asked.named("entities"), only=if_dense)
+    return [
+        Relation(asked.named("entities"), entities, stored=True),
+        Relation(asked.named("is_sparse"), _judged(asked.named("entities")), stored=True),
+        Relation(asked.named("sparse"), Sql(sparse + if_sparse), stored=False),
+        Relation(asked.named("dense_entities"), dense_entities, stored=True),
+        Relation(asked.named("dense"), Sql(dense + if_dense), stored=False),
+    ]
 
 
 def _paired(asked: Asked) -> tuple[list[Relation], Sql]:

@@ -55,6 +55,17 @@ class AppliedRule:
         return f"{self.column} ({self.classification}) gives {self.gives} by policy '{self.policy}' ({place})"
 
 
+@dataclass(frozen=True, slots=True)
+class SpineForms:
+    """Statements for DuckDB that give a query's rows, each the cheapest for some spines: where ``inputs.spine`` is a
+    table before one of them runs, it can be measured.
+    """
+
+    measure: str
+    """A SELECT over ``inputs.spine`` of one row and column: the name of the cheapest of ``texts``."""
+    texts: Mapping[str, str]
+
+
 @dataclass(frozen=True)
 class CompiledQuery:
     """A query that may be sent to an engine: text rendered from a guarded tree, which reads guarded subqueries only."""
@@ -66,10 +77,16 @@ class CompiledQuery:
     """Names of the parameters that the SQL asks for, in sorted order."""
     rules: tuple[AppliedRule, ...] = ()
     """The policy rules that opened what it reads, in sorted order."""
+    forms: SpineForms | None = None
+    """Of a training set over ``inputs.spine``: what runs on DuckDB in place of ``sql``."""
 
     @property
     def schema(self) -> TableSchema:
         return TableSchema(tuple(Column(column.name, column.type) for column in self.columns))
+
+    def texts(self, engine: Engine) -> tuple[str, ...]:
+        """The texts of which one runs on ``engine``; which of them, the spine's rows decide."""
+        return tuple(self.forms.texts.values()) if self.forms and engine == "duckdb" else (self.sql[engine],)
 
 
 @dataclass(frozen=True, slots=True)

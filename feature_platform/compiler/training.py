@@ -35,8 +35,15 @@ from feature_platform.compiler.fragments import (
 )
 from feature_platform.compiler.given_rows import GIVEN_ROWS, beside_rows, carried
 from feature_platform.compiler.guard import GuardedQuery
-from feature_platform.compiler.newest_at_rows import Asked, Rows, asked_together, newest_row_answers
-from feature_platform.compiler.plan import CompiledProject, CompiledQuery, OutputColumn
+from feature_platform.compiler.newest_at_rows import (
+    Asked,
+    Form,
+    Rows,
+    asked_together,
+    newest_row_answers,
+    spine_measure,
+)
+from feature_platform.compiler.plan import CompiledProject, CompiledQuery, OutputColumn, SpineForms
 from feature_platform.compiler.point_in_time import newest_row_relations
 from feature_platform.compiler.point_measures import level_relation
 from feature_platform.compiler.query_times import (
@@ -90,6 +97,7 @@ def compile_training_set(  # noqa: PLR0913 - what is asked for, and options by k
         columns=(OutputColumn("fp_row", BIGINT), *columns),
         reads=request.reads() if rows is None else tuple(sorted({*request.reads(), *rows.reads})),
         rules=() if rows is None else rows.rules,
+        forms=request.forms(time) if rows is None and "duckdb" in engines else None,
     )
 
 
@@ -227,6 +235,17 @@ class Request:
         )
         return tuple(own.request)
 
+    def forms(self, time: str) -> SpineForms | None:
+        """The query for DuckDB, of ``inputs.spine``, with one plan instead of several in it."""
+        measured = spine_measure(asked_together(self._rows_wanted()), time)
+        if measured is None:
+            return None
+        measure, forms = measured
+        return SpineForms(
+            str(measure),
+            {str(form): str(with_relations(*self._planned(time, "duckdb", GIVEN_SPINE, form))) for form in forms},
+        )
+
     def sql(self, time: str, engine: Engine, rows: GuardedQuery | None = None) -> Sql:
         """The query for one engine; of ``rows`` if they are given, else of ``inputs.spine``."""
         if engine == "doris":
@@ -234,12 +253,12 @@ class Request:
 
             return training_text(self, time, rows)
         spine = GIVEN_SPINE if rows is None else name(GIVEN_ROWS)
-        relations, query = self._planned(time, engine, spine)
+        relations, query = self._planned(time, engine, spine, "measured")
         if rows is None:
             return with_relations(relations, query)
         return beside_rows(rows, relations, query, [input_name(*each) for each in self.wanted], engine)
 
-    def _planned(self, time: str, engine: Engine, spine: Sql) -> tuple[list[Relation], Sql]:
+    def _planned(self, time: str, engine: Engine, spine: Sql, form: Form) -> tuple[list[Relation], Sql]:
         relations = spine_relations(self.key_columns(), time, self.request, self.schedules, engine, rows=spine)
         at_points = [*self.aggregations, *(self.rows if engine != "duckdb" else ())]
         used = list(dict.fromkeys(self.at(view) for view in at_points))
@@ -263,7 +282,7 @@ class Request:
         asked = aliased(name(SPINE), name("s"))
         groups = asked_together(self._rows_wanted()) if engine == "duckdb" else []
         for together in groups:
-            relations += newest_row_answers(together)
+            relations += newest_row_answers(together, form)
             if joins or self.request or together.number:
                 stored |= self._newest_columns(together, together.answers)
                 joins = sql(

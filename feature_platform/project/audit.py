@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from feature_platform.governance.tokens import TokenKeys
     from feature_platform.monitoring.outcome import CheckOutcome
     from feature_platform.specs.models import SourceColumn
+    from feature_platform.types import Engine
 
 FOLDER: Final = "audit"
 """In the state folder: spool, checkpoints, and the ledger itself where the profile has no PostgreSQL."""
@@ -151,12 +152,14 @@ class ProjectAudit:
         self,
         features: Sequence[tuple[CompiledView, Feature]],
         query: CompiledQuery,
-        engine: str,
+        engine: Engine,
         asker: Asker,
     ) -> Event:
-        """The event to record a training set's rows with."""
+        """The event to record a training set's rows with. Its digest is of all texts of which one is sent, NUL between
+        them: which it is, the spine's rows decide while it is read.
+        """
         event = self._event("read", "training_set", asker)
-        digest_after = self.trail.keys.sql_digest(query.sql[engine])  # type: ignore[index]
+        digest_after = self.trail.keys.sql_digest("\0".join(query.texts(engine)))
         return replace(made.of_features(event, features), sql_after=digest_after, engine=engine)
 
     def released(

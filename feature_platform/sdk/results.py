@@ -63,6 +63,8 @@ class Plan:
     """Why there."""
     spine: str
     """How the spine gets there."""
+    join: str
+    """Which plans join it with published rows, and what decides; empty where there is no choice."""
     tables: tuple[TablePlan, ...]
 
 

@@ -12,6 +12,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final
 
 from feature_platform.compiler.guard import GuardedQuery
+from feature_platform.compiler.newest_at_rows import choice_in_words
 from feature_platform.compiler.plan import CompiledQuery, OutputColumn
 from feature_platform.compiler.training import compile_training_set
 from feature_platform.errors import FeaturePlatformError, GovernanceError, StoreError
@@ -49,6 +50,8 @@ if TYPE_CHECKING:
 
 ROW: Final = "fp_row"
 _SPINE: Final = TableName("inputs", "spine")
+_BEFORE: Final = "the spine is measured before the statement, of a long one each part"
+_WITHIN: Final = "the statement measures the spine"
 _OTHER_ROWS: Final = "the engine's answer does not have every row of the spine once, in its order"
 
 
@@ -85,7 +88,7 @@ def training_set(  # noqa: PLR0913 - what is asked for, and an option by keyword
     engine = project.warehouse(placement.store).engine
     features = [(chosen.view, chosen.feature) for chosen in selected]
     event = project.audit.training_set(features, way.query, engine, asker)
-    return Result(way.columns, project.audit.released(event, way.read), _plan(placement, engine, way.how))
+    return Result(way.columns, project.audit.released(event, way.read), _plan(placement, engine, way))
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,8 @@ class _Way:
     """What computes the features."""
     how: str
     """For people."""
+    measured: str = ""
+    """When DuckDB learns which plan is the cheaper, if there is a choice; for people."""
     sent: str = ""
     """The statement that gives the rows of a spine that is a query."""
     engine: str = ""
@@ -108,7 +113,8 @@ def _of_rows(task: _Task, spine: Spine, compiled: CompiledQuery, store: str) -> 
     """A caller's rows: copied to the store."""
     ready = task.ready(spine)
     columns = (*task.spine_infos(ready), *task.infos(compiled.columns[1:], "feature"))
-    return _Way(task.beside(ready, compiled, store), columns, compiled, f"rows are copied to '{store}'")
+    how = f"rows are copied to '{store}'"
+    return _Way(task.beside(ready, compiled, store), columns, compiled, how, _BEFORE if compiled.forms else "")
 
 
 def _of_query(task: _Task, rows: GuardedQuery, compiled: CompiledQuery, home: str, store: str) -> _Way:
@@ -128,18 +134,21 @@ def _of_query(task: _Task, rows: GuardedQuery, compiled: CompiledQuery, home: st
         apart = f"its rows lie in '{home}'"
     if not apart:
         read = task.in_one_statement(whole, store)
-        return _Way(read, infos, whole, "the query is part of the statement", whole.sql[engine], engine)
+        measured = _WITHIN if compiled.forms else ""
+        return _Way(read, infos, whole, "the query is part of the statement", measured, whole.sql[engine], engine)
     ready = task.ready(streamed(task.project, rows, home, task.versions))
     how = f"rows of the query are streamed to '{store}': {apart}"
-    return _Way(task.beside(ready, compiled, store), infos, compiled, how, sent, engine)
+    measured = _BEFORE if compiled.forms else ""
+    return _Way(task.beside(ready, compiled, store), infos, compiled, how, measured, sent, engine)
 
 
-def _plan(placement: Placement, engine: Engine, spine: str) -> Plan:
+def _plan(placement: Placement, engine: Engine, way: _Way) -> Plan:
     tables = (
         TablePlan(str(held.table), held.store, held.size.rows if held.size else None, held.store != placement.store)
         for held in placement.tables
     )
-    return Plan(placement.store, engine, placement.why, spine, tuple(tables))
+    join = f"{choice_in_words()}; {way.measured}" if way.measured and engine == "duckdb" else ""
+    return Plan(placement.store, engine, placement.why, way.how, join, tuple(tables))
 
 
 @dataclass(frozen=True)
@@ -202,16 +211,15 @@ class _Task:
         return normalised(spine, time=self.time, needed=self.needs.columns, tokenise=tokenise, reserved=reserved)
 
     def bind(self, compiled: CompiledQuery, engine: Engine) -> None:
-        """Has DuckDB understand the statement before it is sent one. PostgreSQL describes each before it runs it.
+        """Has DuckDB understand the statements before it is sent one. PostgreSQL describes each before it runs it.
 
         Raises:
             GuardError: FP-PROJ-010, the engine refuses it, or sees other columns.
         """
         if engine == "duckdb":
             project, inputs = self.project, {_SPINE.name: self.inputs}
-            project.binder.check(
-                compiled.sql[engine], compiled.columns, compiled.reads, project.compiled.views, inputs=inputs
-            )
+            for text in compiled.texts(engine):
+                project.binder.check(text, compiled.columns, compiled.reads, project.compiled.views, inputs=inputs)
 
     def beside(self, spine: Spine, compiled: CompiledQuery, store: str) -> Callable[[], pa.RecordBatchReader]:
         """Rows of ``spine`` are shipped to ``store``, and come back with the features from there."""
@@ -220,6 +228,7 @@ class _Task:
         tables = project.bindings(compiled.reads, store)
         converted = {self.time, *(column.name for column in self.needs.columns)}
         answer = compiled.schema.arrow()
+        forms = compiled.forms if warehouse.engine == "duckdb" else None
 
         def opened() -> pa.RecordBatchReader:
             faults: list[FeaturePlatformError] = []
@@ -233,6 +242,8 @@ class _Task:
                     key_versions=self.versions,
                     maps=compiled.schema.maps,
                     in_parts=_SPINE,
+                    forms=forms.texts if forms else {},
+                    measure=forms.measure if forms else "",
                 )
                 features = _without_row(cast_stream(self._read(warehouse, query), answer), faults)
             both = beside(rows.open(), features)

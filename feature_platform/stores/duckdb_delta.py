@@ -28,6 +28,7 @@ from feature_platform.stores.duckdb_delta_session import (
     BoundFiles,
     Limits,
     bind,
+    cheapest,
     checked,
     connect,
     fill,
@@ -174,7 +175,9 @@ class DuckDBDeltaWarehouse:
     def _run(
         self, connection: duckdb.DuckDBPyConnection, query: Query, parameters: dict[str, Any], stack: ExitStack
     ) -> Iterator[pa.RecordBatchReader]:
-        """The answer, of each part of the query's stream if it can be run in parts. Read one before the next."""
+        """The answer, of each part of the query's stream if it can be run in parts, each in its cheapest form. Read one
+        before the next.
+        """
         parts: Parts | None = None
         if query.in_parts is not None:
             stream = query.tables[query.in_parts]
@@ -184,7 +187,11 @@ class DuckDBDeltaWarehouse:
         while True:
             if parts is not None and query.in_parts is not None:
                 fill(connection, query.in_parts, parts.next())
-            yield connection.sql(query.sql, params=parameters or None).to_arrow_reader(BATCH_ROWS)
+            text = query.sql
+            if query.forms:
+                text = cheapest(connection, query)
+                parameters = checked(connection, query, text)
+            yield connection.sql(text, params=parameters or None).to_arrow_reader(BATCH_ROWS)
             if parts is None or parts.ended:
                 return
 
@@ -270,7 +277,8 @@ class DuckDBDeltaWarehouse:
             stack.callback(shutil.rmtree, spill, ignore_errors=True)
             connection = connect(Limits(self._memory_limit, self._threads, spill))
             stack.callback(connection.close)
-            parameters = checked(connection, query)
+            # One of several is checked when it is known which.
+            parameters = {} if query.forms and writes is None else checked(connection, query, query.sql)
             whole = {name: table for name, table in query.tables.items() if name != query.in_parts}
             tables = {name: self._bound(connection, table, stack) for name, table in whole.items()}
             bind(connection, tables, setups=self._setups, key_versions=query.key_versions, writes=writes)

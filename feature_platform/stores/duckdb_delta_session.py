@@ -156,8 +156,20 @@ def registered(connection: duckdb.DuckDBPyConnection, reader: pa.RecordBatchRead
         connection.unregister(name)
 
 
-def checked(connection: duckdb.DuckDBPyConnection, query: Query) -> dict[str, Any]:
-    """The parameters that ``query`` asks for.
+def cheapest(connection: duckdb.DuckDBPyConnection, query: Query) -> str:
+    """The text of ``query`` to run, by what is in its tables now. To be :func:`checked` as any other.
+
+    Raises:
+        StoreError: what ``checked`` refuses of the measure.
+    """
+    parameters = checked(connection, query, query.measure)
+    with reported():
+        ((name,),) = connection.execute(query.measure, parameters or None).fetchall()
+    return query.forms[name]
+
+
+def checked(connection: duckdb.DuckDBPyConnection, query: Query, text: str) -> dict[str, Any]:
+    """The parameters that ``text`` asks for, one of the texts of ``query``.
 
     Raises:
         StoreError: it is not one SELECT for DuckDB, reads a table that it is not bound to, or lacks a parameter.
@@ -167,14 +179,14 @@ def checked(connection: duckdb.DuckDBPyConnection, query: Query) -> dict[str, An
             QUERY_ENGINE.problem(f"the query was rendered for {query.engine}", mend="render it for duckdb")
         )
     with reported():
-        statements = connection.extract_statements(query.sql)
+        statements = connection.extract_statements(text)
     if len(statements) != 1 or statements[0].type.name != "SELECT":
         raise StoreError(
             QUERY_NOT_ALLOWED.problem(
                 "the text is not exactly one SELECT", mend="write one SELECT, without others beside it"
             )
         )
-    _check_reads(connection, query)
+    _check_reads(connection, query, text)
     wanted = statements[0].named_parameters
     if missing := sorted(wanted - set(query.parameters)):
         raise StoreError(
@@ -185,12 +197,12 @@ def checked(connection: duckdb.DuckDBPyConnection, query: Query) -> dict[str, An
     return {name: query.parameters[name] for name in wanted}
 
 
-def _check_reads(connection: duckdb.DuckDBPyConnection, query: Query) -> None:
-    """Compares the tables in DuckDB's own parse of the text with those that the query is bound to.
+def _check_reads(connection: duckdb.DuckDBPyConnection, query: Query, text: str) -> None:
+    """Compares the tables in DuckDB's own parse of ``text`` with those that the query is bound to.
 
     A session also holds tables that are nobody's to read, such as the keys of tokens.
     """
-    tables, functions = _reads(connection, query.sql)
+    tables, functions = _reads(connection, text)
     unknown = {str(table) for table in tables - set(query.tables)}
     unknown |= {f"{name}()" for name in functions - _TABLE_FUNCTIONS}
     if unknown:

@@ -88,6 +88,11 @@ class Query:
     """A stream in ``tables`` whose rows each have rows of the answer of their own, in their order, whatever other rows
     there are: an engine may run the statement over some of them after the other, so that memory does not grow with
     their number."""
+    forms: Mapping[str, str] = field(default_factory=dict)
+    """Statements that give the same rows as ``sql``, by name: a store that measures runs one of them in its place."""
+    measure: str = ""
+    """With ``forms``: a SELECT over ``tables`` of one row and column, the name of the form that is the cheapest for
+    what is in them. Of a stream that is taken in parts, each part is measured."""
     timeout_seconds: float | None = None
     """The statement is ended after it, while it runs and while its rows are read; None: the store's own limit."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -44,15 +44,15 @@ class Compiled:
     registry: Registry
     project: CompiledProject
     training: CompiledQuery
-    engines: Sequence[Engine] = ("duckdb", "postgres")
+
+    def texts(self, engine: Engine) -> Mapping[str, str]:
+        """Every statement with these rows: for DuckDB one with both plans, and one with each."""
+        forms = self.training.forms.texts if self.training.forms and engine == "duckdb" else {}
+        return {"measured": self.training.sql[engine], **forms}
 
 
-PLANS = {"chosen": (newest_at_rows.SPARSE_MOST, newest_at_rows.SPARSE_MEAN), "pairs": (10**9, 10**9), "merge": (0, 0)}
-"""Plan of DuckDB → when a spine is sparse."""
-
-
-@pytest.fixture(scope="module", params=PLANS)
-def compiled(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Compiled]:
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Compiled:
     views = [
         f"kind: feature_view\nname: {name}\nentity: card\nevent_time: happened\n{rest}\n"
         "sql: SELECT card, happened, told, label, amount FROM corrected"
@@ -62,13 +62,8 @@ def compiled(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRe
     registry = project(tmp_path_factory.mktemp("rows"), source_yaml("corrected", VARIANTS["corrected"]), *views)
     views_of = compile_project(registry)
     wanted = [(name, feature) for name in VIEWS for feature in ("label", "amount")]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(newest_at_rows, "SPARSE_MOST", PLANS[request.param][0])
-        patch.setattr(newest_at_rows, "SPARSE_MEAN", PLANS[request.param][1])
-        training = compile_training_set(registry, views_of, wanted, schema_of(SPINE_COLUMNS), time="at")
-        yield Compiled(
-            registry, views_of, training, ("duckdb", "postgres") if request.param == "chosen" else ("duckdb",)
-        )
+    training = compile_training_set(registry, views_of, wanted, schema_of(SPINE_COLUMNS), time="at")
+    return Compiled(registry, views_of, training)
 
 
 @pytest.fixture(scope="module")
@@ -125,13 +120,60 @@ def test_a_training_set_has_the_newest_row_known_by_then(
             wanted |= {f"{name}__{feature}": found and found[feature] for feature in ("label", "amount")}
         expected.append(wanted)
     for session in sessions:
-        if session.engine not in compiled.engines:
-            continue
         for name, rows in published.items():
             session.put("features", name, VIEW_COLUMNS, rows)
         session.put("inputs", "card_spine", SPINE_COLUMNS, [{"fp_row": n, **row} for n, row in enumerate(asked)])
-        sql = compiled.training.sql[session.engine].replace('"inputs"."spine"', '"inputs"."card_spine"')
-        assert session.run(sql) == expected
+        for form, sql in compiled.texts(session.engine).items():
+            assert session.run(sql.replace('"inputs"."spine"', '"inputs"."card_spine"')) == expected, form
+
+
+def test_one_plan_is_all_that_a_form_has_in_it(compiled: Compiled) -> None:
+    texts = compiled.texts("duckdb")
+    assert list(texts) == ["measured", "sparse", "dense"]
+    # Of the three views one may have ties, so it is merged in every form.
+    assert [text.count("ASOF LEFT JOIN") for text in texts.values()] == [3, 1, 3]
+    assert ["winners" in text for text in texts.values()] == [True, True, False]
+    assert ["is_sparse" in text for text in texts.values()] == [True, False, False]
+
+
+ASKED_OFTEN = newest_at_rows.SPARSE_MOST + 1
+
+
+@pytest.mark.parametrize(
+    ("cards", "devices", "form"),
+    [
+        (["a", "b", "b", "b"], [], "sparse"),
+        (["a"] * 4, [], "dense"),
+        (["a"] * 3 + ["b"] * 3, [], "sparse"),
+        (["a"] * ASKED_OFTEN + [f"c{n}" for n in range(40)], [], "dense"),
+        (["a"] * (ASKED_OFTEN - 1) + [f"c{n}" for n in range(40)], [], "sparse"),
+        ([None] * 40 + ["a"], [], "sparse"),
+        ([], [], "dense"),
+        (["a", "b"], ["x", "y"], "sparse"),
+        (["a"] * 4, ["x"] * 4, "dense"),
+        (["a"] * 4, ["w", "x", "y", "z"], "measured"),
+    ],
+)
+def test_how_often_a_spine_asks_about_an_entity_decides_which_form_is_run(
+    sessions: Sequence[Session], cards: list[str | None], devices: list[str | None], form: str
+) -> None:
+    keys = [("card",), ("device",)] if devices else [("card",)]
+    measure = newest_at_rows.spine_measure([newest_at_rows.Asked(n, key, ()) for n, key in enumerate(keys)], "at")
+    assert measure is not None
+    columns = {"card": "string", "device": "string", "at": "timestamp"}
+    asked = [
+        {"card": card, "device": device, "at": at("2026-01-01")}
+        for card, device in zip(cards, devices or [None] * len(cards), strict=True)
+    ]
+    # Rows without a time ask about nothing.
+    asked += [{"card": "a", "device": "x", "at": None}] * 99
+    (session,) = (each for each in sessions if each.engine == "duckdb")
+    session.put("inputs", "two_keys", columns, asked)
+    sql, forms = measure
+    (row,) = session.run(sql.replace('"inputs"."spine"', '"inputs"."two_keys"'))
+    assert list(row.values()) == [form]
+    assert form in forms
+    assert ("measured" in forms) == bool(devices)
 
 
 def test_only_columns_that_are_asked_for_are_read(compiled: Compiled) -> None:
@@ -202,7 +244,12 @@ def test_a_spine_that_asks_often_about_one_entity_is_not_compared_row_by_row(
         session.put("features", "often", VIEW_COLUMNS, [{"amount": None, **row} for row in rows])
         asked = [{"fp_row": n, "card": "a", "at": day + n * MICROSECOND} for n in range(many)]
         session.put("inputs", "card_spine", SPINE_COLUMNS, asked)
-        sql = query.sql[session.engine].replace('"inputs"."spine"', '"inputs"."card_spine"')
+        sql = query.sql[session.engine]
+        if session.engine == "duckdb":
+            assert query.forms is not None
+            (row,) = session.run(query.forms.measure.replace('"inputs"."spine"', '"inputs"."card_spine"'))
+            assert list(row.values()) == ["dense"]
+        sql = sql.replace('"inputs"."spine"', '"inputs"."card_spine"')
         started = perf_counter()
         found = session.run(sql)
         seconds = perf_counter() - started

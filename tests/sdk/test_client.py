@@ -19,6 +19,7 @@ from feature_platform.errors import FeaturePlatformError, GuardError, StoreError
 from feature_platform.orchestration.runs import materialize
 from feature_platform.project.project import STATE_VARIABLE, Project
 from feature_platform.sdk.client import FeatureStore
+from feature_platform.sdk.sql_spine import Sql
 
 CARD = "4111111111111111"
 OTHER = "5500005555555559"
@@ -266,6 +267,34 @@ def test_a_long_spine_keeps_its_order_over_many_batches(store: FeatureStore) -> 
     result = store.training_set(long, ["spend:count_30d"], time="at").to_arrow()
     assert result["n"].to_pylist() == list(range(rows))
     assert result["spend__count_30d"].to_pylist() == [2, 1] * (rows // 2)
+
+
+def test_a_spine_that_asks_often_gets_what_one_that_asks_once_gets(store: FeatureStore) -> None:
+    """The first is merged with the published rows, the second is compared with them row by row."""
+    features = ["holder:*", "history:*", "birth:year", "spend:count_30d"]
+    once = spine(kept=[1, 2, 3])
+    often = pa.concat_tables([once] * 20)
+    rows = store.training_set(once, features, time="at").to_arrow().to_pylist()
+    assert [row["holder__level"] for row in rows] == ["gold", None, None]
+    assert [row["history__old_level"] for row in rows] == ["gold", "bronze", "silver"]
+    assert store.training_set(often, features, time="at").to_arrow().to_pylist() == rows * 20
+
+
+def test_the_plan_says_what_decides_how_published_rows_are_joined(store: FeatureStore) -> None:
+    plans = [
+        store.training_set(given, [feature], time="at").plan
+        for given, feature in (
+            (spine(), "holder:level"),
+            (Sql('SELECT card_number, paid_at AS "at" FROM payments'), "holder:level"),
+            (spine(), "spend:count_30d"),
+        )
+    ]
+    joins = [plan.join for plan in plans if plan]
+    rule = "pairs if the spine asks at most 3 times about an entity on average and 16 times about any, else"
+    assert all(join.startswith(rule) for join in joins[:2])
+    assert joins[0].endswith("the spine is measured before the statement, of a long one each part")
+    assert joins[1].endswith("the statement measures the spine")
+    assert joins[2] == ""
 
 
 def test_unknown_features_are_refused_together_with_the_nearest(store: FeatureStore) -> None:

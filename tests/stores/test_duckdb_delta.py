@@ -19,7 +19,7 @@ from pyarrow import parquet
 
 from feature_platform.errors import StoreError
 from feature_platform.stores.duckdb_delta import DuckDBDeltaWarehouse
-from feature_platform.stores.protocols import FilesTable, NativeTable, Query, TableName
+from feature_platform.stores.protocols import FilesTable, NativeTable, Query, StreamTable, TableName
 from feature_platform.types import TableSchema
 from tests.stores.warehouse_cases import SPEND, day, publish, query, rows_of, schema
 from tests.stores.warehouse_values import EPOCH, MICROSECOND
@@ -266,6 +266,45 @@ class TestClosedSession:
         warehouse = DuckDBDeltaWarehouse("warehouse", tmp_path / "warehouse", setups=(Keys(),))
         assert warehouse.read(query(warehouse, "SELECT keyed('a') AS k")).read_all().to_pylist() == [{"k": "a-pad"}]
         warehouse.close()
+
+
+class TestForms:
+    TABLE = TableName("inputs", "spine")
+    MEASURE = "SELECT CASE WHEN COUNT(*) > 1 THEN 'many' ELSE 'one' END FROM \"inputs\".\"spine\""
+
+    def of(self, *, measure: str = MEASURE, **forms: str) -> Query:
+        texts = {form: f'SELECT n, {value} AS form FROM "inputs"."spine"' for form, value in forms.items()}
+        numbers = pa.table({"n": list(range(5))})
+        stream = StreamTable(numbers.to_reader)
+        sql = 'SELECT n, NULL AS form FROM "inputs"."spine"'
+        return Query(sql, "duckdb", tables={self.TABLE: stream}, in_parts=self.TABLE, forms=texts, measure=measure)
+
+    @pytest.fixture
+    def parted(self, tmp_path: Path) -> Iterator[DuckDBDeltaWarehouse]:
+        found = DuckDBDeltaWarehouse("warehouse", tmp_path / "warehouse", part_rows=2, setups=(Keys(),))
+        yield found
+        found.close()
+
+    def test_each_part_is_measured_and_runs_in_its_form(self, parted: DuckDBDeltaWarehouse) -> None:
+        rows = parted.read(self.of(many="'many'", one="'one'")).read_all()
+        assert rows["n"].to_pylist() == [0, 1, 2, 3, 4]
+        assert rows["form"].to_pylist() == ["many"] * 4 + ["one"]
+
+    @pytest.mark.parametrize(
+        "asked",
+        [
+            {"many": "(SELECT pad FROM temp.main.keys)", "one": "'one'"},
+            {"many": "1; DROP TABLE inputs.spine; SELECT 1", "one": "'one'"},
+            {"measure": "SELECT pad FROM temp.main.keys", "many": "'many'"},
+            {"measure": "DROP TABLE inputs.spine", "many": "'many'"},
+        ],
+    )
+    def test_a_form_or_measure_reaches_no_more_than_any_query(
+        self, parted: DuckDBDeltaWarehouse, asked: dict[str, str]
+    ) -> None:
+        with pytest.raises(StoreError) as raised:
+            parted.read(self.of(**asked))
+        assert raised.value.code in {"FP-STORE-004", "FP-STORE-020"}
 
 
 class Keys:
