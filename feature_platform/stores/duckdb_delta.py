@@ -11,8 +11,6 @@ import json
 import os
 import re
 import secrets
-import shutil
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import chain
@@ -24,6 +22,7 @@ from feature_platform.stores import duckdb_delta_table as delta
 from feature_platform.stores.codes import FOLDER_UNUSABLE, TABLE_BUSY
 from feature_platform.stores.columns import check_columns
 from feature_platform.stores.duckdb_delta_files import Shapes, files_size, files_version, matching_files, select_files
+from feature_platform.stores.duckdb_delta_open import KeptSession, Session, SpillFolder
 from feature_platform.stores.duckdb_delta_session import (
     BoundFiles,
     Limits,
@@ -36,7 +35,7 @@ from feature_platform.stores.duckdb_delta_session import (
     registered,
     reported,
 )
-from feature_platform.stores.leases import Lease, exclusive, own, try_exclusive
+from feature_platform.stores.leases import Lease, exclusive, own
 from feature_platform.stores.owned_batches import OwnedBatches
 from feature_platform.stores.parts import Parts
 from feature_platform.stores.protocols import (
@@ -110,7 +109,8 @@ class DuckDBDeltaWarehouse:
         self._setups = tuple(setups)
         self._attempts: dict[str, Lease] = {}
         self._shapes = Shapes()
-        self._spill = _SpillFolder(self._root / "_spill")
+        self._spill = SpillFolder(self._root / "_spill")
+        self._kept = KeptSession()
 
     def schema(self, table: TableName) -> TableSchema | None:
         live = delta.snapshot(self._folder(table))
@@ -223,7 +223,7 @@ class DuckDBDeltaWarehouse:
             lease.release(remove=True)
             raise
         self._attempts[token] = lease
-        reading: dict[TableName, Binding] = {TableName("staged", token): FilesTable(str(path), "parquet", schema)}
+        reading: dict[TableName, Binding] = {staged_table(token): FilesTable(str(path), "parquet", schema)}
         return StagedWrite(self.name, token, table, schema, partition, rows, reading, recorded)
 
     def publish(self, staged: StagedWrite) -> Publication:
@@ -266,23 +266,36 @@ class DuckDBDeltaWarehouse:
         """Gives up what was staged and not published, and removes temporary files."""
         while self._attempts:
             self._attempts.popitem()[1].release()
+        self._kept.close()
         self._spill.close()
 
     def _session(
         self, query: Query, stack: ExitStack, *, writes: Path | None = None
     ) -> tuple[duckdb.DuckDBPyConnection, dict[str, Any]]:
         """A closed-down connection for ``query``, and its parameters. ``stack`` gives everything back."""
+        staged = None if writes else self._audited(query)
         with reported():
-            spill = self._spill.new()
-            stack.callback(shutil.rmtree, spill, ignore_errors=True)
-            connection = connect(Limits(self._memory_limit, self._threads, spill))
-            stack.callback(connection.close)
+            session = self._kept.take(staged)
+            fresh = session is None
+            if session is None:
+                spill = self._spill.new()
+                session = Session(connect(Limits(self._memory_limit, self._threads, spill)), spill)
+            stack.push(self._kept.giving_back(staged, session))
+            connection = session.connection
             # One of several is checked when it is known which.
             parameters = {} if query.forms and writes is None else checked(connection, query, query.sql)
-            whole = {name: table for name, table in query.tables.items() if name != query.in_parts}
-            tables = {name: self._bound(connection, table, stack) for name, table in whole.items()}
-            bind(connection, tables, setups=self._setups, key_versions=query.key_versions, writes=writes)
+            if fresh:
+                whole = {name: table for name, table in query.tables.items() if name != query.in_parts}
+                tables = {name: self._bound(connection, table, stack) for name, table in whole.items()}
+                bind(connection, tables, setups=self._setups, key_versions=query.key_versions, writes=writes)
         return connection, parameters
+
+    def _audited(self, query: Query) -> str | None:
+        """The token of the attempt whose staged rows are all that ``query`` reads."""
+        if len(query.tables) != 1 or query.key_versions:
+            return None
+        (name,) = query.tables
+        return name.name if name == staged_table(name.name) and name.name in self._attempts else None
 
     def _bound(
         self, connection: duckdb.DuckDBPyConnection, table: Binding, stack: ExitStack
@@ -327,44 +340,12 @@ class DuckDBDeltaWarehouse:
             yield
 
     def _end_attempt(self, staged: StagedWrite) -> None:
+        self._kept.drop(staged.token)
         if lease := self._attempts.pop(staged.token, None):
             lease.release(remove=True)
 
     def _folder(self, table: TableName) -> Path:
         return delta.table_folder(self._root, table)
-
-
-class _SpillFolder:
-    """Temporary files of one store object, one folder per query. What dead processes left is removed on first use."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._lock = threading.Lock()
-        self._lease: Lease | None = None
-        self._count = 0
-
-    def new(self) -> Path:
-        with self._lock:
-            if self._lease is None:
-                self._lease = self._claim()
-            self._count += 1
-            folder = self._lease.path.with_suffix("") / str(self._count)
-        folder.mkdir(parents=True)
-        return folder
-
-    def close(self) -> None:
-        with self._lock:
-            if self._lease:
-                shutil.rmtree(self._lease.path.with_suffix(""), ignore_errors=True)
-                self._lease.release(remove=True)
-                self._lease = None
-
-    def _claim(self) -> Lease:
-        for left in sorted(self._root.glob("*.lease")):
-            if lease := try_exclusive(left, create=False):
-                shutil.rmtree(left.with_suffix(""), ignore_errors=True)
-                lease.release(remove=True)
-        return own(self._root / f"{secrets.token_hex(8)}.lease")
 
 
 def _checked(root: Path) -> Path:
@@ -375,6 +356,11 @@ def _checked(root: Path) -> Path:
             )
         )
     return root
+
+
+def staged_table(token: str) -> TableName:
+    """The name under which staged rows are read."""
+    return TableName("staged", token)
 
 
 _NOTHING: Final = Query("SELECT 1", "duckdb")
