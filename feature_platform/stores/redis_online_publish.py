@@ -25,7 +25,7 @@ from feature_platform.stores.redis_servers import Command, Part, Servers, words
 
 STAGING_TTL_SECONDS: Final = 24 * 3600
 """After so long unpublished rows vanish by themselves, should nobody ever sweep."""
-_ACKNOWLEDGE_MILLISECONDS: Final = 5_000
+_ACKNOWLEDGE_MILLISECONDS: Final = 2_000
 _ATTEMPTS: Final = 20
 """How often somebody else's publication is carried through before one's own, or a group that moved is looked at."""
 
@@ -49,18 +49,21 @@ class Publisher:
 
     def seal(self, keys: ViewKeys, token: str, entry: StagedEntry) -> str:
         """Counts what was staged: ``whole``, ``gone``, or ``alone`` where replicas did not say that they have it."""
-        parts = []
+        parts: list[Part] = []
+        waiting: dict[str, int] = {}
         for group in self.groups(entry.entity, keys.view, entry.groups):
             buckets = group.buckets(token, entry.buckets)
             commands: list[Command] = [(b"HLEN", bucket) for bucket in buckets]
             commands += [(b"EXPIRE", bucket, b"%d" % STAGING_TTL_SECONDS) for bucket in buckets]
-            if self._replicas:
+            if self._replicas and (node := self._servers.node(group.live)) not in waiting:
+                # One wait per node: what a replica has of this write, it has of all that the node wrote before.
+                waiting[node] = len(parts)
                 commands.append(words("WAIT", self._replicas, _ACKNOWLEDGE_MILLISECONDS))
             parts.append(Part(group.live, commands))
         answers = self._servers.exchange(parts)
         if tuple(sum(answer[: entry.buckets]) for answer in answers) != entry.rows:
             return "gone"
-        if self._replicas and min(answer[-1] for answer in answers) < self._replicas:
+        if any(answers[place][-1] < self._replicas for place in waiting.values()):
             return "alone"
         return "whole"
 

@@ -1,0 +1,313 @@
+"""What is a cluster's own: an entity on one node, slots on their way, masters that go, publications left half done."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import pytest
+import redis
+from redis.crc import key_slot
+
+from feature_platform.errors import StoreError
+from feature_platform.stores.protocols import OnlineChanges, OnlineTable
+from feature_platform.stores.redis_online import RedisOnlineStore
+from feature_platform.stores.redis_online_scripts import CHANGE, FLIP
+from feature_platform.stores.redis_servers import Part, Servers
+from feature_platform.stores.redis_settings import RedisSettings
+from tests.redis_nodes import Node, cluster, cluster_url, eventually
+from tests.stores.online_cases import (
+    CLUSTERED,
+    NOON,
+    Kind,
+    numbered,
+    online_table,
+    redis_client,
+    redis_kind,
+    removals,
+    stream,
+)
+
+COUNT = 400
+ASKED = [(str(number),) for number in range(COUNT)]
+
+
+@pytest.fixture
+def kind(redis_cluster_url: str) -> Kind:
+    return redis_kind(redis_cluster_url, CLUSTERED)
+
+
+@pytest.fixture
+def store(kind: Kind) -> Iterator[RedisOnlineStore]:
+    with contextlib.closing(opened(kind)) as made:
+        yield made
+
+
+@pytest.fixture
+def client(kind: Kind) -> Iterator[Any]:
+    with contextlib.closing(redis_client(kind.url, kind.settings)) as connected:
+        yield connected
+
+
+def opened(kind: Kind) -> RedisOnlineStore:
+    return RedisOnlineStore("online", kind.url, key_prefix=kind.prefix, settings=kind.settings)
+
+
+def amounts(store: RedisOnlineStore, table: OnlineTable) -> list[Any]:
+    return [row and row.values["amount"] for row in store.read(table, ASKED)]
+
+
+def publish(store: RedisOnlineStore, table: OnlineTable, value: int) -> None:
+    store.publish(store.stage(table, numbered(table, COUNT, value)))
+
+
+class Dying:
+    """Servers that a publisher loses after it has flipped, or changed, so many groups."""
+
+    def __init__(self, servers: Servers, groups: int, between: Callable[[], None] = lambda: None) -> None:
+        self._servers, self._groups, self._between = servers, groups, between
+
+    def exchange(self, parts: Sequence[Part]) -> list[list[Any]]:
+        if any(command[1] in (FLIP.encode(), CHANGE.encode()) for part in parts for command in part.commands):
+            self._between()
+            if self._groups < len(parts):
+                self._servers.exchange(parts[: self._groups])
+                raise redis.ConnectionError
+        return self._servers.exchange(parts)
+
+
+def lose(store: RedisOnlineStore, groups: int, between: Callable[[], None] = lambda: None) -> None:
+    """From now on the store's publications stop after ``groups`` groups; ``between`` runs before the first of them."""
+    store._publisher._servers = Dying(store._servers, groups, between)  # type: ignore[assignment]
+
+
+def test_all_views_of_an_entity_share_a_slot_and_entities_spread_over_all_nodes(
+    kind: Kind, store: RedisOnlineStore, client: Any
+) -> None:
+    tables = [online_table(f"view_{number}") for number in range(3)]
+    for table in tables:
+        publish(store, table, 1)
+    slots: dict[str, set[int]] = {}
+    for key in client.scan_iter(f"{kind.prefix}:{{card/*", count=5_000):
+        _, _, bucket = key.rpartition(":")
+        if bucket != "live":
+            for entity in client.hkeys(key):
+                slots.setdefault(entity, set()).add(client.cluster_keyslot(key))
+    assert len(slots) == COUNT
+    assert all(len(of_entity) == 1 for of_entity in slots.values())
+    nodes = {client.get_node_from_key(f"{{card/{group}}}").name for group in range(8)}
+    assert len(nodes) == 3
+
+
+def test_one_entity_with_all_its_views_is_one_round_trip_to_one_node(store: RedisOnlineStore) -> None:
+    tables = [online_table(f"view_{number}") for number in range(3)]
+    for table in tables:
+        publish(store, table, 1)
+    asked = [(table, [("7",)]) for table in tables]
+    store.read_many(asked)
+    sent: list[str] = []
+    really = store._servers._sent  # type: ignore[attr-defined]
+    store._servers._sent = lambda node, parts: (sent.append(node), really(node, parts))[1]  # type: ignore[attr-defined]
+    store.read_many(asked)
+    assert len(sent) == 1
+
+
+@pytest.mark.parametrize("groups", [0, 3, 8])
+@pytest.mark.parametrize("changes", [False, True])
+def test_a_publication_left_half_done_is_told_read_whole_per_entity_and_carried_through(
+    kind: Kind, store: RedisOnlineStore, groups: int, changes: bool
+) -> None:
+    table = online_table()
+    publish(store, table, 1)
+    before = store.changeable(table)
+    assert before is not None
+    with contextlib.closing(opened(kind)) as dying:
+        if changes:
+            put = stream(table, [{"card": str(number), "amount": 2} for number in range(1, COUNT)])
+            staged = dying.stage_changes(table, OnlineChanges(before, put, removals(table, [0]), NOON))
+        else:
+            staged = dying.stage(table, numbered(table, COUNT, 2))
+        lose(dying, groups)
+        if groups < 8:
+            with pytest.raises(StoreError, match="FP-STORE-030"):
+                dying.publish(staged)
+    if groups < 8:
+        held = store.holdings("card_spend")
+        assert f"{groups} of 8 groups" in held.unfinished
+        assert store.publication("card_spend") == before
+    else:
+        dying.publish(staged)
+    new = [None if changes else 2, *[2] * (COUNT - 1)]
+    found = amounts(store, table)
+    assert all(row in (1, wanted) for row, wanted in zip(found, new, strict=True))
+    assert (found == new) == (groups == 8)
+    store.sweep("card_spend")
+    assert amounts(store, table) == new
+    held = store.holdings("card_spend")
+    assert (held.rows, held.missing, held.unfinished) == (COUNT - changes, (), "")
+    assert store.changeable(table) is not None
+    assert kind.leftovers() == set()
+
+
+def test_another_publication_carries_the_one_before_through_first(kind: Kind, store: RedisOnlineStore) -> None:
+    table = online_table()
+    publish(store, table, 1)
+    with contextlib.closing(opened(kind)) as dying:
+        staged = dying.stage(table, numbered(table, COUNT, 2))
+        lose(dying, 2)
+        with pytest.raises(StoreError):
+            dying.publish(staged)
+    publish(store, table, 3)
+    assert amounts(store, table) == [3] * COUNT
+    assert kind.leftovers() == set()
+
+
+def test_a_straggler_takes_no_group_back(kind: Kind, store: RedisOnlineStore) -> None:
+    table = online_table()
+    publish(store, table, 1)
+
+    def overtake() -> None:
+        store.sweep("card_spend")  # carries the straggler's publication through
+        publish(store, table, 3)
+
+    with contextlib.closing(opened(kind)) as slow:
+        staged = slow.stage(table, numbered(table, COUNT, 2))
+        lose(slow, 8, overtake)
+        slow.publish(staged)
+    assert amounts(store, table) == [3] * COUNT
+    live = store.publication("card_spend")
+    assert live is not None
+    assert live.rows == COUNT
+    assert kind.leftovers() == set()
+
+
+def test_rows_lost_after_the_decision_are_named_and_healed_by_a_full_snapshot(
+    kind: Kind, store: RedisOnlineStore, client: Any
+) -> None:
+    table = online_table()
+    publish(store, table, 1)
+    staged = store.stage(table, numbered(table, COUNT, 2))
+
+    def lose_rows() -> None:
+        client.delete(f"{kind.prefix}:{{card/5}}:card_spend:{staged.token}:0")
+
+    lose(store, 8, lose_rows)
+    with pytest.raises(StoreError, match="FP-STORE-062"):
+        store.publish(staged)
+    assert set(amounts(store, table)) == {1, 2}
+    held = store.holdings("card_spend")
+    assert held.missing == ("group 5 of card_spend",)
+    assert store.changeable(table) is None
+    lose(store, 8)
+    publish(store, table, 3)
+    assert amounts(store, table) == [3] * COUNT
+    assert store.holdings("card_spend").missing == ()
+    assert kind.leftovers() == set()
+
+
+def test_a_group_without_a_pointer_is_an_error_not_an_unknown_entity(
+    kind: Kind, store: RedisOnlineStore, client: Any
+) -> None:
+    table = online_table()
+    publish(store, table, 1)
+    client.delete(f"{kind.prefix}:{{card/5}}:card_spend:live")
+    with pytest.raises(StoreError, match="FP-STORE-062"):
+        store.read(table, ASKED)
+
+
+def test_keys_in_other_groups_than_the_profile_says_are_refused_for_writing_and_still_read(kind: Kind) -> None:
+    table = online_table()
+    with contextlib.closing(opened(kind)) as store:
+        publish(store, table, 1)
+    other = RedisSettings(mode="cluster", groups=16)
+    with contextlib.closing(RedisOnlineStore("online", kind.url, key_prefix=kind.prefix, settings=other)) as store:
+        assert amounts(store, table) == [1] * COUNT
+        with pytest.raises(StoreError, match=r"FP-STORE-063.*8 groups"):
+            store.stage(table, numbered(table, COUNT, 2))
+
+
+def test_reads_follow_a_slot_on_its_way_and_a_publication_waits_for_it(
+    kind: Kind, store: RedisOnlineStore, client: Any
+) -> None:
+    table = online_table()
+    publish(store, table, 1)
+    assert amounts(store, table) == [1] * COUNT
+    staged = store.stage(table, numbered(table, COUNT, 2))
+    slot = key_slot(b"card/5")
+    source, target = Slot(client, slot), Slot(client, slot, other=True)
+    target.set("IMPORTING", source.id)
+    source.set("MIGRATING", target.id)
+    keys = source.keys()
+    ours = [key for key in keys if key.startswith(kind.prefix)]
+    assert len(ours) == 3
+    source.migrate(ours[:1], target)
+    with contextlib.closing(opened(kind)) as fresh:
+        assert amounts(store, table) == amounts(fresh, table) == [1] * COUNT  # ASK
+    with pytest.raises(StoreError, match=r"TRYAGAIN|ASK"):
+        store.publish(staged)
+    with pytest.raises(StoreError, match=r"ASK|MOVED"):
+        store.stage(table, numbered(table, COUNT, 3))
+    source.migrate([key for key in keys if key != ours[0]], target)
+    for each in (target, source):
+        each.set("NODE", target.id)
+    assert set(amounts(store, table)) <= {1, 2}  # MOVED
+    store.sweep("card_spend")
+    assert amounts(store, table) == [2] * COUNT
+    publish(store, table, 3)
+    assert amounts(store, table) == [3] * COUNT
+    assert kind.leftovers() == set()
+
+
+class Slot:
+    """A slot as its node sees it, or as another node does."""
+
+    def __init__(self, client: Any, slot: int, *, other: bool = False) -> None:
+        owner = client.nodes_manager.get_node_from_slot(slot)
+        found = next(each for each in client.get_primaries() if (each.name != owner.name) == other)
+        self.slot, self.host, self.port = slot, found.host, found.port
+        self.node = redis.Redis(found.host, found.port, decode_responses=True)
+        self.id = self.node.execute_command("CLUSTER MYID")
+
+    def set(self, state: str, node: str) -> None:
+        self.node.execute_command("CLUSTER SETSLOT", self.slot, state, node)
+
+    def keys(self) -> list[str]:
+        found: list[str] = self.node.execute_command("CLUSTER GETKEYSINSLOT", self.slot, 1_000)
+        return found
+
+    def migrate(self, keys: Sequence[str], to: Slot) -> None:
+        if keys:
+            self.node.execute_command("MIGRATE", to.host, to.port, "", 0, 5_000, "KEYS", *keys)
+
+
+@pytest.fixture(scope="module")
+def failing() -> Iterator[list[Node]]:
+    """A cluster of its own whose first master has a replica, and can be killed."""
+    with cluster(replicas=1) as nodes:
+        yield nodes
+
+
+def test_a_master_that_dies_is_followed_by_its_replica(failing: list[Node]) -> None:
+    first, *_, replica = failing
+    table, kind = online_table(), redis_kind(cluster_url(failing), CLUSTERED)
+    careful = RedisSettings(mode="cluster", groups=8, acknowledging_replicas=1)
+    with (
+        contextlib.closing(opened(kind)) as store,
+        contextlib.closing(RedisOnlineStore("online", kind.url, key_prefix=kind.prefix, settings=careful)) as strict,
+    ):
+        publish(store, table, 1)
+        with pytest.raises(StoreError, match="fewer than 1 replicas"):  # two of the masters have none
+            publish(strict, table, 2)
+        staged = store.stage(table, numbered(table, COUNT, 3))
+        assert first.client().wait(1, 5_000) == 1
+        first.kill()
+        with replica.client() as promoted:
+            promoted.execute_command("CLUSTER FAILOVER", "TAKEOVER")
+            eventually(lambda: promoted.info("replication")["role"] == "master")
+        assert amounts(store, table) == [1] * COUNT
+        with contextlib.suppress(StoreError):  # a version that the lost node registered counts as left behind
+            store.publish(staged)
+        assert len(set(amounts(store, table))) == 1
+        publish(store, table, 4)
+        assert amounts(store, table) == [4] * COUNT
