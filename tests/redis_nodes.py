@@ -102,6 +102,24 @@ def cluster(masters: int = 3, replicas: int = 0, options: Sequence[str] = ()) ->
         yield nodes
 
 
+@contextlib.contextmanager
+def sentinels() -> Iterator[tuple[Node, Node, Node]]:
+    """A master, its replica, and a sentinel that calls the master ``payments`` and replaces it when it dies."""
+    with node() as master, node() as replica, node(sentinel=True) as watcher:
+        for each in (master, replica, watcher):
+            with each.client() as client:
+                eventually(lambda client=client: answers(client))
+        with replica.client() as client:
+            client.replicaof("127.0.0.1", master.port)
+            eventually(lambda: client.info("replication")["master_link_status"] == "up")
+        with watcher.client() as client:
+            client.execute_command("SENTINEL MONITOR", "payments", "127.0.0.1", master.port, 1)
+            for setting, value in (("down-after-milliseconds", 500), ("failover-timeout", 2_000)):
+                client.execute_command("SENTINEL SET", "payments", setting, value)
+            eventually(lambda: len(client.execute_command("SENTINEL REPLICAS", "payments")) == 1)
+        yield master, replica, watcher
+
+
 def cluster_url(nodes: Sequence[Node]) -> str:
     """The address of a cluster: all of its nodes."""
     return "redis://" + ",".join(each.address for each in nodes)

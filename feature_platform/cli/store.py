@@ -183,12 +183,27 @@ def migrate(
 
 
 @app.command("roles")
-def roles(store: StoreOption = None, project: ProjectOption = None, profile: ProfileOption = None) -> None:
-    """Print the SQL that makes the roles of a PostgreSQL store, for the owner of the database."""
+def roles(
+    store: Annotated[
+        str | None,
+        typer.Option(
+            "--store", help="Name of a store of type `postgres` or `redis`. Default: every one of type `postgres`."
+        ),
+    ] = None,
+    project: ProjectOption = None,
+    profile: ProfileOption = None,
+) -> None:
+    """Print what makes a store's roles: SQL for the owner of a PostgreSQL database, `ACL SETUSER` for a Redis."""
     screen = Screen(False)
     with linked(screen, project, profile) as found:
+        from feature_platform.specs.models import RedisStore
         from feature_platform.stores.postgres_layouts import roles as roles_of
+        from feature_platform.stores.redis_roles import roles as users_of
 
+        named = found.profile.stores.get(store) if store else None
+        if isinstance(named, RedisStore):
+            typer.echo(users_of(named.key_prefix))
+            return
         for spec in _postgres_stores(found, store).values():
             typer.echo(roles_of(spec.schema_prefix))
 

@@ -360,6 +360,8 @@ def _pool(address: Address, host: tuple[str, int], seconds: float) -> Any:
 
 
 def _sentinel_pool(address: Address, settings: RedisSettings, seconds: float) -> Any:
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
     from redis.sentinel import Sentinel, SentinelConnectionPool
 
     options = timeouts(address, seconds)
@@ -367,7 +369,8 @@ def _sentinel_pool(address: Address, settings: RedisSettings, seconds: float) ->
     if settings.sentinel_login is not None:
         user, password = settings.sentinel_login
         asked |= {"username": user or None, "password": password}
-    asked |= {"ssl": address.tls, "socket_timeout": ANSWER_SECONDS}
+    # One that is gone is passed over at once: another knows the master, too.
+    asked |= {"ssl": address.tls, "socket_timeout": ANSWER_SECONDS, "retry": Retry(NoBackoff(), 0)}
     sentinels = Sentinel(address.hosts, sentinel_kwargs=asked)  # type: ignore[no-untyped-call]
     service = settings.sentinel_service
     return SentinelConnectionPool(service, sentinels, ssl=address.tls, **options)  # type: ignore[no-untyped-call]
