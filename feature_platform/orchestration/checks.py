@@ -86,8 +86,14 @@ def copy_result(key: dg.AssetKey, staged: StagedCopy) -> dg.AssetCheckResult:
         check_name=ROWS_ARRIVED,
         severity=dg.AssetCheckSeverity.ERROR,
         description=arrived(staged),
-        metadata={"rows": staged.write.rows, "removed": staged.write.removed, "entities": staged.entities},
+        metadata=_of_copy(staged),
     )
+
+
+def _of_copy(staged: StagedCopy) -> dict[str, Any]:
+    found = {"rows": staged.write.rows, "removed": staged.write.removed, "entities": staged.entities}
+    size = staged.write.estimated_bytes
+    return found if size is None else {**found, "estimated_bytes": size}
 
 
 def too_late_result(key: dg.AssetKey, late: TooLate) -> dg.AssetCheckResult:

@@ -16,7 +16,7 @@ from feature_platform.errors import StoreError
 from feature_platform.orchestration.failures import explained
 from feature_platform.orchestration.materialization import Audited, discard, publish, table_of
 from feature_platform.orchestration.metadata import ROW_COUNT, SUPERSEDED
-from feature_platform.orchestration.online import StagedCopy, TooLate, discard_copy, publish_copy, too_late
+from feature_platform.orchestration.online import StagedCopy, TooLate, discard_copy, overtaken, publish_copy
 from feature_platform.orchestration.openlineage import RunLineage
 from feature_platform.orchestration.resources import LINEAGE, PROGRESS, PROJECT, REQUIRED, Listener, Progress
 from feature_platform.project.online import online_table
@@ -142,7 +142,7 @@ def _publish_copy(project: Project, staged: StagedCopy | TooLate) -> Publication
         return publish_copy(project, staged)
     except StoreError as error:
         discard_copy(project, staged)
-        return too_late(project, staged.copy, error)
+        return overtaken(project, staged.copy, error)
     except BaseException:
         discard_copy(project, staged)
         raise
@@ -157,7 +157,9 @@ def copy_metadata(staged: StagedCopy | TooLate) -> dict[str, Any]:
     """What went online: changes, or a full snapshot and why; or why nothing did."""
     if isinstance(staged, TooLate):
         return {"rows_written": 0, "rows_removed": 0, "written_as": "nothing", SUPERSEDED: staged.reason}
-    written = {"rows_written": staged.write.rows, "rows_removed": staged.write.removed}
+    written: dict[str, Any] = {"rows_written": staged.write.rows, "rows_removed": staged.write.removed}
+    if staged.write.estimated_bytes is not None:
+        written["estimated_bytes"] = staged.write.estimated_bytes
     if staged.difference is None:
         return {**written, "written_as": "snapshot", "snapshot_because": staged.reason}
     return {**written, "written_as": "changes"}

@@ -40,6 +40,7 @@ from feature_platform.project.key_versions import as_properties, published_versi
 from feature_platform.project.online import online_table
 from feature_platform.stores.codes import ONLINE_LATER
 from feature_platform.stores.online_order import is_earlier, superseded
+from feature_platform.stores.online_writes import changes_moved
 from feature_platform.stores.protocols import (
     AS_OF,
     MOMENT,
@@ -155,11 +156,11 @@ def stage_copy(project: Project, copy: Copy, *, run_id: str, full: bool = False,
     online.sweep(copy.view)
     mirror = mirror_of(copy.view, copy.store)
     warehouse.sweep(mirror)
-    properties = _properties(project, copy) | {RUN: run_id, MIRROR: token_hex(8)}
     live = online.publication(copy.view)
+    if live is not None and not backwards:
+        copy = _on_time(project, copy, live)
+    properties = _properties(project, copy) | {RUN: run_id, MIRROR: token_hex(8)}
     if live is not None and is_earlier(properties, live.properties):
-        if not backwards:
-            raise superseded(copy.view, copy.store, properties, live)
         properties[WENT_BACK_FROM] = live.properties[AS_OF]
     entities = int(_single(warehouse, _entities(project, copy)))
     new = warehouse.stage(
@@ -179,11 +180,31 @@ def stage_copy(project: Project, copy: Copy, *, run_id: str, full: bool = False,
                     table, comparison.changes(base, comparison.newest()), properties=properties
                 )
                 return StagedCopy(copy, write, new, run_id, entities, difference, backwards=backwards)
-        write = online.stage(table, comparison.snapshot, properties=properties)
+        write = online.stage(table, comparison.snapshot, properties=properties, expected_rows=entities)
     except BaseException:
         warehouse.discard(new)
         raise
     return StagedCopy(copy, write, new, run_id, entities, None, reason, backwards)
+
+
+def _on_time(project: Project, copy: Copy, live: Publication) -> Copy:
+    """``copy``; or, where what is live is later and the history has changed since, one as of what is live: a run that
+    was quicker must not keep what this one built from being served.
+
+    Raises:
+        StoreError: what is live is later, and all that the history has to give.
+    """
+    if not is_earlier(_properties(project, copy), live.properties):
+        return copy
+    again = copy_of(project, copy.view, copy.store, datetime.fromisoformat(live.properties[AS_OF]))
+    if _is_of(again, live) or is_earlier(_properties(project, again), live.properties):
+        raise superseded(copy.view, copy.store, _properties(project, copy), live)
+    return again
+
+
+def _is_of(copy: Copy, live: Publication) -> bool:
+    """Whether what is live was copied from these offline rows."""
+    return live.properties.get(INPUT_PREFIX + str(table_of(copy.view))) == copy.origin
 
 
 def publish_copy(project: Project, staged: StagedCopy) -> Publication:
@@ -222,6 +243,19 @@ def too_late(project: Project, copy: Copy, error: StoreError) -> TooLate:
     return TooLate(live, error.problems[0].what)
 
 
+def overtaken(project: Project, copy: Copy, error: StoreError) -> TooLate:
+    """As :func:`too_late`, of a copy that was staged in time.
+
+    Raises:
+        StoreError: it is something else, or what is live now is of other offline rows: another attempt finds out
+            whether these have to follow.
+    """
+    late = too_late(project, copy, error)
+    if not _is_of(copy, late.live):
+        raise changes_moved(copy.view, copy.store) from error
+    return late
+
+
 def discard_copy(project: Project, staged: StagedCopy) -> None:
     """Removes the staged rows."""
     project.online_store(staged.copy.store).discard(staged.write)
@@ -248,7 +282,7 @@ def copy_up_to_date(project: Project, view: str, store: str, as_of: datetime) ->
         copy = copy_of(project, view, store, as_of)
     except StoreError:
         return False
-    wanted = _recorded(project.compiled.views[view], copy)
+    wanted = _recorded(project.compiled.views[view], copy) | {TTL: _ttl(project, view).get(TTL)}
     if any(live.properties.get(name) != value for name, value in wanted.items()):
         return False
     return copy.tick is not None or _still_valid(live.properties, as_of)
@@ -284,9 +318,12 @@ def _properties(project: Project, copy: Copy) -> dict[str, str]:
     }
     if copy.moment is not None:
         found[MOMENT] = copy.moment.isoformat()
-    if (ttl := project.registry.views[copy.view].spec.ttl) is not None:
-        found[TTL] = str(ttl.microseconds)
-    return found
+    return found | _ttl(project, copy.view)
+
+
+def _ttl(project: Project, view: str) -> dict[str, str]:
+    ttl = project.registry.views[view].spec.ttl
+    return {} if ttl is None else {TTL: str(ttl.microseconds)}
 
 
 def _due(project: Project, copy: Copy) -> list[exp.Expression]:

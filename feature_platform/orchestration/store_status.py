@@ -15,7 +15,8 @@ from feature_platform.errors import FeaturePlatformError
 from feature_platform.orchestration.materialization import FINGERPRINT, offline_store, table_of
 from feature_platform.orchestration.online import copy_up_to_date
 from feature_platform.orchestration.partitions import partition_of
-from feature_platform.stores.protocols import Holdings, Publication, Query, Warehouse
+from feature_platform.stores.online_reads import is_expired, ttl_of
+from feature_platform.stores.protocols import TTL, Holdings, Publication, Query, Warehouse
 
 if TYPE_CHECKING:
     from feature_platform.compiler.plan import CompiledView
@@ -103,6 +104,8 @@ def _online(project: Project, view: CompiledView, store: str, now: datetime) -> 
         return StoreStatus(view.name, store, "online", "never published")
     held = online.holdings(view.name)
     health, detail = _health(view, [live], held)
+    if health == "damaged" and not held.rows and _has_ended(live, now):
+        health, detail = "behind", "every row was past its ttl, and is gone"
     if health == "current" and not copy_up_to_date(project, view.name, store, now):
         health, detail = "behind", f"not what '{offline_store(project, view.name)}' has"
     return StoreStatus(
@@ -117,6 +120,11 @@ def _online(project: Project, view: CompiledView, store: str, now: datetime) -> 
         published_at=live.published_at,
         bytes=held.bytes,
     )
+
+
+def _has_ended(live: Publication, now: datetime) -> bool:
+    ttl = ttl_of(live.properties.get(TTL))
+    return ttl is not None and is_expired(live.event_time, ttl, now)
 
 
 def _health(view: CompiledView, live: Sequence[Publication], held: Holdings) -> tuple[Health, str]:

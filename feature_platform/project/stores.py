@@ -220,6 +220,7 @@ def redis_settings(spec: RedisStore) -> RedisSettings:
         certificate_file=spec.certificate_file,
         key_file=spec.key_file,
         acknowledging_replicas=spec.acknowledging_replicas,
+        memory_check=spec.memory_check,
     )
 
 

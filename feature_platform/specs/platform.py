@@ -111,6 +111,11 @@ class RedisStore(Spec):
         ge=0,
         description="Replicas of each master that must have the new rows before readers are directed to them.",
     )
+    memory_check: bool = Field(
+        default=True,
+        description="Whether a snapshot is refused, before it is sent, that does not fit into a server's memory, or "
+        "that its `maxmemory-policy` may evict.",
+    )
 
     @model_validator(mode="after")
     def _hangs_together(self) -> RedisStore:

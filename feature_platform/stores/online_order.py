@@ -39,21 +39,20 @@ def check_order(staged: StagedOnline, live: Publication | None, now: datetime, *
 
 
 def is_earlier(properties: Mapping[str, str], live: Mapping[str, str]) -> bool:
-    """Whether rows with ``properties`` are as of an earlier moment, or of an earlier tick, than those that are live.
+    """Whether rows with ``properties`` are of an earlier tick than those that are live, or of the same and as of an
+    earlier moment.
 
     What does not say its moment is earlier than everything that does. Equal moments replace each other: a run that is
     repeated must be able to correct what it wrote.
     """
-    ours, theirs = _moment(properties, AS_OF), _moment(live, AS_OF)
-    if theirs is not None and (ours is None or ours < theirs):
-        return True
-    ours, theirs = _moment(properties, MOMENT), _moment(live, MOMENT)
-    return ours is not None and theirs is not None and ours < theirs
+    name = _deciding(properties, live)
+    ours, theirs = _moment(properties, name), _moment(live, name)
+    return theirs is not None and (ours is None or ours < theirs)
 
 
 def superseded(view: str, store: str, properties: Mapping[str, str], live: Publication) -> StoreError:
     """The error of rows that come too late."""
-    name = AS_OF if properties.get(AS_OF, "") < live.properties.get(AS_OF, "") else MOMENT
+    name = _deciding(properties, live.properties)
     theirs, ours = _moment(live.properties, name), _moment(properties, name)
     mine = f"{ours:%Y-%m-%d %H:%M:%S}" if ours else "a moment that it does not say"
     return StoreError(
@@ -62,6 +61,12 @@ def superseded(view: str, store: str, properties: Mapping[str, str], live: Publi
             mend=f"Nothing has to be done. To go back on purpose: fp materialize {view} --as-of … --force",
         )
     )
+
+
+def _deciding(properties: Mapping[str, str], live: Mapping[str, str]) -> str:
+    """The property that decides: ticks where both have one and they differ."""
+    ours, theirs = _moment(properties, MOMENT), _moment(live, MOMENT)
+    return MOMENT if ours is not None and theirs is not None and ours != theirs else AS_OF
 
 
 def _moment(properties: Mapping[str, str], name: str) -> datetime | None:

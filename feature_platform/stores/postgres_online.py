@@ -79,7 +79,12 @@ class PostgresOnlineStore:
         self._writer = SnapshotWriter(name, self._sessions, self._schema)
 
     def stage(
-        self, table: OnlineTable, rows: StreamSource, *, properties: Mapping[str, str] | None = None
+        self,
+        table: OnlineTable,
+        rows: StreamSource,
+        *,
+        properties: Mapping[str, str] | None = None,
+        expected_rows: int | None = None,  # noqa: ARG002 - a client is not told how much room the disk has
     ) -> StagedOnline:
         """Copies a full snapshot into a table of its own and builds its key; memory does not grow with its size.
 

@@ -314,6 +314,8 @@ class StagedOnline:
     """Of changes: the version of the live rows that they are made for. None: a snapshot."""
     removed: int = 0
     """Of changes: how many rows go."""
+    estimated_bytes: int | None = None
+    """What the rows were expected to take up in the store's memory; None: nobody can tell."""
 
 
 @dataclass(frozen=True)
@@ -337,9 +339,16 @@ class OnlineStore(Protocol):
     name: str
 
     def stage(
-        self, table: OnlineTable, rows: StreamSource, *, properties: Mapping[str, str] | None = None
+        self,
+        table: OnlineTable,
+        rows: StreamSource,
+        *,
+        properties: Mapping[str, str] | None = None,
+        expected_rows: int | None = None,
     ) -> StagedOnline:
-        """Loads a full snapshot beside the live one. One row per key; columns as ``table.schema``."""
+        """Loads a full snapshot beside the live one. One row per key; columns as ``table.schema``. How many there will
+        be, where it is known, lets a store plan for them, and refuse what it has no room for.
+        """
         ...
 
     def stage_changes(

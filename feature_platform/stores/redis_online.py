@@ -6,8 +6,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -15,9 +15,10 @@ from typing import Any
 from feature_platform.stores.online_encoding import RowDecoder, row_decoder
 from feature_platform.stores.online_encoding_keys import KeyEncoder, key_encoder
 from feature_platform.stores.online_order import check_order
-from feature_platform.stores.online_reads import PerTable
+from feature_platform.stores.online_reads import PerTable, is_expired, time_of_read
 from feature_platform.stores.online_writes import Counted, changes_moved, keys_only
 from feature_platform.stores.protocols import (
+    TTL,
     Holdings,
     OnlineChanges,
     OnlineRow,
@@ -45,7 +46,7 @@ from feature_platform.stores.redis_online_layout import (
     live_pointer,
 )
 from feature_platform.stores.redis_online_publish import Publisher, pointers_of
-from feature_platform.stores.redis_online_read import Lookup, SnapshotReader
+from feature_platform.stores.redis_online_read import Found, Lookup, SnapshotReader
 from feature_platform.stores.redis_online_record import (
     Record,
     intention,
@@ -54,6 +55,7 @@ from feature_platform.stores.redis_online_record import (
     pending,
     publication,
 )
+from feature_platform.stores.redis_server_memory import check_room, memory_shares
 from feature_platform.stores.redis_servers import Command, Part, open_servers, words
 from feature_platform.stores.redis_settings import RedisSettings
 
@@ -81,18 +83,25 @@ class RedisOnlineStore:
         self._known_groups: int | None = None
 
     def stage(
-        self, table: OnlineTable, rows: StreamSource, *, properties: Mapping[str, str] | None = None
+        self,
+        table: OnlineTable,
+        rows: StreamSource,
+        *,
+        properties: Mapping[str, str] | None = None,
+        expected_rows: int | None = None,
     ) -> StagedOnline:
-        """Loads a full snapshot beside the live one; memory does not grow with its size.
+        """Loads a full snapshot beside the live one; memory does not grow with its size. With ``expected_rows`` it is
+        refused before anything is sent where the server has no room for so many.
 
         Raises:
-            StoreError: wrong columns, a NULL or repeated key, the server is out of memory or gone, or a cluster moved
-                keys meanwhile. Nothing is left behind, except where the server can't be told: then the next ``sweep``,
-                or a day, removes it.
+            StoreError: wrong columns, a NULL or repeated key, the server has no room, would not keep the rows, is out
+                of memory or gone, or a cluster moved keys meanwhile. Nothing is left behind, except where the server
+                can't be told: then the next ``sweep``, or a day, removes it.
         """
         # Arrow and numpy load here, so that a process that only reads stays light.
         from feature_platform.stores.online_encoding_stream import CHUNK_ROWS, newest_event_time, snapshot_chunks
         from feature_platform.stores.redis_online_load import Load
+        from feature_platform.stores.redis_online_memory import needed_bytes
 
         keys = ViewKeys(self._prefix, table.view)
         with store_errors(self.name, "load a snapshot"):
@@ -102,16 +111,22 @@ class RedisOnlineStore:
                 live = publication(table.view, self._publisher.record(keys))
                 chunks = snapshot_chunks(table, rows)
                 begin = [chunk for _, chunk in zip(range(2), chunks, strict=False)]
-                expected = live.rows if live else None
+                expected = expected_rows if expected_rows is not None else live.rows if live else None
                 if len(begin) < 2:
                     expected = sum(chunk.num_rows for chunk in begin)
                 elif expected is not None:
                     expected = max(expected, 2 * CHUNK_ROWS)
-                load = Load.begun(self._attempts, self._publisher, table, token, bucket_count(expected, groups))
+                buckets, needed = bucket_count(expected, groups), None
+                if begin and expected_rows is not None:
+                    named, check = self._publisher.groups(table.entity, table.view, groups), self._settings.memory_check
+                    size = expected_rows, buckets
+                    needed = needed_bytes(self._servers, self.name, table, named, begin[0], *size, check=check)
+                load = Load.begun(self._attempts, self._publisher, table, token, buckets)
                 counted = Counted(chain(begin, chunks), newest_event_time)
                 load.send(map(load.writer.payloads, counted))
                 load.finished(counted.count, counted.newest)
-        return StagedOnline(self.name, table, token, counted.count, dict(properties or {}))
+        about = dict(properties or {})
+        return StagedOnline(self.name, table, token, counted.count, about, estimated_bytes=needed)
 
     def stage_changes(
         self, table: OnlineTable, changes: OnlineChanges, *, properties: Mapping[str, str] | None = None
@@ -131,6 +146,10 @@ class RedisOnlineStore:
                 live = self._publisher.record(keys)
                 if not is_published(live) or live[b"entity"].decode() != table.entity:
                     raise changes_moved(table.view, self.name)
+                if self._settings.memory_check:
+                    named = self._publisher.groups(table.entity, table.view, groups)
+                    for memory, _ in memory_shares(self._servers, named):
+                        check_room(table.view, self.name, 0, memory)
                 load = Load.begun(self._attempts, self._publisher, table, token, int(live[b"buckets"]))
                 rows = Counted(snapshot_chunks(table, changes.rows))
                 gone = Counted(snapshot_chunks(keys_only(table), changes.removed))
@@ -159,16 +178,14 @@ class RedisOnlineStore:
         its own that is one step, in a cluster one per group of entities. A second call changes nothing.
 
         Raises:
-            StoreError: the staged rows are gone, something else is live than changes were made for, or the server
-                refuses. What is live is as it was; unless the server goes away half-way: then the next sweep,
-                publication or :meth:`changeable` carries it through.
+            StoreError: the staged rows are gone, something else is live than changes were made for, what is live is
+                later, or the server refuses. What is live is as it was; unless the server goes away half-way: then the
+                next sweep, publication or :meth:`changeable` carries it through.
         """
         view = staged.table.view
         keys = ViewKeys(self._prefix, view)
         with store_errors(self.name, "publish rows"):
             entry = self._attempts.entry(keys, staged.token)
-            live = publication(view, self._publisher.record(keys))
-            check_order(staged, live, self._attempts.now(keys), backwards=backwards)
             if entry is None:
                 self._publisher.forward(keys)
                 record = self._publisher.record(keys)
@@ -180,8 +197,13 @@ class RedisOnlineStore:
                 raise replicas_lag(view, self.name, self._settings.acknowledging_replicas)
             if sealed == "gone":
                 raise staged_rows_gone(view, self.name)
-            wanted = intention(staged, entry, datetime.now(UTC).replace(tzinfo=None))
-            answer, lost = self._publisher.publish(keys, wanted)
+            now = self._attempts.now(keys)
+            wanted = intention(staged, entry, now, expires=self._expires(keys, staged))
+            answer, lost = self._publisher.publish(
+                keys,
+                wanted,
+                lambda record: check_order(staged, publication(view, record), now, backwards=backwards),
+            )
             if answer == "moved":
                 raise changes_moved(view, self.name)
             if answer == "gone":
@@ -198,7 +220,8 @@ class RedisOnlineStore:
     def read(
         self, table: OnlineTable, keys: Sequence[tuple[Any, ...]], *, at: datetime | None = None
     ) -> list[OnlineRow | None]:
-        """The live rows of ``keys``, in their order; one round trip as long as nothing was published in between.
+        """The live rows of ``keys``, in their order, without those past the view's ttl; one round trip as long as
+        nothing was published in between.
 
         Raises:
             StoreError: a key of another type, another schema is live, or the server is gone.
@@ -206,10 +229,7 @@ class RedisOnlineStore:
         return self.read_many([(table, keys)], at=at)[0]
 
     def read_many(
-        self,
-        requests: Sequence[tuple[OnlineTable, Sequence[tuple[Any, ...]]]],
-        *,
-        at: datetime | None = None,  # noqa: ARG002
+        self, requests: Sequence[tuple[OnlineTable, Sequence[tuple[Any, ...]]]], *, at: datetime | None = None
     ) -> list[list[OnlineRow | None]]:
         """:meth:`read` for several views at once, still in one round trip; in a cluster, one to each node concerned."""
         with store_errors(self.name, "read rows"):
@@ -220,17 +240,11 @@ class RedisOnlineStore:
                 names = [field(key) for key in keys]
                 group = partial(group_keys, self._prefix, table.entity, table.view)
                 lookups.append(Lookup(table.view, table.fingerprint, names, group, groups))
-            answers: list[list[OnlineRow | None]] = []
-            for (table, _), found in zip(requests, self._reader.read(lookups), strict=True):
-                decode = self._codecs(table)[1].decode
-                rows = [None if row is None else decode(row) for row in found.rows]
-                answers.append(
-                    [
-                        OnlineRow(row.values, moment) if row is not None and moment is not None else row
-                        for row, moment in zip(rows, found.moments, strict=True)
-                    ]
-                )
-        return answers
+            when = time_of_read(at)
+            return [
+                _decoded(found, self._codecs(table)[1].decode, when)
+                for (table, _), found in zip(requests, self._reader.read(lookups), strict=True)
+            ]
 
     def publication(self, view: str) -> Publication | None:
         """What is live for ``view``: the last publication that was carried through."""
@@ -266,6 +280,13 @@ class RedisOnlineStore:
         """Gives connections back. What is staged and not published counts as left by a dead writer from now on."""
         self._attempts.release_all()
         self._servers.close()
+
+    def _expires(self, keys: ViewKeys, staged: StagedOnline) -> bool:
+        """Whether rows may be given an expiry: where a server makes room by what has one, they would go too early."""
+        if TTL not in staged.properties:
+            return False
+        policy = self._publisher.eviction(keys)
+        return policy is not None and not policy.startswith("volatile")
 
     def _finished(self, staged: StagedOnline) -> Publication:
         self._attempts.release(staged.token)
@@ -328,3 +349,13 @@ class RedisOnlineStore:
             return False
         self._known_groups = None  # it may have been laid out anew
         return True
+
+
+def _decoded(found: Found, decode: Callable[[bytes], OnlineRow], at: datetime) -> list[OnlineRow | None]:
+    rows: list[OnlineRow | None] = []
+    for encoded, moment, ttl in zip(found.rows, found.moments, found.ttls, strict=True):
+        row = None if encoded is None else decode(encoded)
+        if row is not None and moment is not None:
+            row = OnlineRow(row.values, moment)
+        rows.append(None if row is None or is_expired(row.event_time, ttl, at) else row)
+    return rows

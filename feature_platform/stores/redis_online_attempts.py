@@ -120,8 +120,9 @@ class Attempts:
     def _identity(self, keys: ViewKeys, connection: Any) -> tuple[str, int]:
         """Which server, and which of its clients, ``connection`` is; empty where the server doesn't tell."""
         try:
+            server = self._server_run(keys)
             connection.send_command("CLIENT", "ID")
-            return self._server_run(keys), int(connection.read_response())
+            return server, int(connection.read_response())
         except redis.ResponseError:
             return "", 0
 

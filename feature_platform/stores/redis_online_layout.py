@@ -10,10 +10,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final
 from zlib import crc32
+
+from feature_platform.stores.online_reads import ttl_of
 
 LAYOUT_FORMAT: Final = 2
 """Of keys and hashes. Packed rows have a format of their own."""
@@ -91,24 +93,26 @@ class LivePointer:
     """Of the publication: a later one of the view has a higher one."""
     rows: int
     """Of this group."""
+    ttl: timedelta | None
+    """Rows that are older by more are not used; None: all are."""
 
     def has_rows_of(self, other: LivePointer | None) -> bool:
         """Whether both are the same rows: what was read between two looks at the pointer is whole then."""
         return other is not None and (self.version, self.revision) == (other.version, other.revision)
 
 
-LIVE_FIELDS: Final = (b"version", b"fingerprint", b"buckets", b"revision", b"moment", b"number", b"rows")
+LIVE_FIELDS: Final = (b"version", b"fingerprint", b"buckets", b"revision", b"moment", b"number", b"rows", b"ttl")
 
 
 def live_pointer(values: Iterable[bytes | None]) -> LivePointer | None:
     """The answer to ``HMGET`` of :data:`LIVE_FIELDS`; None when the group has no rows of the view."""
-    version, fingerprint, buckets, revision, moment, number, rows = values
+    version, fingerprint, buckets, revision, moment, number, rows, ttl = values
     if version is None or fingerprint is None or buckets is None:
         return None
     every = datetime.fromisoformat(moment.decode()) if moment else None
-    return LivePointer(
-        version, revision or b"", fingerprint.decode(), int(buckets), every, int(number or 0), int(rows or 0)
-    )
+    counts = int(number or 0), int(rows or 0)
+    ends = ttl_of(ttl.decode() if ttl else None)
+    return LivePointer(version, revision or b"", fingerprint.decode(), int(buckets), every, *counts, ends)
 
 
 def group_of(field: bytes, groups: int) -> int:

@@ -11,14 +11,18 @@ what the allocator hands out. ``docs/adr/0030-online-publication.md`` compares i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
+import pyarrow.compute as pc
 
-from feature_platform.errors import StoreError
-from feature_platform.stores.codes import ONLINE_EVICTS, ONLINE_NO_ROOM
+from feature_platform.stores.online_encoding_arrow import encode_rows
+from feature_platform.stores.online_encoding_keys import encode_fields
+from feature_platform.stores.protocols import OnlineTable
+from feature_platform.stores.redis_online_layout import GroupKeys
+from feature_platform.stores.redis_server_memory import check_room, memory_shares
+from feature_platform.stores.redis_servers import Servers
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -28,73 +32,59 @@ SAMPLE_ROWS: Final = 4_096
 _ENTRY: Final = 24
 """Three pointers: key, value, next."""
 _POINTER: Final = 8
-_MEGABYTE: Final = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class ServerMemory:
-    """What a server (in a cluster: the node that the view lies on) says of its memory, in bytes."""
+def needed_bytes(  # noqa: PLR0913, PLR0917 - what is loaded, and where
+    servers: Servers,
+    store: str,
+    table: OnlineTable,
+    groups: Sequence[GroupKeys],
+    sample: pa.RecordBatch,
+    rows: int,
+    buckets: int,
+    *,
+    check: bool,
+) -> int:
+    """What ``rows`` rows like those of ``sample`` will take up, in ``buckets`` hashes of each group.
 
-    used: int
-    limit: int
-    """``maxmemory``, or all that the machine has; 0: not known."""
-    policy: str
-    """``maxmemory-policy``; empty where nothing is ever evicted, for lack of a limit."""
+    Raises:
+        StoreError: with ``check``: a server has no room for its share, or would not keep it.
+    """
+    shares = memory_shares(servers, groups)
+    some = sample.slice(0, SAMPLE_ROWS)
+    allocator = shares[0][0].allocator if shares else ""
+    fields, values = encode_fields(table, some), encode_rows(table, some)
+    needed = estimated_bytes(fields, values, rows, buckets * len(groups), allocator)
+    if check:
+        for memory, count in shares:
+            check_room(table.view, store, needed * count // len(groups), memory)
+    return needed
 
 
-def server_memory(info: Mapping[str, Any]) -> ServerMemory:
-    """From the answer to ``INFO memory``."""
-    limit = int(info.get("maxmemory", 0))
-    if limit:
-        return ServerMemory(int(info["used_memory"]), limit, str(info.get("maxmemory_policy", "")))
-    return ServerMemory(int(info["used_memory"]), int(info.get("total_system_memory", 0)), "")
-
-
-def estimated_bytes(fields: pa.BinaryArray, values: pa.BinaryArray, rows: int, buckets: int) -> int:
+def estimated_bytes(fields: pa.BinaryArray, values: pa.BinaryArray, rows: int, buckets: int, allocator: str) -> int:
     """What ``rows`` rows like these take up in ``buckets`` hashes: the sample's mean, and the tables of slots."""
-    import pyarrow.compute as pc
-
-    lengths = [pc.binary_length(part).to_numpy(zero_copy_only=False) for part in (fields, values)]
-    strings = sum(float(_allocated(each).mean()) for each in lengths) if len(fields) else 0.0
+    allocated = _by_libc if allocator.startswith("libc") else _by_jemalloc
+    sizes = [_with_header(pc.binary_length(part).to_numpy(zero_copy_only=False)) for part in (fields, values)]
+    strings = sum(float(allocated(each).mean()) for each in sizes) if len(fields) else 0.0
     per_bucket = -(-rows // buckets)
     slots = buckets * (1 << max(2, (per_bucket - 1).bit_length())) if rows else 0
     return round(rows * (_ENTRY + strings)) + slots * _POINTER
 
 
-def check_room(view: str, store: str, needed: int, memory: ServerMemory) -> None:
-    """Refuses what will not fit, and what would not stay.
-
-    Raises:
-        StoreError: the rows need more than is free, or the server may evict any key.
-    """
-    if memory.policy.startswith("allkeys"):
-        raise StoreError(
-            ONLINE_EVICTS.problem(
-                f"'{view}': '{store}' has maxmemory-policy {memory.policy}: it gives up rows of any view when "
-                "memory is short, and they would be missing without an error",
-                mend="Set maxmemory-policy to noeviction (or volatile-…), or `memory_check: false` in the profile.",
-            )
-        )
-    if memory.limit and memory.used + needed > memory.limit:
-        raise StoreError(
-            ONLINE_NO_ROOM.problem(
-                f"'{view}' needs about {_shown(needed)} beside what is live; '{store}' uses {_shown(memory.used)} of "
-                f"{_shown(memory.limit)}",
-                mend="Give the server more memory (a view needs twice its size during a load), or set "
-                "`memory_check: false` in the profile to try all the same.",
-            )
-        )
-
-
-def _allocated(lengths: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
-    """Bytes of strings of these lengths, with header and end, in jemalloc's size classes: multiples of 8 up to 64, then
-    four to each doubling."""
+def _with_header(lengths: npt.NDArray[np.int32]) -> npt.NDArray[np.int64]:
+    """Bytes of Redis's strings of these lengths: with their header, and a zero at the end."""
     size = lengths.astype(np.int64)
-    size += 1 + np.select([size < 32, size < 256, size < 65_536], [1, 3, 5], 9)
-    step = np.maximum(8, 1 << np.maximum(0, np.ceil(np.log2(np.maximum(size, 1))).astype(np.int64) - 3))
-    classes: npt.NDArray[np.int64] = -(-size // step) * step
-    return classes
+    found: npt.NDArray[np.int64] = size + 1 + np.select([size < 32, size < 256, size < 65_536], [1, 3, 5], 9)
+    return found
 
 
-def _shown(number: int) -> str:
-    return f"{number / _MEGABYTE:,.0f} MB"
+def _by_jemalloc(size: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Size classes as Redis builds them: multiples of 8 up to 64, then four to each doubling."""
+    step = np.maximum(8, 1 << np.maximum(0, np.ceil(np.log2(size)).astype(np.int64) - 3))
+    found: npt.NDArray[np.int64] = -(-size // step) * step
+    return found
+
+
+def _by_libc(size: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Usable bytes of glibc's chunks: multiples of 16 less a word, at least three words."""
+    return np.maximum(24, -(-(size + 8) // 16) * 16 - 8)

@@ -14,13 +14,16 @@ something to change. Numbers keep a straggler from taking a group back: a pointe
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Any, Final
+
+from redis.exceptions import NoPermissionError
 
 from feature_platform.stores.redis_online_layout import LIVE_FIELDS, GroupKeys, StagedEntry, ViewKeys, group_keys
 from feature_platform.stores.redis_online_record import Intention, Record, pending, record_of
 from feature_platform.stores.redis_online_scripts import CHANGE, DECIDE, FINISH, FLIP
+from feature_platform.stores.redis_server_memory import server_memory
 from feature_platform.stores.redis_servers import Command, Part, Servers, words
 
 STAGING_TTL_SECONDS: Final = 24 * 3600
@@ -42,6 +45,13 @@ class Publisher:
     def record(self, keys: ViewKeys) -> Record:
         """What the view's record says."""
         return record_of(self._one(keys.meta, b"HGETALL", keys.meta))
+
+    def eviction(self, keys: ViewKeys) -> str | None:
+        """How the server makes room; empty where it never has to, None where it does not tell."""
+        try:
+            return server_memory(self._one(keys.meta, b"INFO", b"memory")).policy
+        except NoPermissionError:
+            return None
 
     def groups(self, entity: str, view: str, groups: int) -> list[GroupKeys]:
         """The keys of all groups of a view."""
@@ -67,19 +77,26 @@ class Publisher:
             return "alone"
         return "whole"
 
-    def publish(self, keys: ViewKeys, wanted: Intention) -> tuple[str, frozenset[int]]:
+    def publish(self, keys: ViewKeys, wanted: Intention, may: Callable[[Record], None]) -> tuple[str, frozenset[int]]:
         """Decides and carries through: ``live``, or, with everything as it was, ``gone`` or ``moved``. Behind it the
-        groups whose rows were lost between sealing and flipping."""
+        groups whose rows were lost between sealing and flipping. ``may`` is asked about the record that is replaced,
+        and raises to refuse."""
         for _ in range(_ATTEMPTS):
+            record = self.record(keys)
+            if pending(record) is not None:  # its number is that of what is going live, the rest is what was
+                self.forward(keys)
+                continue
+            may(record)
             numbers = self._highest(wanted, keys.view)
             base = [wanted.base_version, wanted.base_revision]
-            arguments = words(wanted.token, *base, numbers, wanted.text())
+            arguments = words(wanted.token, *base, numbers, wanted.text(), record.get(b"number", b""))
             answer, number = self._script(keys.meta, DECIDE, [keys.meta, keys.staged], arguments)
             if answer == b"decided":
                 return "live", self._carry_through(keys, wanted, number)
-            if answer != b"busy":
+            if answer == b"busy":
+                self.forward(keys)
+            elif answer != b"again":
                 return answer.decode(), frozenset()
-            self.forward(keys)
         return "moved", frozenset()
 
     def forward(self, keys: ViewKeys) -> bool:
@@ -130,13 +147,13 @@ class Publisher:
         if version == wanted.token.encode():
             old = []
         fields = chain.from_iterable(wanted.pointer.items())
-        arguments = words(number, wanted.token, wanted.rows[group.group], len(new), version, *fields)
+        arguments = words(number, wanted.token, wanted.rows[group.group], len(new), version, wanted.expires_at, *fields)
         return script(FLIP, [group.live, *new, *old], arguments)
 
     def _change(self, group: GroupKeys, wanted: Intention, number: int, _live: Sequence[bytes | None]) -> Command:
         staged, to = (group.buckets(version, wanted.buckets) for version in (wanted.token, wanted.base_version))
         fields = chain.from_iterable(wanted.pointer.items())
-        base = [wanted.base_version, wanted.base_revision]
+        base = [wanted.base_version, wanted.base_revision, wanted.expires_at]
         return script(CHANGE, [group.live, *staged, *to], words(number, wanted.rows[group.group], *base, *fields))
 
     def _retire(self, keys: ViewKeys, wanted: Intention) -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from zlib import crc32
 
 from feature_platform.stores.online_reads import ATTEMPTS, never_settled, refuse_other_schemas
@@ -40,6 +40,8 @@ class Found:
     rows: list[bytes | None]
     moments: list[datetime | None]
     """The event time of the row whatever the row itself says; None: its own."""
+    ttls: list[timedelta | None]
+    """Of the publication that the row is of."""
 
 
 @dataclass(slots=True)
@@ -91,7 +93,7 @@ class SnapshotReader:
         Raises:
             StoreError: what is live has another fingerprint, it changed during every attempt, or a part of it is gone.
         """
-        found = [Found([None] * len(lookup.fields), [None] * len(lookup.fields)) for lookup in lookups]
+        found = [_nothing(lookup) for lookup in lookups]
         pending = list(_pieces(lookups))
         for _ in range(ATTEMPTS):
             pending = self._locate(pending)
@@ -139,6 +141,11 @@ class SnapshotReader:
             self._live[keys.live] = live
 
 
+def _nothing(lookup: Lookup) -> Found:
+    size = len(lookup.fields)
+    return Found([None] * size, [None] * size, [None] * size)
+
+
 def _pieces(lookups: Sequence[Lookup]) -> Iterable[_Piece]:
     for number, lookup in enumerate(lookups):
         pieces: dict[int, _Piece] = {}
@@ -154,9 +161,12 @@ def _pieces(lookups: Sequence[Lookup]) -> Iterable[_Piece]:
 
 
 def _scatter(piece: _Piece, replies: Sequence[Sequence[bytes | None]], found: Found) -> None:
-    moment = piece.live.moment if piece.live else None
+    assert piece.live is not None, "it was asked with one"
+    moment, ttl = piece.live.moment, piece.live.ttl
     for positions, values in zip(piece.by_bucket, replies, strict=False):  # behind them the pointer
         for position, value in zip(positions, values, strict=True):
             found.rows[position] = value
             if moment is not None:
                 found.moments[position] = moment
+            if ttl is not None:
+                found.ttls[position] = ttl

@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
-from typing import Any, Literal
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal
 
-from feature_platform.stores.protocols import MOMENT, Publication, StagedOnline, TableName
+from feature_platform.stores.protocols import MOMENT, TTL, Publication, StagedOnline, TableName
 from feature_platform.stores.redis_online_layout import LAYOUT_FORMAT, StagedEntry
+
+EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - naive UTC, as rows have it
+VANISHES_AFTER: Final = timedelta(days=1)
+"""How long rows stay after their ttl. Readers leave them out at once, by their clocks; the server's may be ahead."""
 
 Record = Mapping[bytes, bytes]
 """The meta hash; empty where nothing was published."""
@@ -34,6 +38,8 @@ class Intention:
     """Fields of every group's pointer, beside those that a script sets."""
     record: Mapping[str, str]
     """Fields of the meta hash, without the number of rows."""
+    expires_at: str = ""
+    """When the rows vanish, in milliseconds since 1970; empty: never."""
 
     def text(self) -> str:
         return json.dumps(asdict(self))
@@ -44,8 +50,8 @@ class Intention:
         return cls(**{**fields, "rows": tuple(fields["rows"])})
 
 
-def intention(staged: StagedOnline, entry: StagedEntry, published_at: datetime) -> Intention:
-    """What publishing ``staged`` comes to."""
+def intention(staged: StagedOnline, entry: StagedEntry, published_at: datetime, *, expires: bool) -> Intention:
+    """What publishing ``staged`` comes to; ``expires``: rows with a ttl vanish some time after it."""
     assert entry.rows is not None, "it is loaded"
     moment = staged.properties.get(MOMENT, "")
     version, _, revision = (staged.base or "").partition("+")
@@ -56,7 +62,8 @@ def intention(staged: StagedOnline, entry: StagedEntry, published_at: datetime) 
         "published_at": published_at.isoformat(timespec="microseconds"),
         "properties": json.dumps(dict(staged.properties), sort_keys=True),
     }
-    pointer = {"revision": told["revision"], "moment": moment}
+    ttl = staged.properties.get(TTL, "")
+    pointer = {"revision": told["revision"], "moment": moment, "ttl": ttl}
     if staged.base is None:
         shape = {"fingerprint": staged.table.fingerprint, "buckets": str(entry.buckets)}
         pointer |= shape
@@ -73,7 +80,18 @@ def intention(staged: StagedOnline, entry: StagedEntry, published_at: datetime) 
         revision,
         pointer,
         told,
+        _vanishing(entry, ttl, published_at) if expires and ttl else "",
     )
+
+
+def _vanishing(entry: StagedEntry, ttl: str, published_at: datetime) -> str:
+    """A while after the newest row has ended, and after the publication of rows that had ended before it."""
+    newest = datetime.fromisoformat(entry.event_time) if entry.event_time else published_at
+    try:
+        ended = max(newest + timedelta(microseconds=int(ttl)), published_at) + VANISHES_AFTER
+    except OverflowError:
+        return ""
+    return str((ended - EPOCH) // timedelta(milliseconds=1))
 
 
 def _shape(staged: StagedOnline, entry: StagedEntry) -> dict[str, str]:

@@ -20,13 +20,15 @@ if meta[4] then
 end
 if redis.call('HEXISTS', KEYS[2], token) == 0 then return {'gone', 0} end
 if ARGV[2] ~= '' and (meta[1] ~= ARGV[2] or (meta[2] or '') ~= ARGV[3]) then return {'moved', 0} end
+if ARGV[6] ~= (meta[3] or '') then return {'again', 0} end
 local number = math.max(tonumber(meta[3] or 0), tonumber(ARGV[4])) + 1
 redis.call('HSET', KEYS[1], 'number', number, 'publishing', ARGV[5])
 return {'decided', number}
 """
 """Decides that what was staged goes live: from here on it is carried through, by whoever comes by. Keys: meta, staged.
 Arguments: token; of changes, version and revision that they are made for; the highest number that a pointer has; what
-is to be done, as JSON. Gives an answer and the publication's number."""
+is to be done, as JSON; the number that the record had when it was looked at: another one means that what is live has
+changed since. Gives an answer and the publication's number."""
 
 FLIP: Final = """
 local number, token, rows, buckets = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -36,14 +38,18 @@ if (live[2] or '') ~= ARGV[5] then return {'moved', 0} end
 local found = 0
 for place = 2, 1 + buckets do found = found + redis.call('HLEN', KEYS[place]) end
 if found ~= rows then return {'gone', 0} end
-for place = 2, 1 + buckets do redis.call('PERSIST', KEYS[place]) end
-redis.call('HSET', KEYS[1], 'number', number, 'version', token, 'rows', rows, unpack(ARGV, 6))
+for place = 2, 1 + buckets do
+  redis.call('PERSIST', KEYS[place])
+  if ARGV[6] ~= '' then redis.call('PEXPIREAT', KEYS[place], ARGV[6]) end
+end
+redis.call('HSET', KEYS[1], 'number', number, 'version', token, 'rows', rows, unpack(ARGV, 7))
 for place = 2 + buckets, #KEYS do redis.call('UNLINK', KEYS[place]) end
 return {'live', rows}
 """
-"""Directs a group's readers to its staged rows. Keys: pointer, its new buckets, those of the version that it points
-to. Arguments: number of the publication, token, rows, how many new buckets, the version that it points to, then further
-fields and values of the pointer. Gives an answer and the group's rows."""
+"""Directs a group's readers to its staged rows. Keys: pointer, its new buckets, those of the version that it points to.
+Arguments: number of the publication, token, rows, how many new buckets, the version that it points to, when the rows
+vanish (milliseconds since 1970; empty: never), then further fields and values of the pointer. Gives an answer and the
+group's rows."""
 
 CHANGE: Final = """
 local number, changes, buckets = tonumber(ARGV[1]), tonumber(ARGV[2]), (#KEYS - 1) / 2
@@ -77,13 +83,16 @@ for place = 2, 1 + buckets do
   if #set > 0 then rows = rows + redis.call('HSET', to, unpack(set)) end
   if #gone > 0 then rows = rows - redis.call('HDEL', to, unpack(gone)) end
   redis.call('UNLINK', from)
+  redis.call('PERSIST', to)
+  if ARGV[5] ~= '' then redis.call('PEXPIREAT', to, ARGV[5]) end
 end
-redis.call('HSET', KEYS[1], 'number', number, 'rows', rows, unpack(ARGV, 5))
+redis.call('HSET', KEYS[1], 'number', number, 'rows', rows, unpack(ARGV, 6))
 return {'live', rows}
 """
 """Makes a group's staged changes. Keys: pointer, buckets with changes, as many that they are made to. Arguments: number
-of the publication, how many changes, version and revision that they are made for, then further fields and values of the
-pointer. An empty value stands for a row that goes. Gives an answer and the group's rows."""
+of the publication, how many changes, version and revision that they are made for, when the rows vanish as above, then
+further fields and values of the pointer. An empty value stands for a row that goes. Gives an answer and the group's
+rows."""
 
 FINISH: Final = """
 local publishing = redis.call('HGET', KEYS[1], 'publishing')

@@ -36,6 +36,8 @@ class RedisSettings:
     key_file: str | None = None
     acknowledging_replicas: int = 0
     """Replicas that must have the staged rows before readers are directed to them."""
+    memory_check: bool = True
+    """Whether a snapshot is refused that a server has no room for, or may give up."""
 
     @property
     def key_groups(self) -> int:

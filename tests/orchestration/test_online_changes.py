@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from datetime import UTC, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,6 +15,7 @@ from feature_platform.orchestration.instance import instance
 from feature_platform.orchestration.runs import materialize
 from feature_platform.project.online import online_table
 from feature_platform.project.project import Project
+from feature_platform.sdk.client import connect
 from feature_platform.stores.protocols import OnlineRow
 from tests.orchestration.builders import DAILY_SPEND, LAST_PAYMENT, Payment, Workplace, online, utc
 from tests.orchestration.test_kill import kill, leftovers, materializing
@@ -129,3 +131,26 @@ def test_a_kill_in_the_middle_of_changes_heals_to_what_a_snapshot_gives(cards: W
         assert online(project, "last_payment", 200, store=store) == online(project, "last_payment", 7, store=store)
         assert leftovers(cards, project) == []
         assert healed == as_a_snapshot(project, "last_payment", store, 4)
+
+
+def test_rows_past_their_ttl_are_not_read_directly_and_said_to_be_expired_by_the_sdk(cards: Workplace) -> None:
+    cards.write(
+        LAST_PAYMENT.replace(
+            "event_time: event_time\n    contract", "event_time: event_time\n    ttl: 30d\n    contract"
+        )
+    )
+    with cards.open() as project:
+        assert materialize(project, as_of=NOON).ok
+        table, store = online_table(project.compiled.views["last_payment"]), project.online_store("redis")
+        last = utc(2026, 1, 3, 10)
+        assert [row is None for row in store.read(table, [(1,), (2,)], at=last + timedelta(days=30))] == [False, True]
+        assert store.read(table, [(1,), (2,)]) == [None, None]
+    with connect(cards.root, purpose="fraud_detection") as features:
+        vector = features.online(["last_payment:amount"], {"card_id": 1})[0]
+        assert vector.statuses == {"last_payment__amount": "expired"}
+        assert vector.values == {"last_payment__amount": None}
+        assert vector.event_times == {"last_payment__amount": last.replace(tzinfo=UTC)}
+    cards.write(LAST_PAYMENT)
+    with cards.open() as project:
+        assert materialize(project, as_of=NOON).ok
+        assert read(project, "last_payment", "redis")[0] is not None, "a ttl that is taken back is taken back online"
