@@ -172,7 +172,7 @@ def migrate(
         for name, spec in _postgres_stores(found, store).items():
             url = address(owner_env) if owner_env else found.server_url(name)
             assert url is not None
-            done[name] = migrate_store(url, spec.schema_prefix)
+            done[name] = migrate_store(url, spec.schema_prefix, ledger=name in found.profile.ledgers)
         screen.show(
             {"migrated": {name: list(schemas) for name, schemas in done.items()}},
             lambda: [
@@ -204,8 +204,8 @@ def roles(
         if isinstance(named, RedisStore):
             typer.echo(users_of(named.key_prefix))
             return
-        for spec in _postgres_stores(found, store).values():
-            typer.echo(roles_of(spec.schema_prefix))
+        for name, spec in _postgres_stores(found, store).items():
+            typer.echo(roles_of(spec.schema_prefix, ledger=name in found.profile.ledgers))
 
 
 def _postgres_stores(project: Project, wanted: str | None) -> dict[str, PostgresStore]:

@@ -311,7 +311,7 @@ class Project:
 
     @cached_property
     def _context(self) -> StoreContext:
-        return StoreContext(self.state, self.data, self.tokens, self.profile.stores, self._shape, self._opened)
+        return StoreContext(self.state, self.data, self.tokens, self.profile, self._shape, self._opened)
 
     def _shape(self, table: TableName) -> Shape:
         """How the rows of a view lie: by its keys, then by time; with what its columns are for people."""

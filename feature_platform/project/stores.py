@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -38,8 +38,8 @@ class StoreContext:
     state: Path
     data: Path
     session: TokenKeys
-    stores: Mapping[str, StoreSpec]
-    """All of the profile, by name: one may keep what it did in another."""
+    profile: Profile
+    """One store may keep what it did in another."""
     shapes: Callable[[TableName], Shape]
     """What is known of a table's rows besides their columns."""
     servers: ExitStack
@@ -180,8 +180,8 @@ def _doris(name: str, spec: DorisStore, context: StoreContext) -> Warehouse:
     from feature_platform.stores.doris.settings import DorisSettings, parse_url
     from feature_platform.stores.doris.warehouse import DorisWarehouse
 
-    servers = {of: found for of, found in context.stores.items() if isinstance(found, PostgresStore)}
-    ledger = servers[spec.ledger or next(iter(servers))]  # the platform document was checked
+    ledger = context.profile.stores[context.profile.ledger_of(spec)]
+    assert isinstance(ledger, PostgresStore), "the platform document was checked"
     frontends, user, password = parse_url(address(spec.url_env))
     given = spec.model_dump(exclude={"type", "url_env", "ledger"})
     settings = DorisSettings(frontends, user, password, **given)

@@ -207,6 +207,15 @@ class Profile(Spec):
         default="FP_AUDIT_KEY", pattern=VARIABLE_PATTERN, description="Environment variable with the audit key."
     )
 
+    def ledger_of(self, store: DorisStore) -> str:
+        """The store of type `postgres` that keeps what was loaded into a Doris cluster."""
+        return store.ledger or next(name for name, spec in self.stores.items() if isinstance(spec, PostgresStore))
+
+    @property
+    def ledgers(self) -> frozenset[str]:
+        """The stores that keep such ledgers."""
+        return frozenset(self.ledger_of(spec) for spec in self.stores.values() if isinstance(spec, DorisStore))
+
     @model_validator(mode="after")
     def _doris_has_a_ledger(self) -> Profile:
         servers = [name for name, spec in self.stores.items() if isinstance(spec, PostgresStore)]

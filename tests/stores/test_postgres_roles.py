@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from secrets import token_hex
 
 import psycopg
@@ -11,10 +11,13 @@ import pytest
 from psycopg import sql
 
 from feature_platform.errors import StoreError
+from feature_platform.stores.doris.ledger import DorisLedger
+from feature_platform.stores.doris.warehouse import DorisWarehouse
 from feature_platform.stores.postgres_layouts import migrate, roles
 from feature_platform.stores.postgres_online import PostgresOnlineStore
 from feature_platform.stores.postgres_warehouse import PostgresWarehouse
 from feature_platform.stores.protocols import NativeTable, TableName
+from tests.stores.doris.double.running import doubled
 from tests.stores.online_cases import online_table, stream
 from tests.stores.warehouse_cases import SPEND, publish, query, rows_of, schema
 from tests.stores.warehouse_cases import stream as rows_in
@@ -35,10 +38,10 @@ class Setup:
 def setup(postgres_url: str) -> Iterator[Setup]:
     prefix = f"r{token_hex(5)}"
     logins = {f"{prefix}_a": "publisher", f"{prefix}_b": "publisher", f"{prefix}_c": "reader"}
-    migrate(postgres_url, prefix)
+    migrate(postgres_url, prefix, ledger=True)
     with psycopg.connect(postgres_url, autocommit=True) as owner:
         for _ in range(2):  # it may be repeated
-            owner.execute(roles(prefix))
+            owner.execute(roles(prefix, ledger=True))
         for login, role in logins.items():
             names = sql.Identifier(login), sql.Identifier(f"{prefix}_{role}")
             owner.execute(sql.SQL("CREATE ROLE {} LOGIN NOINHERIT").format(names[0]))
@@ -52,7 +55,7 @@ def setup(postgres_url: str) -> Iterator[Setup]:
         owner.execute(sql.SQL("GRANT SELECT ON {}.cards TO {}").format(raw, publisher))
     yield Setup(postgres_url, prefix, *(psycopg.conninfo.make_conninfo(postgres_url, user=each) for each in logins))
     with psycopg.connect(postgres_url, autocommit=True) as owner:
-        for schema_name in ("raw", "meta", "features", "online"):
+        for schema_name in ("raw", "meta", "features", "doris", "online"):
             full = f"{prefix}online" if schema_name == "online" else f"{prefix}_{schema_name}"
             owner.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(full)))
         for role in (*logins, *(f"{prefix}_{each}" for each in ("publisher", "reader", "owner"))):
@@ -117,6 +120,28 @@ def test_publishers_can_not_change_the_platforms_own_tables(setup: Setup) -> Non
     refused(setup.publisher, f"ALTER TABLE {setup.prefix}online.publications ADD COLUMN a int")
     refused(setup.publisher, f"UPDATE {setup.prefix}_meta.layout SET version_num = 'x'")
     refused(setup.publisher, f"CREATE SCHEMA {setup.prefix}_more")
+
+
+def test_what_is_loaded_into_doris_is_written_down_by_publishers_and_of_spines_by_readers(setup: Setup) -> None:
+    with doubled() as (of_double, _):
+        settings = replace(of_double, database_prefix=setup.prefix)
+        publisher, reader = (
+            DorisWarehouse("d", settings, DorisLedger(url, setup.prefix)) for url in (setup.publisher, setup.reader)
+        )
+        publish(publisher, [{"customer_id": 1, "amount": 1}], AMOUNTS)
+        assert rows_of(reader) == [{"customer_id": 1, "amount": 1}]
+        spine = TableName("inputs", "spine")
+        tables = {spine: rows_in(AMOUNTS, [{"customer_id": 7, "amount": 9}])}
+        shipped = query(reader, 'SELECT s.amount FROM "inputs"."spine" AS s', tables)
+        assert reader.read(shipped).read_all().to_pylist() == [{"amount": 9}]
+        with pytest.raises(StoreError):
+            publish(reader, [{"customer_id": 1, "amount": 2}], AMOUNTS)
+        with psycopg.connect(setup.reader, autocommit=True) as session:
+            assert session.execute(f"DELETE FROM {setup.prefix}_doris.writes").rowcount == 0
+            assert session.execute(f"SELECT count(*) FROM {setup.prefix}_doris.writes").fetchone() == (1,)
+        refused(setup.publisher, f"DROP TABLE {setup.prefix}_doris.loads")
+        publisher.close()
+        reader.close()
 
 
 def test_views_before_a_store_was_used_need_nothing_but_their_own_schema(setup: Setup) -> None:

@@ -69,6 +69,8 @@ _BY_TEXT: Final = tuple(
          r"|can not (cast|found function)|analysis"), Kind.SYNTAX),
     )
 )  # fmt: skip
+_UNTRUSTED: Final = "CERTIFICATE_VERIFY_FAILED"
+"""How the TLS library names it."""
 _COLUMN: Final = re.compile(r"unknown column '([A-Za-z_][A-Za-z0-9_]*)'", re.IGNORECASE)
 
 
@@ -115,6 +117,11 @@ def problem_of(kind: Kind, message: str = "") -> Problem:
     """What to tell. ``message`` is looked at for names, never repeated."""
     column = _COLUMN.search(message)
     match kind:
+        case Kind.UNREACHABLE if _UNTRUSTED in message:
+            return STORE_UNREACHABLE.problem(
+                "the Doris cluster's certificate is not of an authority that is trusted, or is of another host",
+                mend="name its authority in `ca_file` of the store, and hosts as the certificate does",
+            )
         case Kind.UNREACHABLE:
             return STORE_UNREACHABLE.problem(
                 "no frontend of the Doris cluster answers, or the connection broke",

@@ -11,6 +11,7 @@ import json
 import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from feature_platform.errors import StoreError
@@ -104,7 +105,7 @@ def flown(
             connection = stack.enter_context(
                 flight.connect(
                     f"{scheme}://{settings.frontends[0].host}:{settings.flight_port}",
-                    db_kwargs={"username": settings.user, "password": settings.password},
+                    db_kwargs={"username": settings.user, "password": settings.password, **_authorities(settings)},
                     conn_kwargs=dict.fromkeys(_FLIGHT_TIMEOUTS, seconds),
                     autocommit=True,
                 )
@@ -114,6 +115,13 @@ def flown(
             reader = cursor.fetch_record_batch()
         batches = OwnedBatches((_as_declared(batch, schema) for batch in reader), stack.pop_all(), _flight_reported)
     return pa.RecordBatchReader.from_batches(schema.arrow(), batches)
+
+
+def _authorities(settings: DorisSettings) -> dict[str, str]:
+    """gRPC trusts the system's authorities, or the text of others."""
+    if not (settings.tls and settings.ca_file):
+        return {}
+    return {"adbc.flight.sql.client_option.tls_root_certs": Path(settings.ca_file).read_text(encoding="ascii")}
 
 
 def _as_declared(batch: pa.RecordBatch, schema: TableSchema) -> pa.RecordBatch:

@@ -15,6 +15,7 @@ import base64
 import http.client
 import json
 import logging
+import ssl
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
@@ -194,15 +195,21 @@ class StreamLoadClient:
                     pass  # whoever stops listening may have answered already
                 answer = connection.getresponse()
                 return answer.status, answer.getheader("Location", ""), answer.read(_REPLY_BYTES)
+            except ssl.SSLCertVerificationError as error:
+                raise DorisError(problem_of(Kind.UNREACHABLE, str(error)), Kind.UNREACHABLE) from None
             except (OSError, http.client.HTTPException) as error:
                 _LOG.debug("%s %s at %s broke off: %s", request.method, request.path, to, type(error).__name__)
                 raise _BrokenOffError(connected=connected) from None
 
     def _connection(self, to: Address) -> http.client.HTTPConnection:
         seconds = self._settings.connect_timeout_seconds
-        if self._tls is not None:
-            return http.client.HTTPSConnection(to.host, to.port, timeout=seconds, context=self._tls)
-        return http.client.HTTPConnection(to.host, to.port, timeout=seconds)
+        connection = (
+            http.client.HTTPSConnection(to.host, to.port, timeout=seconds, context=self._tls)
+            if self._tls is not None
+            else http.client.HTTPConnection(to.host, to.port, timeout=seconds)
+        )
+        connection.set_debuglevel(0)  # it would print the login, and passwords in addresses, whoever asked for it
+        return connection
 
 
 @dataclass(frozen=True)

@@ -97,7 +97,7 @@ def token_calls(tokens: Sequence[Token]) -> dict[int, str]:
     """
     found = {}
     for place, token in enumerate(tokens[:-4]):
-        if token.text != SCHEMA or tokens[place + 1].text != "." or token.token_type.name == "STRING":
+        if token.text.lower() != SCHEMA or tokens[place + 1].text != "." or token.token_type.name == "STRING":
             continue
         function, bracket, classification = tokens[place + 2], tokens[place + 3], tokens[place + 4]
         if function.text != _FUNCTION or bracket.text != "(" or classification.token_type.name != "STRING":

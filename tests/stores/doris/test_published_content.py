@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from threading import Barrier
 from typing import Any
 
 import pytest
@@ -209,6 +211,39 @@ def test_two_writers_of_one_partition_do_not_mix(bench: Bench) -> None:
     assert seen(two, table) == [1]
     one.close()
     two.close()
+
+
+@pytest.mark.parametrize("key", [DAYS[0], None])
+def test_writers_that_race_publish_one_after_the_other_or_not_at_all(bench: Bench, key: str | None) -> None:
+    """Of a partition one stages while the others are told; whole tables are staged side by side, the last stays."""
+    table, each_others = TableName("features", f"raced{bool(key)}".lower()), Barrier(3)
+
+    def write(number: int) -> tuple[list[int], str]:
+        warehouse = bench.open()
+        try:
+            each_others.wait()
+            staged = warehouse.stage(
+                table, SPEND, stream(SPEND, rows([number] * 5)), partition=day(key) if key else None
+            )
+            return [number] * 5, warehouse.publish(staged).version
+        except StoreError as error:
+            return [], error.code
+        finally:
+            warehouse.close()
+
+    reader = bench.open()
+    with ThreadPoolExecutor(3) as pool:
+        for begin in range(0, 9, 3):
+            said = list(pool.map(write, range(begin, begin + 3)))
+            assert {code for amounts, code in said if not amounts} <= {"FP-STORE-006"}
+            written = [(version, amounts) for amounts, version in said if amounts]
+            assert written, "somebody wins"
+            version, amounts = max(written, key=lambda each: int(each[0]))
+            assert seen(reader, table) == amounts
+            assert [each.version for each in reader.publications(table)] == [version]
+    reader.sweep(table)
+    assert len(bench.leftovers(table)) == (1 if key else 0)
+    reader.close()
 
 
 def test_doubled_keys_of_a_unique_table_are_not_published(bench: Bench, postgres_url: str) -> None:

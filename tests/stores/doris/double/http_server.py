@@ -12,6 +12,7 @@ import io
 import json
 import re
 import socket
+import ssl
 import struct
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -34,12 +35,13 @@ class HTTPDouble:
     """Both ports on 127.0.0.1. Faults strike at ``fe.load``, ``fe.state``, ``be.receive``, ``be.load`` and
     ``be.reply``."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, tls: ssl.SSLContext | None = None) -> None:
         self.cluster = cluster
+        self._scheme = "https" if tls else "http"
         self.requests: list[tuple[str, str]] = []
         """(who was asked, path) of every request."""
-        self._frontend = _server(self, _Frontend)
-        self._backend = _server(self, _Backend)
+        self._frontend = _server(self, _Frontend, tls)
+        self._backend = _server(self, _Backend, tls)
         self.frontend_port = self._frontend.server_address[1]
         self.backend_port = self._backend.server_address[1]
         self.backend_host = "127.0.0.1"
@@ -59,13 +61,18 @@ class HTTPDouble:
     def location(self, path: str) -> str:
         """With the password in it, as Doris sends it."""
         login = f"{quote(self.cluster.user, safe='')}:{quote(self.cluster.password, safe='')}"
-        return f"http://{login}@{self.backend_host}:{self.backend_port}{path}?"
+        return f"{self._scheme}://{login}@{self.backend_host}:{self.backend_port}{path}?"
 
 
-def _server(double: HTTPDouble, handler: type[_Handler]) -> ThreadingHTTPServer:
+def _server(double: HTTPDouble, handler: type[_Handler], tls: ssl.SSLContext | None) -> ThreadingHTTPServer:
     class Server(ThreadingHTTPServer):
         daemon_threads = True
         block_on_close = False
+
+        def finish_request(self, request: Any, client_address: Any) -> None:
+            with contextlib.suppress(ssl.SSLError, ConnectionError):  # who does not trust us goes
+                secured = tls.wrap_socket(request, server_side=True) if tls else request
+                super().finish_request(secured, client_address)
 
     class Bound(handler):  # type: ignore[valid-type, misc]
         pass

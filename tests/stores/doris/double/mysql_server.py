@@ -10,6 +10,7 @@ import hashlib
 import os
 import socket
 import socketserver
+import ssl
 import struct
 import threading
 from types import TracebackType
@@ -19,6 +20,7 @@ from tests.stores.doris.double.tables import RefusedError, Result
 from tests.stores.doris.double.values import shown
 
 _CAPABILITIES = 0x000FA20F | 0x00080000  # protocol 4.1, secure login, transactions, plugin names, connect attributes
+_TLS = 0x800
 _UTF8MB4 = 45
 _VAR_STRING = 253
 
@@ -26,16 +28,18 @@ _VAR_STRING = 253
 class MySQLDouble:
     """A frontend's query port on 127.0.0.1. ``with MySQLDouble(cluster) as server: server.port``."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, tls: ssl.SSLContext | None = None) -> None:
         self.cluster = cluster
         self.connections = 0
+        self.logins: list[bytes] = []
+        """What was sent to log in."""
         outer = self
 
         class Handler(socketserver.BaseRequestHandler):
             def handle(self) -> None:
                 outer.connections += 1
                 with contextlib.suppress(ConnectionError, EOFError, OSError):
-                    _Session(self.request, cluster).serve()
+                    _Session(self.request, cluster, tls, outer.logins).serve()
 
         class Server(socketserver.ThreadingTCPServer):
             daemon_threads = True
@@ -58,9 +62,13 @@ class MySQLDouble:
 
 
 class _Session:
-    def __init__(self, connection: socket.socket, cluster: Cluster) -> None:
+    def __init__(
+        self, connection: socket.socket, cluster: Cluster, tls: ssl.SSLContext | None, logins: list[bytes]
+    ) -> None:
         self._socket = connection
         self._cluster = cluster
+        self._tls = tls
+        self._logins = logins
         self._sequence = 0
         self._unsent = bytearray()
 
@@ -84,12 +92,17 @@ class _Session:
 
     def _login(self) -> bool:
         salt = os.urandom(20).replace(b"\0", b"x")
-        low, high = _CAPABILITIES & 0xFFFF, _CAPABILITIES >> 16
+        capabilities = _CAPABILITIES | (_TLS if self._tls else 0)
+        low, high = capabilities & 0xFFFF, capabilities >> 16
         self._write(
             b"\x0a5.7.99\0" + struct.pack("<I", 7) + salt[:8] + b"\0"
             + struct.pack("<HBHHB", low, _UTF8MB4, 2, high, 21) + bytes(10) + salt[8:] + b"\0mysql_native_password\0"
         )  # fmt: skip
         reply = self._read()
+        if self._tls and len(reply) == 32:  # asks for TLS, and logs in over it
+            self._socket = self._tls.wrap_socket(self._socket, server_side=True)
+            reply = self._read()
+        self._logins.append(reply)
         user, _, rest = reply[32:].partition(b"\0")
         given = rest[1 : 1 + rest[0]]
         once = _sha1(self._cluster.password.encode())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,8 +14,8 @@ from tests.stores.doris.double.mysql_server import MySQLDouble
 
 
 @contextmanager
-def doubled() -> Iterator[tuple[DorisSettings, Cluster]]:
+def doubled(tls: ssl.SSLContext | None = None) -> Iterator[tuple[DorisSettings, Cluster]]:
     """Settings that reach it, and what it holds."""
     cluster = Cluster()
-    with MySQLDouble(cluster) as mysql, HTTPDouble(cluster) as http:
+    with MySQLDouble(cluster, tls) as mysql, HTTPDouble(cluster, tls) as http:
         yield settings_of(cluster, mysql.port, http.frontend_port), cluster
