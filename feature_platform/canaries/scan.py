@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 
 from sqlglot import exp
 
+from feature_platform.canaries.doris import Doris
 from feature_platform.canaries.files import Files, Place, Unsearched, below
 from feature_platform.canaries.listing import Canary
 from feature_platform.canaries.needles import Hit, Needles
@@ -24,9 +25,9 @@ from feature_platform.canaries.servers import Found, Postgres, Redis
 from feature_platform.compiler.platform_sql import platform_sql
 from feature_platform.project.online import online_table
 from feature_platform.project.project import DAGSTER_POSTGRES_VARIABLE, Project
-from feature_platform.project.stores import redis_settings
+from feature_platform.project.stores import doris_settings, redis_settings
 from feature_platform.registry.graph import TableRef
-from feature_platform.specs.models import DuckDBDeltaStore, PostgresStore, RedisStore
+from feature_platform.specs.models import DorisStore, DuckDBDeltaStore, PostgresStore, RedisStore
 from feature_platform.stores.online_encoding import row_decoder
 from feature_platform.stores.protocols import FilesTable, Query, TableName
 
@@ -183,6 +184,8 @@ class _Scan:
             elif isinstance(spec, RedisStore) and url is not None:
                 views, settings = dict(self._online_views()), redis_settings(spec)
                 yield name, Redis(self.needles, url, spec.key_prefix, views, settings).search()
+            elif isinstance(spec, DorisStore):
+                yield name, Doris(self.needles, doris_settings(spec), frozenset(self._raw_tables(name))).search()
         if url := os.environ.get(DAGSTER_POSTGRES_VARIABLE):
             yield "dagster", Postgres(self.needles, url).search()
 

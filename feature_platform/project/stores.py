@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from feature_platform.governance.tokens import TokenKeys
     from feature_platform.stores.doris.layout import Shape
+    from feature_platform.stores.doris.settings import DorisSettings
     from feature_platform.stores.postgres_connection import Bounds
     from feature_platform.stores.redis_settings import RedisSettings
 
@@ -177,18 +178,27 @@ def _bounds(spec: PostgresStore) -> Bounds:
 
 def _doris(name: str, spec: DorisStore, context: StoreContext) -> Warehouse:
     from feature_platform.stores.doris.ledger import DorisLedger
-    from feature_platform.stores.doris.settings import DorisSettings, parse_url
     from feature_platform.stores.doris.warehouse import DorisWarehouse
 
     ledger = context.profile.stores[context.profile.ledger_of(spec)]
     assert isinstance(ledger, PostgresStore), "the platform document was checked"
-    frontends, user, password = parse_url(address(spec.url_env))
-    given = spec.model_dump(exclude={"type", "url_env", "ledger"})
-    settings = DorisSettings(frontends, user, password, **given)
+    settings = doris_settings(spec)
     _, url = postgres_urls(ledger, context.state, context.servers)
     return DorisWarehouse(
         name, settings, DorisLedger(url, ledger.schema_prefix), shapes=context.shapes, keys=context.session
     )
+
+
+def doris_settings(spec: DorisStore) -> DorisSettings:
+    """Where a cluster is, and who we are there.
+
+    Raises:
+        StoreError: the environment variable is not set, or holds no such address.
+    """
+    from feature_platform.stores.doris.settings import DorisSettings, parse_url
+
+    frontends, user, password = parse_url(address(spec.url_env))
+    return DorisSettings(frontends, user, password, **spec.model_dump(exclude={"type", "url_env", "ledger"}))
 
 
 def _redis_url(spec: RedisStore, context: StoreContext) -> str:

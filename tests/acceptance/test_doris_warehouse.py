@@ -6,17 +6,23 @@ stands in the guide.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, timedelta
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
 import pyarrow as pa
 import pytest
+from typer.testing import CliRunner
 
+from feature_platform.canaries.listing import Canary
+from feature_platform.canaries.scan import scan
+from feature_platform.cli.main import app
 from feature_platform.governance.tokens import TokenKeys
 from feature_platform.orchestration import materialization
 from feature_platform.orchestration.intervals import live_partitions
@@ -248,6 +254,24 @@ def test_status_and_repair_know_the_store(both: Both) -> None:
     }
     assert all(each.bytes and each.event_time for each in found.values())
     assert all(each.whole and not each.done for each in repair(both.doris, ["daily_spend", "last_payment"], NOON))
+
+
+def test_raw_values_are_in_the_source_alone(both: Both, tmp_path: Path) -> None:
+    canaries = [Canary("transactions", "email", "email", "p1@gmail.com")]
+    report = scan(both.doris, canaries, tmp_path / "list.json")
+    assert report.missing == ()
+    assert [each for each in report.findings if each.store == "warehouse"] == []
+    assert [each for each in report.unsearched if each[0] == "warehouse"] == []
+
+
+def test_the_owner_makes_tables_and_roles_of_the_ledger(both: Both) -> None:
+    prefix = both.doris.profile.stores["postgres"].schema_prefix  # type: ignore[union-attr]
+    roles = CliRunner().invoke(app, ["store", "roles", "-p", str(both.doris.root)])
+    assert f"GRANT USAGE ON SCHEMA {prefix}_doris TO {prefix}_publisher" in roles.stdout
+    made = CliRunner().invoke(app, ["store", "migrate", "-p", str(both.doris.root), "--json"])
+    migrated = json.loads(made.stdout)["migrated"]["postgres"]
+    assert f"{prefix}_doris" not in migrated, "the first use made it"
+    assert f"{prefix}_meta" in migrated
 
 
 def test_a_second_run_has_nothing_to_do(both: Both) -> None:

@@ -75,7 +75,7 @@ class Cluster:
             if maybe:
                 return Result()
             raise RefusedError(f"Table '{name}' already exists", 1050)
-        columns = [Column(found[0], found[1], found[2] == "NULL") for found in re.findall(
+        columns = [Column(found[0], found[1], found[2] == "NULL", unescaped(found[3])) for found in re.findall(
             rf"\n  {_NAME} (.+?) (NOT NULL|NULL)(?: COMMENT {_TEXT})?(?=,?\n)", f"{body}\n")]  # fmt: skip
         keys = re.search(r"^(UNIQUE|DUPLICATE) KEY \((.*?)\)$", rest, re.MULTILINE)
         by = re.search(rf"PARTITION BY RANGE \({_NAME}\)", rest)
@@ -196,6 +196,16 @@ class Cluster:
         )
         rows = [(name, str(100 * found[0][0])) for name, found in counted.items()]
         return Result(["PARTITION_NAME", "DATA_LENGTH"], list(rows))
+
+    def _listed(self, what: str) -> Result:
+        """What is said of all tables."""
+        every = [
+            (database, name, table) for database, tables in self.databases.items() for name, table in tables.items()
+        ]
+        if what == "TABLE_SCHEMA, TABLE_NAME, TABLE_COMMENT":
+            return Result(["a", "b", "c"], [(database, name, table.comment) for database, name, table in every])
+        columns = [(column.name, column.comment) for _, _, table in every for column in table.columns]
+        return Result(["a", "b"], list(columns) if what.startswith("COLUMN_NAME") else [])
 
     def _create_view(self, database: str, name: str, query: str) -> Result:
         """A view is kept as a table without rows: only what it describes matters here."""
@@ -399,6 +409,10 @@ _STATEMENTS: list[tuple[str, Any]] = [
     (rf"DESC {_TABLE}", Cluster._describe),
     (rf"SELECT TABLE_NAME, TABLE_COMMENT FROM information_schema\.tables {_WHICH}", Cluster._tables),
     (rf"SELECT PARTITION_NAME, DATA_LENGTH FROM information_schema\.partitions {_WHICH}", Cluster._sizes),
+    (
+        r"SELECT ([A-Z_, ]+) FROM information_schema\.(?:tables|columns|views) WHERE TABLE_SCHEMA NOT IN \(.+\)",
+        Cluster._listed,
+    ),
     (rf"CREATE VIEW {_TABLE} AS (.+)", Cluster._create_view),
     (rf"DROP VIEW IF EXISTS {_TABLE}", Cluster._drop_view),
     (

@@ -47,6 +47,7 @@ class Column:
     name: str
     type: str
     nullable: bool
+    comment: str = ""
 
 
 @dataclass
