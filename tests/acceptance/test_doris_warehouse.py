@@ -23,6 +23,7 @@ from typer.testing import CliRunner
 from feature_platform.canaries.listing import Canary
 from feature_platform.canaries.scan import scan
 from feature_platform.cli.main import app
+from feature_platform.errors import GateError
 from feature_platform.governance.tokens import TokenKeys
 from feature_platform.orchestration import materialization
 from feature_platform.orchestration.intervals import live_partitions
@@ -31,8 +32,10 @@ from feature_platform.orchestration.partitions import partition_of
 from feature_platform.orchestration.runs import materialize
 from feature_platform.orchestration.store_repair import repair
 from feature_platform.orchestration.store_status import store_status
+from feature_platform.project.placement import placed
 from feature_platform.project.project import Project
 from feature_platform.sdk.client import FeatureStore
+from feature_platform.stores.protocols import NativeTable, Sized, TableName
 from tests.orchestration.builders import (
     CARD_MODEL,
     PAYMENT_SIZE,
@@ -110,6 +113,8 @@ class Both:
     cluster: Cluster
     loads_while_materializing: tuple[str, ...]
     """Stream Loads that the runs sent: rows that went through this process."""
+    second_run: frozenset[str]
+    """What a run right after the first made of each asset."""
 
     @property
     def projects(self) -> tuple[Project, Project]:
@@ -175,7 +180,8 @@ def both(tmp_path_factory: pytest.TempPathFactory, postgres_url: str, redis_url:
         published(duckdb)
         report = materialize(doris, as_of=NOON, partition=DAYS)
         assert {each.status for each in report.assets} == {"published"}, [each.reason for each in report.assets]
-        yield Both(duckdb, doris, cluster, tuple(cluster.streamed))
+        again = materialize(doris, as_of=NOON, partition=DAYS)
+        yield Both(duckdb, doris, cluster, tuple(cluster.streamed), frozenset(each.status for each in again.assets))
 
 
 def published(project: Project) -> None:
@@ -256,6 +262,16 @@ def test_status_and_repair_know_the_store(both: Both) -> None:
     assert all(each.whole and not each.done for each in repair(both.doris, ["daily_spend", "last_payment"], NOON))
 
 
+def test_queries_are_placed_where_the_cluster_says_that_most_rows_lie(both: Both) -> None:
+    held = both.doris.warehouse()
+    assert isinstance(held, Sized)
+    source = held.size(NativeTable(TableName("shop", "transactions")))
+    assert source is not None
+    assert (source.rows, source.bytes > 0) == (40, True)
+    reads = both.doris.compiled.views["daily_spend"].reads
+    assert placed(both.doris, reads, default="postgres").store == "warehouse"
+
+
 def test_raw_values_are_in_the_source_alone(both: Both, tmp_path: Path) -> None:
     canaries = [Canary("transactions", "email", "email", "p1@gmail.com")]
     report = scan(both.doris, canaries, tmp_path / "list.json")
@@ -274,5 +290,23 @@ def test_the_owner_makes_tables_and_roles_of_the_ledger(both: Both) -> None:
     assert f"{prefix}_meta" in migrated
 
 
+def test_personal_data_does_not_get_past_the_gate(both: Both) -> None:
+    before = rows_of(both.doris, "last_payment")
+    leak = Payment(1, utc(2026, 1, 6, 11, 59), "1.00", note="please write to jan.novak@example.com")
+    sold(both.cluster, [leak])
+    try:
+        request = materialization.request("last_payment", None, NOON)
+        staged = materialization.stage(both.doris, request, run_id="leak")
+        audited = materialization.audit(both.doris, staged)
+        assert [each.name for each in audited.outcomes if not each.passed] == ["pii"]
+        with pytest.raises(GateError):
+            materialization.publish(both.doris, audited)
+        materialization.discard(both.doris, staged)
+    finally:
+        both.cluster.execute("DROP TABLE IF EXISTS `shop`.`transactions` FORCE")
+        sold(both.cluster, EVERY_PAYMENT)
+    assert rows_of(both.doris, "last_payment") == before
+
+
 def test_a_second_run_has_nothing_to_do(both: Both) -> None:
-    assert {each.status for each in materialize(both.doris, as_of=NOON, partition=DAYS).assets} == {"up_to_date"}
+    assert both.second_run == {"up_to_date"}

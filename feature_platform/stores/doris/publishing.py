@@ -25,7 +25,7 @@ from feature_platform.stores.doris.reading import described
 from feature_platform.stores.doris.sessions import Sessions
 from feature_platform.stores.doris.settings import DorisSettings
 from feature_platform.stores.doris.tables import DorisColumn, DorisTable, RangePartition
-from feature_platform.stores.protocols import Holdings, Partition, StagedWrite, TableName
+from feature_platform.stores.protocols import Holdings, Partition, Size, StagedWrite, TableName
 from feature_platform.stores.publication_rules import check_fits, staged_rows_gone
 from feature_platform.types import TableSchema
 
@@ -62,15 +62,15 @@ class Publishing:
         sizes = self.sizes(base)
         missing = tuple(write.part or base.name for write in live if not self._is_live(write))
         parts = {write.part for write in live}
-        return Holdings(None, sum(size for name, size in sizes.items() if parts & {name, None}), missing)
+        return Holdings(None, sum(size.bytes for name, size in sizes.items() if parts & {name, None}), missing)
 
-    def sizes(self, name: TableName) -> dict[str, int]:
-        """Bytes of each partition of a table; of one without partitions under its own name."""
+    def sizes(self, name: TableName) -> dict[str, Size]:
+        """Of each partition of a table, as backends reported last; of one without partitions under its own name."""
         rows = self._sessions.rows(
-            "SELECT PARTITION_NAME, DATA_LENGTH FROM information_schema.partitions "  # noqa: S608 - quoted texts
+            "SELECT PARTITION_NAME, DATA_LENGTH, TABLE_ROWS FROM information_schema.partitions "  # noqa: S608 - quoted texts
             f"WHERE TABLE_SCHEMA = {text(name.schema)} AND TABLE_NAME = {text(name.name)}"
         )
-        return {str(partition): int(size or 0) for partition, size in rows}
+        return {str(partition): Size(int(number or 0), int(size or 0)) for partition, size, number in rows}
 
     def is_there(self, name: TableName) -> bool:
         """Whether Doris has a table or view by that name."""

@@ -187,14 +187,18 @@ class DorisWarehouse:
         return [write.publication() for write in live]
 
     def size(self, table: Binding) -> Size | None:
-        """Rows as they were counted; bytes as backends reported them last, some minutes ago at most."""
+        """Rows as they were counted, of tables of others as backends reported them last, some minutes ago at most; so
+        are bytes.
+        """
         if not isinstance(table, NativeTable):
             return None
         if live := self._publishing.live(table.name):
             return Size(sum(write.rows for write in live), self._publishing.holdings(table.name).bytes)
         if self._users_schema(table.name) is None:
             raise StoreError(not_published(table.name))
-        return Size(None, sum(self._publishing.sizes(table.name).values()))
+        sizes = self._publishing.sizes(table.name).values()
+        rows, size = sum(each.rows or 0 for each in sizes), sum(each.bytes for each in sizes)
+        return Size(rows if rows > 0 or not size else None, size)  # none, until backends reported them
 
     def holdings(self, table: TableName) -> Holdings:
         return self._publishing.holdings(table)

@@ -194,8 +194,8 @@ class Cluster:
             if table
             else {}
         )
-        rows = [(name, str(100 * found[0][0])) for name, found in counted.items()]
-        return Result(["PARTITION_NAME", "DATA_LENGTH"], list(rows))
+        rows = [(name, str(100 * found[0][0]), str(found[0][0])) for name, found in counted.items()]
+        return Result(["PARTITION_NAME", "DATA_LENGTH", "TABLE_ROWS"], list(rows))
 
     def _listed(self, what: str) -> Result:
         """What is said of all tables."""
@@ -408,7 +408,7 @@ _STATEMENTS: list[tuple[str, Any]] = [
     (rf"SHOW (TEMPORARY )?PARTITIONS FROM {_TABLE}", Cluster._show_partitions),
     (rf"DESC {_TABLE}", Cluster._describe),
     (rf"SELECT TABLE_NAME, TABLE_COMMENT FROM information_schema\.tables {_WHICH}", Cluster._tables),
-    (rf"SELECT PARTITION_NAME, DATA_LENGTH FROM information_schema\.partitions {_WHICH}", Cluster._sizes),
+    (rf"SELECT PARTITION_NAME, DATA_LENGTH, TABLE_ROWS FROM information_schema\.partitions {_WHICH}", Cluster._sizes),
     (
         r"SELECT ([A-Z_, ]+) FROM information_schema\.(?:tables|columns|views) WHERE TABLE_SCHEMA NOT IN \(.+\)",
         Cluster._listed,
