@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from feature_platform.compiler.doris.points import Points
+from feature_platform.compiler.doris.points import KeyedPoints
 from feature_platform.compiler.doris.text import (
     aliased,
     cast,
@@ -29,7 +29,7 @@ from feature_platform.types import BIGINT, TIMESTAMP
 
 
 def newest_row_relations(
-    view: CompiledView, spec: FeatureView, features: Sequence[str], points: Points, prefix: str
+    view: CompiledView, spec: FeatureView, features: Sequence[str], points: KeyedPoints, prefix: str
 ) -> list[Relation]:
     """Relations that end in ``<prefix>_answers``: per point that has a row its keys, ``fp_q`` and ``features``."""
     # Where (key, event time) is unique by contract, no two rows tie; else all features decide, whichever are asked for.
@@ -65,7 +65,7 @@ def _feature(feature: str) -> str:
     return f"fp_f_{feature}"
 
 
-def _rows(view: CompiledView, spec: FeatureView, read: Sequence[str], points: Points, prefix: str) -> Relation:
+def _rows(view: CompiledView, spec: FeatureView, read: Sequence[str], points: KeyedPoints, prefix: str) -> Relation:
     happened, told = (cast(column(each, "v"), TIMESTAMP) for each in ("event_time", "available_at"))
     published = selected(
         [
@@ -86,7 +86,7 @@ def _rows(view: CompiledView, spec: FeatureView, read: Sequence[str], points: Po
     return Relation(f"{prefix}_rows", selected(found, source, where=all_of(seen, fresh)))
 
 
-def _lookup(spec: FeatureView, features: Sequence[str], points: Points, prefix: str) -> list[Relation]:
+def _lookup(spec: FeatureView, features: Sequence[str], points: KeyedPoints, prefix: str) -> list[Relation]:
     keys = points.keys
     records = Sql(f"{name(prefix + '_records')} AS `r`")
     told = [*columns(keys, "r"), aliased(column("fp_e", "r"), "fp_when"), sql("0 AS `fp_asks`"), column("fp_rank", "r")]

@@ -33,8 +33,10 @@ _MINUTE = 60_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Points:
-    """The points of some key columns of the spine at the times in the spine relation's column ``moment``."""
+class KeyedPoints:
+    """The points of some key columns of the spine at the times in the spine relation's column ``moment``. Those of the
+    other engines (:class:`feature_platform.compiler.query_times.Points`) have numbers.
+    """
 
     number: int
     spine_keys: tuple[str, ...]
@@ -86,7 +88,7 @@ def spine_relations(
     return [spine, Relation(SPINE, selected([*kept, *ticks], sql("`fp_spine` AS `s`")))]
 
 
-def point_relations(points: Points) -> list[Relation]:
+def point_relations(points: KeyedPoints) -> list[Relation]:
     """Points and entities. A NULL key or time is no point."""
     taken = [aliased(column(of, "s"), own) for own, of in zip(points.keys, points.spine_keys, strict=True)]
     given = all_of(*(sql(":key IS NOT NULL", key=key) for key in columns([*points.spine_keys, points.moment], "s")))

@@ -9,7 +9,7 @@ from feature_platform.compiler.derived import input_name, rows_over
 from feature_platform.compiler.doris.lint import checked
 from feature_platform.compiler.doris.measured import filled
 from feature_platform.compiler.doris.point_in_time import newest_row_relations
-from feature_platform.compiler.doris.points import SPINE, Points, point_relations, spine_relations
+from feature_platform.compiler.doris.points import SPINE, KeyedPoints, point_relations, spine_relations
 from feature_platform.compiler.doris.text import aliased, column, columns, name, order_by, selected, with_relations
 from feature_platform.compiler.doris.windows import window_relations
 from feature_platform.compiler.fragments import Relation, Sql, sql
@@ -48,7 +48,7 @@ def in_order(query: Sql, found: Sequence[str] = ()) -> Sql:
 
 def _planned(request: Request, time: str, spine: Sql) -> tuple[list[Relation], Sql]:
     relations = spine_relations(request.key_columns(), time, request.request, request.schedules, spine)
-    places = {each: Points(each.number, each.spine_keys, each.moment) for each in request.points.values()}
+    places = {each: KeyedPoints(each.number, each.spine_keys, each.moment) for each in request.points.values()}
     for points in places.values():
         relations += point_relations(points)
     source = Sql(f"{name(SPINE)} AS `s`")
@@ -70,7 +70,7 @@ def _planned(request: Request, time: str, spine: Sql) -> tuple[list[Relation], S
     return relations, _with_derived(request, place)
 
 
-def _answers(request: Request, view: str, points: Points, prefix: str) -> list[Relation]:
+def _answers(request: Request, view: str, points: KeyedPoints, prefix: str) -> list[Relation]:
     if view in request.aggregations:
         return window_relations(request.aggregations[view], points, prefix)
     spec = request.registry.views[view].spec

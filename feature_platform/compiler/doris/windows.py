@@ -17,7 +17,7 @@ from feature_platform.compiler.aggregation_lines import AggregationPlan
 from feature_platform.compiler.doris.events import event_relation, numbered_versions, version_relations
 from feature_platform.compiler.doris.frames import entered, left, reached
 from feature_platform.compiler.doris.measured import exact, feature_relations
-from feature_platform.compiler.doris.points import Points
+from feature_platform.compiler.doris.points import KeyedPoints
 from feature_platform.compiler.doris.text import aliased, case, cast, column, columns, equal, name, number, selected
 from feature_platform.compiler.fragments import Relation, Sql, all_of, listed, sql
 from feature_platform.compiler.frames import Frame, farthest_reach
@@ -27,7 +27,7 @@ from feature_platform.types import BIGINT, DataType, decimal
 _SUMMED = frozenset({"count", "sum"})
 
 
-def window_relations(plan: AggregationPlan, points: Points, prefix: str) -> list[Relation]:
+def window_relations(plan: AggregationPlan, points: KeyedPoints, prefix: str) -> list[Relation]:
     """Relations that end in ``<prefix>_answers``: per point that an answer is known of its keys, ``fp_q`` and the
     features. A point without events may be missing.
     """
@@ -47,7 +47,7 @@ def window_relations(plan: AggregationPlan, points: Points, prefix: str) -> list
     return [*relations, *feature_relations(plan, f"{prefix}_pairs", [*plan.entity, "fp_q"], prefix, ready)]
 
 
-def _candidates(plan: AggregationPlan, points: Points, prefix: str) -> Relation:
+def _candidates(plan: AggregationPlan, points: KeyedPoints, prefix: str) -> Relation:
     """Events of the spine's entities that some point of the entity could count, were there no other version."""
     reach = farthest_reach(plan.frames)
     condition = all_of(
@@ -65,7 +65,7 @@ def _candidates(plan: AggregationPlan, points: Points, prefix: str) -> Relation:
     return Relation(f"{prefix}_candidates", selected(kept, source, where=condition))
 
 
-def _pairs(plan: AggregationPlan, counted: str, points: Points, prefix: str) -> Relation:
+def _pairs(plan: AggregationPlan, counted: str, points: KeyedPoints, prefix: str) -> Relation:
     kept = ["fp_t", *(f"fp_n{index}" for index in plan.ordered), *plan.payload]
     known = all_of(
         equal(plan.entity, "v", "p"),
@@ -84,7 +84,7 @@ def _pairs(plan: AggregationPlan, counted: str, points: Points, prefix: str) -> 
 
 
 def _running(
-    plan: AggregationPlan, measures: Sequence[Numbered], versions: str, points: Points, sums: str
+    plan: AggregationPlan, measures: Sequence[Numbered], versions: str, points: KeyedPoints, sums: str
 ) -> list[Relation]:
     """Relations that end in ``sums``: per point its keys, ``fp_q`` and the measures.
 
@@ -112,7 +112,7 @@ def _running(
     return [changes, Relation(sums, body)]
 
 
-def _changes(plan: AggregationPlan, measures: Sequence[Numbered], versions: str, points: Points) -> Iterator[Sql]:
+def _changes(plan: AggregationPlan, measures: Sequence[Numbered], versions: str, points: KeyedPoints) -> Iterator[Sql]:
     """What enters, what leaves, and the points: rows of keys, ``fp_when``, ``fp_asks`` and one column per measure."""
     for frame in dict.fromkeys(each.measure.frame for each in measures):
         first, last = _span(frame)
