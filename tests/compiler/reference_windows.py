@@ -115,14 +115,23 @@ def feature(
     conditions: Mapping[str, Condition],
     view_where: str | None = None,
     accuracy: str = "exact",
+    looked_at: dict[Any, list[Event]] | None = None,
 ) -> Any:
     """One feature of one entity (source column → value) at one time. Exact numbers come back as Decimal, doubles as
-    Fraction.
+    Fraction. ``looked_at`` keeps the events of windows for other features of the same row.
     """
 
     def counted(window: Duration) -> list[Event]:
         if q is None or None in entity.values():
             return []
+        key = (window, line.where, line.offset, line.hop)
+        if looked_at is None:
+            return inside(window, q)
+        if key not in looked_at:
+            looked_at[key] = inside(window, q)
+        return looked_at[key]
+
+    def inside(window: Duration, q: datetime) -> list[Event]:
         return [
             event
             for event in known_at(events, source, q)

@@ -358,6 +358,7 @@ def reference_row(
     source = variants.registry.sources[spec.source or ""].spec
     known = known_at(rows, source, q) if q is not None else []
     known = [event for event in known if all(event[column] == value for column, value in entity.items())]
+    looked_at: dict[Any, list[Event]] = {}
     return {
         line.feature_name(window): feature(
             known,  # what was known stays known: only saves doing it again for every feature
@@ -369,6 +370,7 @@ def reference_row(
             conditions=CONDITIONS,
             view_where=spec.where,
             accuracy=spec.accuracy,
+            looked_at=looked_at,
         )
         for line in spec.aggregations
         for window in line.windows
