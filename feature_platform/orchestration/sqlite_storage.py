@@ -5,6 +5,9 @@ small tables. Each time SQLAlchemy compiles the statement again and SQLite reads
 file last copies its write-ahead log into it. Here the files that all runs share keep their connections, and the file of
 a run keeps its engine. Its connections it does not keep: Dagster's UI learns of events by watching that file, which
 changes when the log is copied into it.
+
+Commits do not wait for the disk, checkpoints do: a run of many small steps takes a third of the time on an ordinary
+disk. No crash of a process loses anything; a power failure may cost the last events, never a file.
 """
 
 from __future__ import annotations
@@ -16,9 +19,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
 from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
+from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
-from sqlalchemy import NullPool, QueuePool, create_engine
+from sqlalchemy import NullPool, QueuePool, create_engine, event
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -35,6 +39,7 @@ class SqliteStorage(DagsterSqliteStorage):
         # What the constructor has made is open nowhere: it holds addresses of files that are now up to date.
         self._run_storage = _Runs(self._run_storage._conn_string)
         self._event_log_storage = _Events(self._event_log_storage._base_dir)
+        self._schedule_storage = _Schedules(self._schedule_storage._conn_string)
 
 
 class _Runs(SqliteRunStorage):
@@ -50,6 +55,17 @@ class _Runs(SqliteRunStorage):
     def dispose(self) -> None:
         super().dispose()
         self._engine.dispose()
+
+
+class _Schedules(SqliteScheduleStorage):
+    def __init__(self, conn_string: str, inst_data: Any = None) -> None:
+        self._engine = _engine(conn_string, keeps_connections=False)  # nobody would close them: it is not disposed of
+        super().__init__(conn_string, inst_data)
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        with self._engine.begin() as connection:
+            yield connection
 
 
 class _Events(SqliteEventLogStorage):
@@ -84,4 +100,11 @@ def _engine(address: str, *, keeps_connections: bool) -> Engine:
     pool = QueuePool if keeps_connections else NullPool
     # Whoever has a connection has it alone, but it may be in another thread than the one before.
     arguments = {"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False}
-    return create_engine(address, poolclass=pool, connect_args=arguments)
+    engine = create_engine(address, poolclass=pool, connect_args=arguments)
+
+    @event.listens_for(engine, "connect")
+    def _commit_without_waiting(connection: Any, _record: object) -> None:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = NORMAL")
+
+    return engine

@@ -12,7 +12,6 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,11 +37,9 @@ class StorageByEnv(DagsterStorage, ConfigurableClass):
         """A ``DagsterStorage``, though not this one."""
         url = os.environ.get(DAGSTER_POSTGRES_VARIABLE)
         if not url:
-            folder = _folder().resolve()
-            _commit_without_waiting(folder)
             from feature_platform.orchestration.sqlite_storage import SqliteStorage
 
-            return SqliteStorage(str(folder), inst_data)
+            return SqliteStorage(str(_folder().resolve()), inst_data)
         from dagster_postgres import DagsterPostgresStorage
 
         return DagsterPostgresStorage(_with_driver(url), inst_data=inst_data)
@@ -83,27 +80,6 @@ def unrecorded(run_id: str) -> StoreError:
             mend="make room on the disk, or see that the server answers, and materialize again",
         )
     )
-
-
-@cache
-def _commit_without_waiting(folder: Path) -> None:
-    """SQLite files in ``folder`` wait for the disk at checkpoints instead of at every commit.
-
-    Dagster commits each event twice, on a connection of its own each time. With a write-ahead log and ``synchronous =
-    NORMAL`` a run of many small steps takes a third of the time on an ordinary disk. No crash of a process loses
-    anything; a power failure may cost the last events, never the file.
-    """
-    from sqlalchemy import Engine, event
-
-    def configure(connection: Any, _record: Any) -> None:
-        if not isinstance(connection, sqlite3.Connection):
-            return
-        file = connection.execute("PRAGMA database_list").fetchone()[2]
-        if Path(file).is_relative_to(folder):
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")
-
-    event.listen(Engine, "connect", configure)
 
 
 def _with_driver(url: str) -> str:
