@@ -229,6 +229,12 @@ def files(folder: Path, view: int) -> str:
 
 def platform(folder: Path, spine: int, options: argparse.Namespace) -> dict[str, Any]:
     """What a notebook does."""
+    import deltalake  # noqa: F401 - as DuckDB is for the plans by hand, before the clock starts
+    import duckdb  # noqa: F401 - as above
+
+    import feature_platform.sdk.training
+    import feature_platform.stores.duckdb_delta  # noqa: F401 - as above
+
     rows = spine_frame(folder, spine)
     with project(folder, options) as store:
         wanted = [f"{view}:{feature}" for view, feature in NAMES]

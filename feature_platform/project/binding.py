@@ -7,12 +7,17 @@ is not released. Nothing is computed: describing a query only binds it. The engi
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Final
 
+from feature_platform.compiler.plan import COMPILER_VERSION
 from feature_platform.errors import GuardError, Location, Problem
+from feature_platform.project.bound_texts import BoundTexts
 from feature_platform.project.codes import NOT_BOUND
 from feature_platform.registry.graph import TableRef
 from feature_platform.types import Column, DataType, TableSchema
@@ -23,20 +28,19 @@ if TYPE_CHECKING:
     from feature_platform.compiler.plan import CompiledView, OutputColumn
     from feature_platform.registry.graph import Registry
 
-_REMEMBERED: Final = 1_000
-"""Queries that were bound already."""
 _MOMENT: Final = datetime(2000, 1, 1)  # noqa: DTZ001 - parameters are naive UTC, and no row is ever compared with it
 
 
 class Binder:
     """An engine with empty tables. Safe for use by several threads; opened when it is first needed."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, remembered: Path | None = None) -> None:
+        """``remembered`` is a file that tells several processes what was bound already."""
         self._registry = registry
         self._lock = Lock()
         self._connection: duckdb.DuckDBPyConnection | None = None
         self._tables: dict[tuple[str, str], TableSchema] = {}
-        self._bound: set[tuple[Any, ...]] = set()
+        self._bound = BoundTexts(remembered)
         self._types: dict[DataType, str] = {}
 
     def check_view(self, view: CompiledView, views: Mapping[str, CompiledView]) -> None:
@@ -61,36 +65,39 @@ class Binder:
         where: Location | None = None,
         *,
         inputs: Mapping[str, TableSchema] | None = None,
+        lasting: bool = False,
     ) -> None:
         """Binds a guarded query in DuckDB's SQL. ``inputs`` are tables of the schema ``inputs`` that come with it. What
-        was bound once is not bound again.
+        was bound once, over the same tables, is not bound again; with ``lasting`` not by later processes either: for
+        texts that come from definitions alone.
 
         Raises:
             GuardError: the engine refuses it, or sees other columns.
         """
         import duckdb
 
+        tables = {(ref.schema, ref.name): self._schema(ref, views) for ref in reads}
+        tables |= {("inputs", name): schema for name, schema in (inputs or {}).items()}
+        asked = _digest(sql, columns, tables, parameters, duckdb.__version__)
         with self._lock:
+            if asked in self._bound:
+                return
             try:
                 connection = self._open()
-                for ref in reads:
-                    self._declare(connection, ref.schema, ref.name, self._schema(ref, views))
-                for name, schema in (inputs or {}).items():
-                    self._declare(connection, "inputs", name, schema)
-                if (asked := (sql, *((column.name, column.type) for column in columns))) in self._bound:
-                    return
+                for (schema, name), table in tables.items():
+                    self._declare(connection, schema, name, table)
                 found = _described(connection, sql, dict.fromkeys(parameters, _MOMENT))
                 wanted = [(column.name, self._written(connection, column.type)) for column in columns]
             except duckdb.Error as error:
                 # The engine's message may quote the text, with constants of the author's.
                 raise GuardError(_refusal(f"DuckDB refuses it ({type(error).__name__})", where)) from None
-        if found != wanted:
-            different = [f"'{name}' {kind}" for name, kind in found if (name, kind) not in wanted] or [
-                f"{len(found)} columns"
-            ]
-            raise GuardError(_refusal(f"DuckDB sees {', '.join(different)} where the compiler does not", where))
-        if len(self._bound) < _REMEMBERED:
-            self._bound.add(asked)
+            if found == wanted:
+                self._bound.add(asked, lasting=lasting)
+                return
+        different = [f"'{name}' {kind}" for name, kind in found if (name, kind) not in wanted]
+        if not different:
+            different = [f"{len(found)} columns"]
+        raise GuardError(_refusal(f"DuckDB sees {', '.join(different)} where the compiler does not", where))
 
     def close(self) -> None:
         """Gives the engine's memory back."""
@@ -99,7 +106,6 @@ class Binder:
                 self._connection.close()
                 self._connection = None
                 self._tables.clear()
-                self._bound.clear()
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         if self._connection is None:
@@ -143,7 +149,20 @@ class Binder:
         columns = ", ".join(f"{identifier(column.name)} {column.type.sql('duckdb')}" for column in table.columns)
         connection.execute(f"CREATE OR REPLACE TABLE {identifier(schema)}.{identifier(name)} ({columns})").fetchall()
         self._tables[schema, name] = table
-        self._bound.clear()
+
+
+def _digest(
+    sql: str,
+    columns: Sequence[OutputColumn],
+    tables: Mapping[tuple[str, str], TableSchema],
+    parameters: Sequence[str],
+    version: str,
+) -> str:
+    """Of everything that decides what the engine makes of a query."""
+    given = [(column.name, str(column.type)) for column in columns]
+    declared = [(*name, [(each.name, str(each.type)) for each in of.columns]) for name, of in sorted(tables.items())]
+    whole = json.dumps([COMPILER_VERSION, version, sql, given, declared, sorted(parameters)])
+    return hashlib.blake2b(whole.encode(), digest_size=24).hexdigest()
 
 
 def _described(connection: duckdb.DuckDBPyConnection, sql: str, parameters: Mapping[str, Any]) -> list[tuple[str, str]]:

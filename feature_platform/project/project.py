@@ -82,7 +82,7 @@ class Project:
         self.profile_name = profile_name
         self.profile: Profile = registry.platform.profiles[profile_name]
         self.audit = audit
-        self.binder = Binder(registry)
+        self.binder = Binder(registry, state / "cache" / "bound")
         self.rotates_partitions = False
         """Whether partitions are written with the newest token key although others of their view have an older one."""
         self._policies = compiled.author.policies

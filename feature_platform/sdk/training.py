@@ -210,7 +210,7 @@ class _Task:
         tokenise = partial(key_tokens, self.project.tokens, versions=self.versions)
         return normalised(spine, time=self.time, needed=self.needs.columns, tokenise=tokenise, reserved=reserved)
 
-    def bind(self, compiled: CompiledQuery, engine: Engine) -> None:
+    def bind(self, compiled: CompiledQuery, engine: Engine, *, lasting: bool = False) -> None:
         """Has DuckDB understand the statements before it is sent one. PostgreSQL describes each before it runs it.
 
         Raises:
@@ -219,12 +219,14 @@ class _Task:
         if engine == "duckdb":
             project, inputs = self.project, {_SPINE.name: self.inputs}
             for text in compiled.texts(engine):
-                project.binder.check(text, compiled.columns, compiled.reads, project.compiled.views, inputs=inputs)
+                project.binder.check(
+                    text, compiled.columns, compiled.reads, project.compiled.views, inputs=inputs, lasting=lasting
+                )
 
     def beside(self, spine: Spine, compiled: CompiledQuery, store: str) -> Callable[[], pa.RecordBatchReader]:
         """Rows of ``spine`` are shipped to ``store``, and come back with the features from there."""
         project, warehouse = self.project, self.project.warehouse(store)
-        self.bind(compiled, warehouse.engine)
+        self.bind(compiled, warehouse.engine, lasting=True)
         tables = project.bindings(compiled.reads, store)
         converted = {self.time, *(column.name for column in self.needs.columns)}
         answer = compiled.schema.arrow()

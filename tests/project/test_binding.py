@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from feature_platform.compiler.catalog import catalog_of
@@ -14,6 +16,7 @@ from feature_platform.compiler.plan import CompiledProject, CompiledView, Output
 from feature_platform.compiler.project import compile_project
 from feature_platform.errors import CompileError, GuardError
 from feature_platform.project.binding import Binder
+from feature_platform.project.bound_texts import BoundTexts
 from feature_platform.registry.graph import Registry
 from feature_platform.types import BIGINT, STRING, Column, DataType, TableSchema
 from tests.compiler.sql_projects import CARD_DAY, project, view
@@ -112,6 +115,42 @@ def test_a_view_that_is_not_released_does_not_compile_and_is_not_cached(bound: B
     compile_project(bound.registry, cache=tmp_path / "cache", release=bound.binder.check_view)
     compile_project(bound.registry, cache=tmp_path / "cache", release=refusing)
     assert seen == ["card_day", "spend"] * 2, "what is cached was looked at before"
+
+
+def test_what_one_process_bound_is_not_bound_again_by_the_next(
+    bound: Bound, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    query, file = bound.guarded(QUERY), tmp_path / "cache" / "bound"
+    wrong = query.sql("duckdb").replace('AS "twice"', 'AS "thrice"')
+
+    def binding(sql: str, columns: tuple[OutputColumn, ...] = query.columns, *, lasting: bool = True) -> None:
+        with closing(Binder(bound.registry, file)) as binder:
+            binder.check(sql, columns, query.reads, bound.compiled.views, lasting=lasting)
+
+    binding(query.sql("duckdb"), lasting=False)
+    assert not file.exists(), "a text of people's own"
+    binding(query.sql("duckdb"))
+    with pytest.raises(GuardError):
+        binding(wrong)
+    with monkeypatch.context() as patch:
+        patch.setattr(duckdb, "connect", None)
+        binding(query.sql("duckdb"))
+        assert len(file.read_text(encoding="ascii").splitlines()) == 1, "what was refused is not remembered"
+        for other in (query.sql("duckdb") + " ", wrong):
+            with pytest.raises(TypeError):  # an engine is needed
+                binding(other)
+        with pytest.raises(TypeError):
+            binding(query.sql("duckdb"), query.columns[:1])
+    file.write_bytes(b"\xff damaged")
+    binding(query.sql("duckdb"))
+
+
+def test_only_so_many_digests_are_kept(tmp_path: Path) -> None:
+    file = tmp_path / "bound"
+    file.write_text("".join(f"{number}\n" for number in range(20_000)), encoding="ascii")
+    assert "19999" in BoundTexts(file)
+    assert "0" not in BoundTexts(file)
+    assert len(file.read_text(encoding="ascii").splitlines()) == 5_000
 
 
 def test_tables_that_come_with_a_query_are_declared_with_it(bound: Bound) -> None:
