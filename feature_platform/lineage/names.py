@@ -118,10 +118,12 @@ def _postgres(url: str) -> tuple[str, str] | None:
 
 
 def _redis(url: str) -> tuple[str, str] | None:
+    """By the first of several hosts: nodes of a cluster, or sentinels."""
     from urllib.parse import urlsplit
 
     try:
         parts = urlsplit(url)
+        parts = parts._replace(netloc=parts.netloc.rpartition("@")[2].partition(",")[0])
         host, port = parts.hostname, parts.port
     except ValueError:
         return None

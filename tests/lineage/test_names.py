@@ -54,7 +54,12 @@ def test_a_postgres_url_gives_host_port_and_database_alone(url: str, server: tup
 
 @pytest.mark.parametrize(
     ("url", "server"),
-    [("redis://:p@h", ("redis://h:6379", "0")), ("unix:///run/r.sock", None), ("redis://h:x/0", None)],
+    [
+        ("redis://:p@h", ("redis://h:6379", "0")),
+        ("unix:///run/r.sock", None),
+        ("redis://h:x/0", None),
+        ("redis://u:p@a:7,b:8", ("redis://a:7", "0")),
+    ],
 )
 def test_a_redis_url_gives_host_port_and_number_alone(url: str, server: tuple[str, str] | None) -> None:
     assert _redis(url) == server

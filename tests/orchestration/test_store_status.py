@@ -15,7 +15,9 @@ from feature_platform.orchestration.runs import materialize
 from feature_platform.orchestration.store_repair import repair
 from feature_platform.orchestration.store_status import StoreStatus, store_status
 from feature_platform.project.project import Project
+from feature_platform.stores.redis_online import RedisOnlineStore
 from tests.orchestration.builders import DAILY_SPEND, LAST_PAYMENT, Payment, Workplace, utc
+from tests.stores.dying_publisher import lose
 
 TWO_TARGETS = LAST_PAYMENT.replace("online: redis", "online: [redis, postgres]")
 NOON = utc(2026, 1, 4, 12)
@@ -87,6 +89,23 @@ def test_rows_that_a_store_lost_are_noticed(cards: Workplace) -> None:
         for file in cards.state.glob("warehouse/**/last_payment/**/*.parquet"):
             file.unlink()
         assert healths(project) == {"warehouse": "damaged", "redis": "damaged", "postgres": "current"}
+
+
+def test_a_publication_that_was_left_half_done_is_named_and_the_next_run_heals_it(cards: Workplace) -> None:
+    cards.write(TWO_TARGETS)
+    with cards.open() as project:
+        assert materialize(project, as_of=NOON).ok
+        store = project.online_store("redis")
+        assert isinstance(store, RedisOnlineStore)
+        lose(store, 0)
+        cards.pay([Payment(number, utc(2026, 1, 3, 9)) for number in range(20)])
+        assert not materialize(project, as_of=NOON).ok
+        found = statuses(project)["last_payment", "redis"]
+        assert found.health == "half published"
+        assert "0 of 1 groups" in found.detail
+        lose(store, 1)
+        assert materialize(project, as_of=NOON).ok
+        assert set(healths(project).values()) == {"current"}
 
 
 def test_online_stores_are_filled_again_from_the_history(cards: Workplace) -> None:

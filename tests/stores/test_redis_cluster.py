@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -13,10 +13,9 @@ from redis.crc import key_slot
 from feature_platform.errors import StoreError
 from feature_platform.stores.protocols import OnlineChanges, OnlineTable
 from feature_platform.stores.redis_online import RedisOnlineStore
-from feature_platform.stores.redis_online_scripts import CHANGE, FLIP
-from feature_platform.stores.redis_servers import Part, Servers
 from feature_platform.stores.redis_settings import RedisSettings
 from tests.redis_nodes import Node, cluster, cluster_url, eventually
+from tests.stores.dying_publisher import lose
 from tests.stores.online_cases import (
     CLUSTERED,
     NOON,
@@ -60,26 +59,6 @@ def amounts(store: RedisOnlineStore, table: OnlineTable) -> list[Any]:
 
 def publish(store: RedisOnlineStore, table: OnlineTable, value: int) -> None:
     store.publish(store.stage(table, numbered(table, COUNT, value)))
-
-
-class Dying:
-    """Servers that a publisher loses after it has flipped, or changed, so many groups."""
-
-    def __init__(self, servers: Servers, groups: int, between: Callable[[], None] = lambda: None) -> None:
-        self._servers, self._groups, self._between = servers, groups, between
-
-    def exchange(self, parts: Sequence[Part]) -> list[list[Any]]:
-        if any(command[1] in (FLIP.encode(), CHANGE.encode()) for part in parts for command in part.commands):
-            self._between()
-            if self._groups < len(parts):
-                self._servers.exchange(parts[: self._groups])
-                raise redis.ConnectionError
-        return self._servers.exchange(parts)
-
-
-def lose(store: RedisOnlineStore, groups: int, between: Callable[[], None] = lambda: None) -> None:
-    """From now on the store's publications stop after ``groups`` groups; ``between`` runs before the first of them."""
-    store._publisher._servers = Dying(store._servers, groups, between)  # type: ignore[assignment]
 
 
 def test_all_views_of_an_entity_share_a_slot_and_entities_spread_over_all_nodes(

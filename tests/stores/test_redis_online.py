@@ -6,6 +6,7 @@ import contextlib
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC
 from decimal import Decimal
 from pathlib import Path
@@ -205,6 +206,39 @@ def test_a_row_that_something_else_wrote_is_refused_not_misread(
 )
 def test_buckets_are_planned_for_some_ten_thousand_rows(rows: int | None, buckets: int) -> None:
     assert bucket_count(rows) == buckets
+
+
+def test_rows_of_the_layout_before_are_refused_and_go_with_the_next_publication(
+    kind: Kind, store: RedisOnlineStore, client: redis.Redis
+) -> None:
+    table, base = online_table(), f"{kind.prefix}:{{card_spend}}:"
+    before = {
+        "format": "1",
+        "version": "0123456789abcdef",
+        "revision": "",
+        "buckets": "2",
+        "rows": "1",
+        "entity": "card",
+    }
+    client.hset(f"{base}meta", mapping={**before, "fingerprint": table.fingerprint, "event_time": "", "keys": "[]"})
+    client.hset(f"{base}0123456789abcdef:1", "a", "a row")
+    client.hset(f"{base}staged", "fedcba9876543210", json.dumps({"buckets": 1, "used": -1, "begun_at": 0}))
+    with pytest.raises(StoreError, match="FP-STORE-063"):
+        store.read(table, [("a",)])
+    assert (store.publication("card_spend"), store.changeable(table)) == (None, None)
+    store.sweep("card_spend")
+    publish(store, table, [{"card": "a", "amount": 1}])
+    assert [row and row.values["amount"] for row in store.read(table, [("a",)])] == [1]
+    assert kind.leftovers() == set()
+
+
+def test_a_view_that_is_given_another_entity_leaves_nothing_under_the_old(kind: Kind, store: RedisOnlineStore) -> None:
+    table = online_table()
+    publish(store, table, [{"card": "a", "amount": 1}])
+    other = replace(table, entity="account")
+    publish(store, other, [{"card": "a", "amount": 2}])
+    assert [row and row.values["amount"] for row in store.read(other, [("a",)])] == [2]
+    assert kind.leftovers() == set()
 
 
 def test_the_reader_of_the_reference_page_reads_what_was_published(
