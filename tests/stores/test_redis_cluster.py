@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from redis.crc import key_slot
 from feature_platform.errors import StoreError
 from feature_platform.stores.protocols import OnlineChanges, OnlineTable
 from feature_platform.stores.redis_online import RedisOnlineStore
+from feature_platform.stores.redis_roles import roles
 from feature_platform.stores.redis_settings import RedisSettings
 from tests.redis_nodes import Node, cluster, cluster_url, eventually
 from tests.stores.dying_publisher import lose
@@ -24,6 +26,7 @@ from tests.stores.online_cases import (
     online_table,
     redis_client,
     redis_kind,
+    redis_nodes,
     removals,
     stream,
 )
@@ -258,6 +261,26 @@ class Slot:
     def migrate(self, keys: Sequence[str], to: Slot) -> None:
         if keys:
             self.node.execute_command("MIGRATE", to.host, to.port, "", 0, 5_000, "KEYS", *keys)
+
+
+def test_the_shipped_users_suffice_in_a_cluster(kind: Kind) -> None:
+    table, hosts = online_table(), kind.url.removeprefix("redis://")
+    for node in redis_nodes(kind.url, kind.settings):
+        with contextlib.closing(node):
+            for line in roles(kind.prefix).splitlines():
+                node.execute_command(*line.split(), ">secret")
+    writing, reading = (
+        replace(kind, url=f"redis://{kind.prefix}_{role}:secret@{hosts}") for role in ("writer", "reader")
+    )
+    with contextlib.closing(opened(writing)) as writer, contextlib.closing(opened(reading)) as reader:
+        publish(writer, table, 1)
+        assert amounts(reader, table) == [1] * COUNT
+        assert writer.sweep("card_spend") == 0
+        with pytest.raises(StoreError, match=r"FP-STORE-045.*NoPermission"):
+            reader.stage(table, numbered(table, COUNT, 2))
+    for node in redis_nodes(kind.url, kind.settings):
+        with contextlib.closing(node):
+            node.execute_command("ACL", "DELUSER", f"{kind.prefix}_writer", f"{kind.prefix}_reader")
 
 
 @pytest.fixture(scope="module")
