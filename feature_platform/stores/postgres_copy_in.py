@@ -8,6 +8,7 @@ layout of values is that of the types' ``*_recv`` functions.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -29,7 +30,10 @@ if TYPE_CHECKING:
 
 _SIGNATURE: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER: Final = b"\xff\xff"
-_BATCH_ROWS: Final = 32_768
+_PIECE_ROWS: Final = 32_768
+_PIECE_BYTES: Final = 4 << 20
+_PIECES_AHEAD: Final = 6
+"""Engines give some 100,000 rows at a time, then nothing for a while."""
 _SHORT_TEXT_BYTES: Final = 32
 _MICROSECONDS_1970_TO_2000: Final = 946_684_800_000_000
 _DAYS_1970_TO_2000: Final = 10_957
@@ -50,25 +54,30 @@ def copy_in(
 ) -> int:
     """Sends ``rows``, which have the columns of ``schema``, to a ``COPY … (FORMAT binary)``; gives their number.
 
-    One batch is encoded while the one before is sent: memory does not grow with the number of rows.
+    Some pieces are encoded while those before are sent, so that the server does not wait while a batch comes about;
+    memory grows neither with the number of rows nor with their width.
     """
     sent = 0
     with ThreadPoolExecutor(1, thread_name_prefix="fp-copy-in") as encoder, cursor.copy(statement) as copy:
         copy.write(_SIGNATURE)
         pieces = _encoded(schema, rows)
-        following = encoder.submit(next, pieces, None)
-        while (piece := following.result()) is not None:
-            following = encoder.submit(next, pieces, None)
-            copy.write(piece[1])
-            sent += piece[0]
+        ahead = deque(encoder.submit(next, pieces, None) for _ in range(_PIECES_AHEAD))
+        try:
+            while (piece := ahead.popleft().result()) is not None:
+                ahead.append(encoder.submit(next, pieces, None))
+                copy.write(piece[1])
+                sent += piece[0]
+        finally:
+            encoder.shutdown(cancel_futures=True)
         copy.write(_TRAILER)
     return sent
 
 
 def _encoded(schema: TableSchema, rows: pa.RecordBatchReader) -> Iterator[tuple[int, memoryview]]:
     for batch in rows:
-        for start in range(0, batch.num_rows, _BATCH_ROWS):
-            part = batch.slice(start, _BATCH_ROWS)
+        size = min(_PIECE_ROWS, max(1, _PIECE_BYTES * batch.num_rows // max(1, batch.nbytes)))
+        for start in range(0, batch.num_rows, size):
+            part = batch.slice(start, size)
             yield part.num_rows, encode_batch(schema, part)
 
 
