@@ -51,11 +51,17 @@ class Postgres:
     """(schema, table) of raw sources that the database holds; they are left out."""
 
     def search(self) -> Iterator[Found]:
-        """Every table, and what the server remembers."""
-        import psycopg
+        """Every table, and what the server remembers.
+
+        Raises:
+            StoreError: FP-STORE-033, a pooler stands between and would lose the settings; the server can't be reached.
+        """
         from psycopg import sql
 
-        with psycopg.connect(self.url, autocommit=True, application_name="feature_platform") as connection:
+        from feature_platform.stores.postgres_connection import connect, refuse_pooler
+
+        with connect(self.url) as connection:
+            refuse_pooler(connection)
             connection.execute("SELECT set_config('statement_timeout', %s, false)", (f"{_TIMEOUT_SECONDS}s",))
             connection.execute("SET row_security = off")  # rows that are hidden from us are an error then, not nothing
             for schema, table in connection.execute(_TABLES).fetchall():

@@ -152,12 +152,15 @@ def postgres_urls(spec: PostgresStore, state: Path, servers: ExitStack) -> tuple
     """The address of a server for what reads, which may be a pooler's, and the server's own for the rest. The embedded
     server is started, and given up with ``servers``.
 
+    The second is the first where its variable is not set: processes that only read need not be told it, and what writes
+    is refused there.
+
     Raises:
-        StoreError: an environment variable is not set, or the embedded server does not start.
+        StoreError: the environment variable is not set, or the embedded server does not start.
     """
     if spec.url_env is not None:
         url = address(spec.url_env)
-        return url, address(spec.direct_url_env) if spec.direct_url_env else url
+        return url, os.environ.get(spec.direct_url_env or "") or url
     from feature_platform.stores.embedded import EmbeddedPostgres
 
     url = servers.enter_context(EmbeddedPostgres(state / "postgres")).url

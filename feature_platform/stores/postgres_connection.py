@@ -226,8 +226,8 @@ def refuse_pooler(session: Session) -> None:
     if session.is_pooled:
         raise StoreError(
             BEHIND_POOLER.problem(
-                "the store's address leads to a connection pooler, and this writes",
-                mend="give the store `direct_url_env`, an environment variable with the server's own address",
+                "the store's address leads to a connection pooler, and this needs a session of the server's own",
+                mend="put the server's own address into the variable that the store's `direct_url_env` names",
             )
         )
 

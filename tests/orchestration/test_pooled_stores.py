@@ -74,7 +74,7 @@ def test_a_project_behind_a_pooler_is_computed_published_asked_and_read(tmp_path
 
 @pytest.mark.usefixtures("pooled")
 def test_a_run_with_nothing_but_a_poolers_address_is_refused_and_publishes_nothing(tmp_path: Path) -> None:
-    with project_with(tmp_path, "url_env: FP_TEST_POOLED").open() as project:
+    with project_with(tmp_path, "url_env: FP_TEST_POOLED, direct_url_env: FP_TEST_NOT_SET").open() as project:
         with pytest.raises(StoreError) as raised:
             published(project)
         assert raised.value.code == "FP-STORE-033"
