@@ -25,7 +25,7 @@ RUNS_AFTER: Final = 4
 """So many runs may follow a fault until everything is whole."""
 
 NETWORK: Final = ("reset", "half", "lost reply", "delay", "cut", "silence")
-KINDS: Final = (*NETWORK, "server killed", "writer killed", "disk full", "clock")
+KINDS: Final = (*NETWORK, "server killed", "writer killed", "server killed", "writer killed", "disk full", "clock")
 
 
 @dataclass(frozen=True)
