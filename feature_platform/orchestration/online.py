@@ -176,10 +176,13 @@ def stage_copy(project: Project, copy: Copy, *, run_id: str, full: bool = False,
             if base.rows + difference.added - difference.removed != entities:
                 reason = "other rows are live than were published"
             if not reason:
-                write = online.stage_changes(
-                    table, comparison.changes(base, comparison.newest()), properties=properties
-                )
-                return StagedCopy(copy, write, new, run_id, entities, difference, backwards=backwards)
+                changes = comparison.changes(base, comparison.newest())
+                write = online.stage_changes(table, changes, properties=properties)
+                staged = StagedCopy(copy, write, new, run_id, entities, difference, backwards=backwards)
+                if not staged.complete and _other_mirror(warehouse, copy, base):
+                    online.discard(write)
+                    raise changes_moved(copy.view, copy.store)
+                return staged
         write = online.stage(table, comparison.snapshot, properties=properties, expected_rows=entities)
     except BaseException:
         warehouse.discard(new)
@@ -205,6 +208,13 @@ def _on_time(project: Project, copy: Copy, live: Publication) -> Copy:
 def _is_of(copy: Copy, live: Publication) -> bool:
     """Whether what is live was copied from these offline rows."""
     return live.properties.get(INPUT_PREFIX + str(table_of(copy.view))) == copy.origin
+
+
+def _other_mirror(warehouse: Warehouse, copy: Copy, base: Publication) -> bool:
+    """Whether another run has published since the difference from ``base`` was counted: then the changes were read from
+    the difference to that run's rows."""
+    mirror = live_mirror(warehouse, copy.view, copy.store)
+    return mirror is None or mirror.properties.get(MIRROR) != base.properties[MIRROR]
 
 
 def publish_copy(project: Project, staged: StagedCopy) -> Publication:

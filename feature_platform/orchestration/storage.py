@@ -18,7 +18,7 @@ from typing import Any, Final
 from dagster._core.storage.base_storage import DagsterStorage
 from dagster._serdes import ConfigurableClass, ConfigurableClassData
 
-from feature_platform.errors import StoreError
+from feature_platform.errors import FeaturePlatformError, StoreError
 from feature_platform.orchestration.codes import INSTANCE_FAILED
 from feature_platform.project.project import DAGSTER_POSTGRES_VARIABLE, STATE_VARIABLE
 
@@ -57,12 +57,14 @@ def _folder() -> Path:
 def reported() -> Iterator[None]:
     """Turns errors of Dagster's storage into ``StoreError``. Their texts hold statements and values: SQLite's own words
     are kept (``database or disk is full``), of other drivers the kind of error."""
-    from sqlalchemy.exc import SQLAlchemyError
-
     try:
         yield
-    except (SQLAlchemyError, sqlite3.Error) as error:
-        cause = getattr(error, "orig", None) or error
+    except FeaturePlatformError:
+        raise
+    except Exception as error:
+        cause = _database_error(error)
+        if cause is None:
+            raise
         what = str(cause) if isinstance(cause, sqlite3.Error) else type(cause).__name__
         raise StoreError(
             INSTANCE_FAILED.problem(
@@ -70,6 +72,18 @@ def reported() -> Iterator[None]:
                 mend="make room on the disk, or see that the server answers, and materialize again",
             )
         ) from None
+
+
+def _database_error(error: BaseException | None) -> BaseException | None:
+    """The driver's error behind ``error``, which Dagster may have wrapped in its own; None: it has nothing to do with a
+    database."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    while error is not None:
+        if isinstance(error, (SQLAlchemyError, sqlite3.Error)):
+            return getattr(error, "orig", None) or error
+        error = error.__cause__
+    return None
 
 
 def unrecorded(run_id: str) -> StoreError:

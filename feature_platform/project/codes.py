@@ -55,3 +55,9 @@ NOT_BOUND: Final = Code(
     "text, or understands other columns or types than the compiler did, parser and engine disagree, and then nothing "
     "that was checked can be relied on.",
 )
+ADDRESS_UNUSABLE: Final = Code(
+    "FP-PROJ-011",
+    "Not the address of a server",
+    "An environment variable of the profile holds something that is no URL of that kind of server. The value is not "
+    "shown, because it may hold a password.",
+)

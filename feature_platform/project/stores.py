@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from feature_platform.errors import StoreError
-from feature_platform.project.codes import ADDRESS_MISSING, WRONG_KIND_OF_STORE
+from feature_platform.project.codes import ADDRESS_MISSING, ADDRESS_UNUSABLE, WRONG_KIND_OF_STORE
 from feature_platform.specs.models import DorisStore, DuckDBDeltaStore, PostgresStore, Profile, RedisStore, StoreSpec
 from feature_platform.stores.protocols import (
     Binding,
@@ -102,7 +102,16 @@ def open_online_store(name: str, spec: StoreSpec, context: StoreContext) -> Onli
             from feature_platform.stores.redis_online import RedisOnlineStore
 
             url, settings = _redis_url(spec, context), redis_settings(spec)
-            return RedisOnlineStore(name, url, key_prefix=spec.key_prefix, settings=settings)
+            try:
+                return RedisOnlineStore(name, url, key_prefix=spec.key_prefix, settings=settings)
+            except ValueError:  # its text may quote the URL
+                raise StoreError(
+                    ADDRESS_UNUSABLE.problem(
+                        f"environment variable {spec.url_env} does not hold the URL of a Redis",
+                        mend="write redis://USER:PASSWORD@HOST:PORT/0 (rediss:// for TLS, unix:// for a socket), "
+                        "with %-escapes for characters such as / and @ in the password",
+                    )
+                ) from None
         case PostgresStore():
             from feature_platform.stores.postgres_online import PostgresOnlineStore
 

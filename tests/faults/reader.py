@@ -48,7 +48,7 @@ class Reader:
 
     def take_wrong(self) -> list[str]:
         """What was read and must not be."""
-        if not self._thread.is_alive():
+        if not self._thread.is_alive() and not self._over.is_set():
             self._wrong.append("the reader died")
         wrong, self._wrong = self._wrong, []
         return wrong

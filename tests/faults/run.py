@@ -13,10 +13,11 @@ import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from tests.faults.reader import Reader
-from tests.faults.runs import KINDS, Result, choose, one_run, some_views, unharmed
+from tests.faults.runs import KINDS, Plan, Result, choose, one_run, some_views, unharmed
 from tests.faults.world import Layout, Servers, World, servers
 
 RUNS_PER_WORLD = 25
@@ -50,8 +51,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=60.0, help="ends after so long, whatever is done")
     parser.add_argument("--kinds", nargs="*", default=list(KINDS))
-    parser.add_argument("--verbose", action="store_true", help="a line per run on standard error")
+    parser.add_argument("--log", type=Path, help="a file to which every run is added as a line of JSON")
+    parser.add_argument("--sum", type=Path, nargs="*", help="only adds up what such files have")
     given = parser.parse_args(arguments)
+    if given.sum:
+        return _say([_result(line) for path in given.sum for line in path.read_text().splitlines()])
     results: list[Result] = []
     began = time.monotonic()
     chosen = random.Random(given.seed)  # noqa: S311 - faults, not secrets
@@ -65,17 +69,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
             seconds = given.minutes * 60 - (time.monotonic() - began)
             for result in runs(used, layout, given.seed * 1_000 + number, kinds, seconds):
                 results.append(result)
-                if given.verbose:
-                    sys.stderr.write(json.dumps(asdict(result)) + "\n")
-    sys.stdout.write(json.dumps(summary(results, time.monotonic() - began), indent=1) + "\n")
+                if given.log:
+                    with given.log.open("a") as log:
+                        log.write(json.dumps(asdict(result)) + "\n")
+    return _say(results)
+
+
+def _say(results: Sequence[Result]) -> int:
+    sys.stdout.write(json.dumps(summary(results), indent=1) + "\n")
     return 1 if any(result.wrong for result in results) else 0
+
+
+def _result(line: str) -> Result:
+    values = json.loads(line)
+    return Result(**{**values, "plan": Plan(**values["plan"]), "views": tuple(values["views"])})
 
 
 def struck(results: Sequence[Result]) -> list[Result]:
     return [result for result in results if result.struck and result.plan.kind != "none"]
 
 
-def summary(results: Sequence[Result], seconds: float) -> dict[str, Any]:
+def summary(results: Sequence[Result]) -> dict[str, Any]:
     hit = struck(results)
     by_phase: dict[str, Counter[str]] = {}
     for each in hit:
@@ -93,7 +107,6 @@ def summary(results: Sequence[Result], seconds: float) -> dict[str, Any]:
         "reads told that a store is not there": sum(result.unanswered for result in results),
         "wrong": [text for result in results for text in result.wrong],
         "longest struck run, seconds": round(max((each.seconds for each in hit), default=0.0), 1),
-        "seconds": round(seconds),
     }
 
 

@@ -107,8 +107,8 @@ def one_run(world: World, views: Sequence[str], plan: Plan, reader: Reader) -> R
             result.wrong.append(f"a run after the fault did not end by itself; it was at {run.phase}")
         whole = run.ok
     if not whole:
-        result.wrong.append(f"not whole after {RUNS_AFTER} more runs: {_ending(run)} {_reasons(run)}")
-    result.wrong += _after(world, views)
+        result.wrong.append(f"not whole after {RUNS_AFTER} more runs: {_ending(run)} {reasons(run)}")
+    result.wrong += after(world, views)
     reader.settle()
     result.reads, result.unanswered = reader.reads - before[0], reader.unanswered - before[1]
     result.wrong += reader.take_wrong()
@@ -175,7 +175,7 @@ def _ending(run: Run) -> str:
     return "whole" if run.ok else "said what failed"
 
 
-def _reasons(run: Run) -> str:
+def reasons(run: Run) -> str:
     assets = run.report["assets"] if run.report else {}
     return "; ".join(f"{asset}: {why}" for asset, (status, why) in assets.items() if why)
 
@@ -209,7 +209,7 @@ def _not_newest(world: World, found: Any, view: str, store: str) -> list[str]:
     ]
 
 
-def _after(world: World, views: Sequence[str]) -> list[str]:
+def after(world: World, views: Sequence[str]) -> list[str]:
     """What must be true once a run found everything published."""
     wrong: list[str] = []
     with world.open() as project:
@@ -237,8 +237,8 @@ def unharmed(world: World, views: Sequence[str]) -> Result:
     world.servers.writers.learn(run)
     result = Result(Plan("none"), tuple(views), struck=True, first=_ending(run), seconds=run.seconds)
     if not run.ok:
-        result.wrong.append(f"a run without a fault failed: {_ending(run)} {_reasons(run)}")
-    result.wrong += _after(world, views)
+        result.wrong.append(f"a run without a fault failed: {_ending(run)} {reasons(run)}")
+    result.wrong += after(world, views)
     traces = {name: network.trace() for name, network in world.servers.networks.items()}
     world.traces[tuple(views)] = {name: trace for name, trace in traces.items() if trace}
     return result

@@ -40,7 +40,8 @@ class KillableServer:
         self._environment = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", **(environment or {})}
         self.socket = self._run / socket_name
         where = self._run if socket_name.startswith(".s.PGSQL") else self.socket
-        self._program = program(self._folder / "data", where)
+        self.data = self._folder / "data"
+        self._program = program(self.data, where)
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
         self.kills = 0

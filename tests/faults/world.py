@@ -171,9 +171,9 @@ class World:
         self.folder = Path(tempfile.mkdtemp(prefix="fp-world-", dir=in_memory()))
         self.root = self.folder / "feature_defs"
         self.state = self.folder / ".fp"
-        self._database = f"w{seed}_{os.getpid()}"
+        self.database = f"w{seed}_{os.getpid()}"
         with psycopg.connect(used.postgres.url, autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{self._database}"')
+            connection.execute(f'CREATE DATABASE "{self.database}"')
         client = redis.Redis.from_url(used.redis.url)
         client.flushall()
         client.close()
@@ -186,7 +186,7 @@ class World:
         self.steps: dict[tuple[str, ...], set[tuple[str, str]]] = {}
         """The steps of such a run: asset, step."""
         self._environment = contextlib.ExitStack()
-        for name, value in used.direct(self._database).items():
+        for name, value in used.direct(self.database).items():
             self._environment.enter_context(_variable(name, value))
         self._publish(first_data(self.chosen))
 
@@ -196,7 +196,7 @@ class World:
 
     def start(self, views: Sequence[str], **more: Any) -> Run:
         """Begins a materialization of ``views`` as of the step, in a process of its own, through the networks."""
-        environment = self.servers.through_networks(self._database)
+        environment = self.servers.through_networks(self.database)
         return self.servers.writers.start(self.root, self.data.now, environment, selection=list(views), **more)
 
     def advance(self, views: Sequence[str]) -> None:

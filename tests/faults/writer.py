@@ -191,6 +191,18 @@ def _run(address: str, request: Mapping[str, Any]) -> int:
     return 0
 
 
+def hurry(retries: int | None = None) -> None:
+    """The attempts within a run follow each other after a tenth of the time; ``retries`` of them instead of the usual
+    number."""
+    import dagster as dg
+
+    from feature_platform.orchestration import failures
+
+    if retries is not None:
+        failures.MAX_RETRIES = retries  # type: ignore[misc]
+    failures._BACKOFF = dg.RetryPolicy(2, delay=0.2, backoff=dg.Backoff.EXPONENTIAL)  # type: ignore[misc]
+
+
 def materialized(
     tell: Tell,
     *,
@@ -204,16 +216,12 @@ def materialized(
 ) -> dict[str, Any]:
     """Materializes. The clock is off by ``clock_seconds``. ``mark`` is an asset and a step that it tells of; from there
     on no file may grow beyond ``file_bytes``."""
-    import dagster as dg
-
-    from feature_platform.orchestration import failures
     from feature_platform.orchestration.runs import materialize
     from feature_platform.project.project import Project
 
     os.environ.update(environment)
     shift_clock(clock_seconds)
-    # The attempts within a run follow each other as always, after a tenth of the time.
-    failures._BACKOFF = dg.RetryPolicy(failures.MAX_RETRIES, delay=0.2, backoff=dg.Backoff.EXPONENTIAL)  # type: ignore[misc]
+    hurry()
 
     def hear(event: Any) -> None:
         tell({"asset": event.asset, "step": event.step})
