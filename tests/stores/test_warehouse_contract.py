@@ -279,7 +279,7 @@ def test_a_version_changes_with_each_publication(warehouse: Warehouse) -> None:
     "sql",
     [
         "SELECT CAST(1 AS bigint) AS customer_id",
-        "SELECT CAST(1 AS bigint) AS customer_id, CAST(1 AS int) AS amount",
+        "SELECT CAST(1 AS bigint) AS customer_id, CAST(1 AS double precision) AS amount",
         "SELECT CAST(1 AS bigint) AS customer_id, CAST(1 AS bigint) AS amount, 'x' AS note",
     ],
     ids=["missing", "other type", "too many"],

@@ -31,6 +31,7 @@ from feature_platform.stores.doris.sessions import Sessions
 from feature_platform.stores.doris.settings import DorisSettings
 from feature_platform.stores.doris.stream_load import StreamLoadClient, Target
 from feature_platform.stores.doris.tokens import Keys, TokenFunctions
+from feature_platform.stores.doris.widening import widened
 from feature_platform.stores.owned_batches import OwnedBatches
 from feature_platform.stores.protocols import (
     Binding,
@@ -298,8 +299,8 @@ class DorisWarehouse:
             check_columns(by_name(stream_schema(stream.rows.schema)), by_name(schema))
             return stream
         sql, found = self._typed(relation, self._streams(relation, stack))
-        check_columns(by_name(found), by_name(schema))
-        return _Select(sql)
+        check_columns(by_name(widened(found, schema)), by_name(schema))
+        return _Select(sql, tuple(column.name for column in schema.columns if found.column(column.name) != column))
 
     def _filled(self, write: Write, partition: Partition | None, source: _Stream | _Select) -> int:
         """Writes rows to where ``write`` says; gives their number, as Doris counts them."""
@@ -314,7 +315,10 @@ class DorisWarehouse:
             )
             sent = self._loads.load(target, write.token, names, chunks)
         else:
-            columns = ", ".join(quoted(name) for name in write.schema.names)
+            columns = ", ".join(
+                f"CAST({quoted(name)} AS {column_type})" if name in source.narrow else quoted(name)
+                for name, column_type in ((each.name, each.type.sql("doris")) for each in write.schema.columns)
+            )
             start = f", {literal(partition.start)}" if partition else ""
             select = f"SELECT {columns}{start} FROM ({source.sql}) AS relation"  # noqa: S608 - a checked query
             self._loads.insert(target, write.token, names, select, self._sessions.run)
@@ -346,6 +350,8 @@ class _Stream:
 @dataclass(frozen=True, slots=True)
 class _Select:
     sql: str
+    narrow: tuple[str, ...]
+    """Columns that it gives in a narrower type than the declared one."""
 
 
 @contextmanager

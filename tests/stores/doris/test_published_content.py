@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from threading import Barrier
 from typing import Any
 
@@ -19,7 +20,7 @@ from feature_platform.stores.doris.layout import Shape
 from feature_platform.stores.doris.ledger import DorisLedger
 from feature_platform.stores.doris.settings import DorisSettings
 from feature_platform.stores.doris.warehouse import DorisWarehouse
-from feature_platform.stores.protocols import NativeTable, TableName
+from feature_platform.stores.protocols import NativeTable, Query, TableName
 from tests.stores.doris.cases import StandingClock
 from tests.stores.doris.double.cluster import Cluster
 from tests.stores.doris.double.running import doubled
@@ -244,6 +245,19 @@ def test_writers_that_race_publish_one_after_the_other_or_not_at_all(bench: Benc
     reader.sweep(table)
     assert len(bench.leftovers(table)) == (1 if key else 0)
     reader.close()
+
+
+def test_what_doris_computes_in_a_narrower_type_is_cast_and_nothing_is_cut(bench: Bench) -> None:
+    table, warehouse = TableName("features", "narrow"), bench.open()
+    wide = schema(days="bigint", price="decimal(18,2)", sizes="array<bigint>")
+    sql = "SELECT CAST(7 AS INT) AS days, CAST(1.5 AS DECIMAL(9, 1)) AS price, ARRAY(CAST(3 AS INT)) AS sizes"
+    warehouse.publish(warehouse.stage(table, wide, Query(sql, "doris")))
+    assert rows_of(warehouse, table) == [{"days": 7, "price": Decimal("1.50"), "sizes": [3]}]
+    for cut in ("CAST(1 AS DOUBLE) AS days", "CAST(1 AS DECIMAL(19, 0)) AS days"):
+        with pytest.raises(StoreError) as raised:
+            warehouse.stage(table, wide, Query(sql.replace("CAST(7 AS INT) AS days", cut), "doris"))
+        assert raised.value.code == "FP-STORE-001"
+    warehouse.close()
 
 
 def test_doubled_keys_of_a_unique_table_are_not_published(bench: Bench, postgres_url: str) -> None:
