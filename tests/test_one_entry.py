@@ -51,17 +51,17 @@ QUERIES = {
     (
         "compiler/event_digests.py",
         "CompiledQuery",
-        "{engine: str(_of_events(plan, _WITHIN[unit], engine)) for engine in _HASHES}",
+        "{engine: str(_of_events(plan, _WITHIN[unit], engine)) for engine in engines}",
     ),
     (
         "compiler/event_digests.py",
         "CompiledQuery",
-        "{engine: str(_of_rows(view, Sql(given.sql[engine]), engine)) for engine in _HASHES}",
+        "{engine: str(_of_rows(view, Sql(given.sql[engine]), engine)) for engine in given.sql}",
     ),
     (
         "compiler/event_digests.py",
         "CompiledQuery",
-        "{engine: str(_of_rows(view, rows[engine], engine)) for engine in _HASHES}",
+        "{engine: str(_of_rows(view, _published_rows(view, engine), engine))}",
     ),
     ("compiler/derived.py", "CompiledQuery", "{engine: str(_derivation(plan, engine)) for engine in engines}"),
     (

@@ -11,7 +11,7 @@ Of a partitioned view in SQL the digest is over its rows. Both are sums, so neit
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 from feature_platform.compiler.aggregation_lines import AggregationPlan, plan_aggregations
@@ -35,21 +35,21 @@ from feature_platform.compiler.frames import farthest_reach, floored, leaves
 from feature_platform.compiler.plan import CompiledQuery, CompiledView
 from feature_platform.governance.access import Access
 from feature_platform.registry.graph import LinkedView, Registry, TableRef
-from feature_platform.types import Engine
+from feature_platform.types import ENGINES, Engine
 
 FIRST: Final = "first_tick"
 LAST: Final = "last_tick"
 """Parameters: the first and the last tick (naive UTC, multiples of the length) that are asked about."""
 
-HASHED: Final = frozenset[Engine]({"duckdb", "postgres"})
-"""Engines that digests are made by."""
 _HASHES: Final[Mapping[Engine, str]] = {"duckdb": "HASH(:values)", "postgres": "HASH_RECORD_EXTENDED(ROW(:values), 0)"}
 """64 bits of all values of a row, a NULL among them. Neither is promised to outlive a new release of the engine: a
 digest that another release made says "changed", which costs a rebuild and is never wrong the other way."""
 _WITHIN: Final[Mapping[str, int]] = {"hour": 3_600_000_000, "day": 86_400_000_000}
 
 
-def event_digests(view: LinkedView, registry: Registry, catalog: Catalog, author: Access) -> CompiledQuery:
+def event_digests(
+    view: LinkedView, registry: Registry, catalog: Catalog, author: Access, engines: Collection[Engine] = ENGINES
+) -> CompiledQuery:
     """Of a partitioned aggregation view: rows (``enters``, ``leaves``, ``events``, ``checksum``), one per interval of
     ticks, ``leaves`` not included. The intervals are cut to the ticks that are asked about.
 
@@ -62,7 +62,7 @@ def event_digests(view: LinkedView, registry: Registry, catalog: Catalog, author
     unit = partition_of(view.spec)
     assert unit is not None, f"'{view.spec.name}' has no partitions"
     return CompiledQuery(
-        sql={engine: str(_of_events(plan, _WITHIN[unit], engine)) for engine in _HASHES},
+        sql={engine: str(_of_events(plan, _WITHIN[unit], engine)) for engine in engines},
         columns=(),
         reads=(TableRef("source", plan.source),),
         parameters=(FIRST, LAST),
@@ -70,15 +70,13 @@ def event_digests(view: LinkedView, registry: Registry, catalog: Catalog, author
     )
 
 
-def row_digests(view: CompiledView) -> CompiledQuery:
-    """Of a partitioned view in SQL: rows (``enters``, ``events``, ``checksum``), one per partition between
-    ``$partition_start`` and ``$partition_end`` that has rows; ``enters`` is the partition's end, ``events`` the number
-    of its rows.
+def row_digests(view: CompiledView, given: CompiledQuery) -> CompiledQuery:
+    """Of a partitioned view in SQL, which ``given`` materializes: rows (``enters``, ``events``, ``checksum``), one per
+    partition between ``$partition_start`` and ``$partition_end`` that has rows; ``enters`` is the partition's end,
+    ``events`` the number of its rows.
     """
-    assert view.materialize is not None, f"'{view.name}' has no rows"
-    given = view.materialize
     return CompiledQuery(
-        sql={engine: str(_of_rows(view, Sql(given.sql[engine]), engine)) for engine in _HASHES},
+        sql={engine: str(_of_rows(view, Sql(given.sql[engine]), engine)) for engine in given.sql},
         columns=(),
         reads=given.reads,
         parameters=given.parameters,
@@ -86,30 +84,38 @@ def row_digests(view: CompiledView) -> CompiledQuery:
     )
 
 
-def published_digests(view: CompiledView) -> CompiledQuery:
+def published_digests(view: CompiledView, engine: Engine) -> CompiledQuery:
     """:func:`row_digests` of the rows that are published."""
-    rows = {
-        engine: sql(
-            """SELECT :names FROM :schema.:table WHERE :time >= CAST($partition_start AS TIMESTAMP)
-               AND :time < CAST($partition_end AS TIMESTAMP)""",
-            names=listed(*(quoted(each) for each in view.schema.names)),
-            schema=quoted("features"),
-            table=quoted(view.name),
-            time=quoted("event_time"),
-        )
-        for engine in _HASHES
-    }
     return CompiledQuery(
-        sql={engine: str(_of_rows(view, rows[engine], engine)) for engine in _HASHES},
+        sql={engine: str(_of_rows(view, _published_rows(view, engine), engine))},
         columns=(),
         reads=(TableRef("view", view.name),),
         parameters=("partition_end", "partition_start"),
     )
 
 
+def _published_rows(view: CompiledView, engine: Engine) -> Sql:
+    if engine == "doris":
+        from feature_platform.compiler.doris.digests import published_rows
+
+        return published_rows(view)
+    return sql(
+        """SELECT :names FROM :schema.:table WHERE :time >= CAST($partition_start AS TIMESTAMP)
+           AND :time < CAST($partition_end AS TIMESTAMP)""",
+        names=listed(*(quoted(each) for each in view.schema.names)),
+        schema=quoted("features"),
+        table=quoted(view.name),
+        time=quoted("event_time"),
+    )
+
+
 def _of_rows(view: CompiledView, rows: Sql, engine: Engine) -> Sql:
     assert view.partitioned is not None, f"'{view.name}' has no partitions"
     length = _WITHIN[view.partitioned]
+    if engine == "doris":
+        from feature_platform.compiler.doris.digests import of_rows
+
+        return of_rows(view, rows, length)
     tick = sql(":start + :length", start=floored(quoted("event_time"), length, engine), length=duration(length))
     return sql(
         "SELECT :tick AS enters, COUNT(*) AS events, :checksum AS checksum FROM (:rows) AS fp_rows GROUP BY 1",
@@ -120,6 +126,10 @@ def _of_rows(view: CompiledView, rows: Sql, engine: Engine) -> Sql:
 
 
 def _of_events(plan: AggregationPlan, length: int, engine: Engine) -> Sql:
+    if engine == "doris":
+        from feature_platform.compiler.doris.digests import of_events
+
+        return of_events(plan, length, FIRST, LAST)
     first, last = (sql("CAST($:parameter AS TIMESTAMP)", parameter=name(each)) for each in (FIRST, LAST))
     relations = [event_relation(plan, "fp", engine), _candidates(plan, first, last)]
     relations += version_relations(plan, "fp", plan.entity, last, known_since(plan, first))

@@ -83,16 +83,15 @@ def by_tick(intervals: Iterable[Counted], ticks: Sequence[datetime]) -> dict[dat
 
 
 def can_digest(project: Project, view: CompiledView) -> bool:
-    """Whether changes of ``view`` can be told partition by partition: it has some, and an engine that has the hash."""
-    from feature_platform.compiler.event_digests import HASHED
-
+    """Whether changes of ``view`` can be told partition by partition: it has some, and one engine hashes all that
+    is compared.
+    """
     if view.partitioned is None:
         return False
     engine = project.warehouse(_compute_store(project, view)).engine
     offline = project.registry.views[view.name].spec.storage.offline
     # Rows that are compared are hashed where they are computed and where they are kept.
-    same = view.form == "aggregations" or project.warehouse(str(offline)).engine == engine
-    return same and engine in HASHED
+    return view.form == "aggregations" or project.warehouse(str(offline)).engine == engine
 
 
 def event_digests(
@@ -113,7 +112,8 @@ def event_digests(
     known = _known(project, view, store, key_versions)
     if not all(each.end in known for each in partitions):
         linked = project.registry.views[view.name]
-        query = compiled(linked, project.registry, project.catalog, project.compiled.author)
+        engine = project.warehouse(store).engine
+        query = compiled(linked, project.registry, project.catalog, project.compiled.author, (engine,))
         rows = _rows(project, query, store, key_versions, {FIRST: partitions[0].end, LAST: partitions[-1].end})
         intervals = [(row["enters"], row["leaves"], _digest(row)) for row in rows]
         between = partitions_within(Interval(partitions[0].start, partitions[-1].end), view.partitioned or "day")
@@ -148,8 +148,10 @@ def _row_digests(
     offline = project.registry.views[view.name].spec.storage.offline
     assert offline is not None, f"'{view.name}' keeps no rows"
     span = {"partition_start": partitions[0].start, "partition_end": partitions[-1].end}
-    live = _rows(project, published_digests(view), offline, {}, span)
-    now = _rows(project, row_digests(view), _compute_store(project, view), key_versions, span)
+    store = _compute_store(project, view)
+    engine = project.warehouse(store).engine
+    live = _rows(project, published_digests(view, engine), offline, {}, span)
+    now = _rows(project, row_digests(view, project.rendered(view.name, engine)), store, key_versions, span)
     return tuple(  # type: ignore[return-value]  # of two
         {each.key: by_end.get(each.end, Digest()) for each in partitions}
         for by_end in ({row["enters"]: _digest(row) for row in rows} for rows in (live, now))

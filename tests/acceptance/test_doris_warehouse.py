@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, timedelta
 from pathlib import Path
@@ -32,6 +32,7 @@ from feature_platform.orchestration.partitions import partition_of
 from feature_platform.orchestration.runs import materialize
 from feature_platform.orchestration.store_repair import repair
 from feature_platform.orchestration.store_status import store_status
+from feature_platform.orchestration.touched import event_digests
 from feature_platform.project.placement import placed
 from feature_platform.project.project import Project
 from feature_platform.sdk.client import FeatureStore
@@ -156,6 +157,17 @@ def sold(cluster: Cluster, payments: list[Payment]) -> None:
     rows = pa.table({name: [getattr(each, name) for each in payments] for name in columns})
     rows = rows.set_column(2, "amount", rows["amount"].cast(pa.decimal128(18, 2)))
     cluster.load(("shop", "transactions"), rows, None, [])
+
+
+@contextmanager
+def sold_too(cluster: Cluster, payment: Payment) -> Iterator[None]:
+    """One more payment for a while."""
+    sold(cluster, [payment])
+    try:
+        yield
+    finally:
+        cluster.execute("DROP TABLE IF EXISTS `shop`.`transactions` FORCE")
+        sold(cluster, EVERY_PAYMENT)
 
 
 @pytest.fixture(scope="module")
@@ -290,11 +302,33 @@ def test_the_owner_makes_tables_and_roles_of_the_ledger(both: Both) -> None:
     assert f"{prefix}_meta" in migrated
 
 
+def test_partitions_are_built_from_the_same_events(both: Both) -> None:
+    """Their checksums are each engine's own."""
+
+    def counts(project: Project) -> list[int]:
+        view = project.compiled.views["daily_spend"]
+        days = [partition_of(day, "day") for day in EACH_DAY]
+        return [each.count for each in event_digests(project, view, days, {}).values()]
+
+    assert all(same(both, counts))
+    assert [materialization.why_stale(both.doris, "daily_spend", partition_of(day, "day")) for day in EACH_DAY] == [
+        ""
+    ] * 3
+
+
+def test_a_late_event_makes_stale_what_it_touches_and_nothing_before(both: Both) -> None:
+    with sold_too(both.cluster, Payment(1, utc(2026, 1, 4, 10), "5.00")):
+        assert [materialization.why_stale(both.doris, "daily_spend", partition_of(day, "day")) for day in EACH_DAY] == [
+            "",
+            "1 late events",
+            "1 late events",
+        ]
+
+
 def test_personal_data_does_not_get_past_the_gate(both: Both) -> None:
     before = rows_of(both.doris, "last_payment")
     leak = Payment(1, utc(2026, 1, 6, 11, 59), "1.00", note="please write to jan.novak@example.com")
-    sold(both.cluster, [leak])
-    try:
+    with sold_too(both.cluster, leak):
         request = materialization.request("last_payment", None, NOON)
         staged = materialization.stage(both.doris, request, run_id="leak")
         audited = materialization.audit(both.doris, staged)
@@ -302,9 +336,6 @@ def test_personal_data_does_not_get_past_the_gate(both: Both) -> None:
         with pytest.raises(GateError):
             materialization.publish(both.doris, audited)
         materialization.discard(both.doris, staged)
-    finally:
-        both.cluster.execute("DROP TABLE IF EXISTS `shop`.`transactions` FORCE")
-        sold(both.cluster, EVERY_PAYMENT)
     assert rows_of(both.doris, "last_payment") == before
 
 

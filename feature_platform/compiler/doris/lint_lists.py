@@ -29,6 +29,7 @@ FUNCTIONS: Final[dict[str, tuple[int, int]]] = {
     "ENDS_WITH": (2, 2), "INSTR": (2, 2), "REPLACE": (3, 3), "SPLIT_PART": (3, 3), "REPEAT": (2, 2), "LPAD": (3, 3),
     "RPAD": (3, 3), "MD5": (1, 1), "SHA2": (2, 2), "REGEXP_EXTRACT": (3, 3), "REGEXP_REPLACE": (3, 3),
     "ARRAY_JOIN": (2, 2), "TO_JSON": (1, 1), "MAP_KEYS": (1, 1), "MAP_VALUES": (1, 1),
+    "MURMUR_HASH3_64": (1, 1),
     "DATE_TRUNC": (2, 2), "DATEDIFF": (2, 2), "YEAR": (1, 1), "QUARTER": (1, 1), "MONTH": (1, 1), "WEEKOFYEAR": (1, 1),
     "DAYOFMONTH": (1, 1), "HOUR": (1, 1), "MINUTE": (1, 1), "SECOND": (1, 1), "MICROSECOND": (1, 1),
     "DAYOFWEEK": (1, 1), "WEEKDAY": (1, 1), "DAYOFYEAR": (1, 1), "LAST_DAY": (1, 1), "DAYNAME": (1, 1),

@@ -5,15 +5,17 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from sqlglot import exp
 
+from feature_platform.compiler.catalog import catalog_of
 from feature_platform.compiler.doris.render import render
 from feature_platform.compiler.doris.tokens import laid_out
 from feature_platform.compiler.doris.views import doris_query
+from feature_platform.compiler.event_digests import event_digests
 from feature_platform.compiler.platform_sql import platform_sql
 from feature_platform.compiler.project import compile_project
 from feature_platform.compiler.training import compile_training_set
@@ -21,6 +23,7 @@ from feature_platform.errors import CompileError
 from feature_platform.governance.tokens import token_pattern
 from feature_platform.monitoring.pii_statements import ScannedColumn, class_hits, noticed, samples
 from feature_platform.registry.load import load_registry
+from feature_platform.specs.models import Materialization
 from feature_platform.types import DataType, Engine
 from tests.compiler.event_project import SPINE_COLUMNS, VARIANTS, project, schema_of, source_yaml
 from tests.compiler.function_examples import (
@@ -113,6 +116,13 @@ def _windows() -> Iterator[tuple[str, str]]:
             yield f"{view.name}_training.sql", laid_out(query.sql["doris"])
             if view.form == "aggregations":
                 yield f"{view.name}_as_of.sql", laid_out(doris_query(view.name, registry, compiled).sql["doris"])
+
+        linked = registry.views["tiled"]
+        daily = linked.spec.model_copy(update={"materialization": Materialization(partition="day")})
+        query = event_digests(
+            replace(linked, spec=daily), registry, catalog_of(registry, {}), compiled.author, ("doris",)
+        )
+        yield "tiled_digests.sql", laid_out(query.sql["doris"])
 
 
 def _functions() -> str:

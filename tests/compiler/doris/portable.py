@@ -33,6 +33,7 @@ MACROS: Final = {
     "CHAR_LENGTH": "(s) AS length(s)",
     "STARTS_WITH": "(s, t) AS starts_with(s, t)",
     "ENDS_WITH": "(s, t) AS suffix(s, t)",
+    "MURMUR_HASH3_64": "(t) AS CAST(hash(t) >> 1 AS BIGINT)",
     "SHA2": "(s, n) AS CASE WHEN n = 256 THEN sha256(s) ELSE error('sha2') END",
     # nothing where there is no delimiter at all, or beyond the parts
     "SPLIT_PART": (

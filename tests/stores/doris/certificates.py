@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
+from secrets import token_hex
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -26,6 +27,15 @@ class Authority:
 
     def server(self, host: str) -> ssl.SSLContext:
         """For a server that is reached at ``host``, an address."""
+        certificate, key = self.pair(host)
+        both = self.file.with_name(f"{self.file.stem}-{token_hex(8)}.pem")
+        both.write_bytes(key + certificate)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(both)
+        return context
+
+    def pair(self, host: str) -> tuple[bytes, bytes]:
+        """Certificate and key for ``host``, as PEM."""
         key = ec.generate_private_key(ec.SECP256R1())
         names = x509.SubjectAlternativeName([x509.IPAddress(ip_address(host))])
         certificate = (
@@ -34,11 +44,7 @@ class Authority:
             .add_extension(_of_authority(self), critical=False)
             .sign(self.key, hashes.SHA256())
         )
-        both = self.file.with_name(f"{self.file.stem}-{certificate.serial_number:x}.pem")
-        both.write_bytes(_pem(key) + certificate.public_bytes(serialization.Encoding.PEM))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(both)
-        return context
+        return certificate.public_bytes(serialization.Encoding.PEM), _pem(key)
 
 
 def authority(folder: Path, name: str) -> Authority:

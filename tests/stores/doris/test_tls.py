@@ -105,6 +105,25 @@ def test_a_load_is_not_sent_on_without_tls(trusted: Authority) -> None:
         assert {who for who, _ in found.http.requests} == {"fe"}
 
 
+@pytest.mark.parametrize("name", ["ours", "theirs"])
+def test_flight_is_read_over_tls_from_who_is_trusted(
+    trusted: Authority, tmp_path: Path, postgres_url: str, name: str
+) -> None:
+    """Of whoever is not, the rows come over MySQL's protocol."""
+    pytest.importorskip("adbc_driver_flightsql", reason="the extra doris-flight is not installed")
+    from tests.stores.doris.double.flight_server import FlightDouble
+
+    by = trusted if name == "ours" else authority(tmp_path, name)
+    with served(trusted, trusted) as found, FlightDouble(found.cluster, by.pair("127.0.0.1")) as flight:
+        prefix = f"fl_{name}"
+        settings = replace(found.settings, database_prefix=prefix, flight=True, flight_port=flight.port)
+        warehouse = DorisWarehouse("doris", settings, DorisLedger(postgres_url, prefix), clock=StandingClock())
+        publish(warehouse, [{"customer_id": 1, "amount": 2}], AMOUNTS)
+        assert rows_of(warehouse) == [{"customer_id": 1, "amount": 2}]
+        assert bool(flight.queries) == (name == "ours")
+        warehouse.close()
+
+
 def test_no_credentials_are_shown_whatever_is_switched_on(
     trusted: Authority,
     caplog: pytest.LogCaptureFixture,

@@ -21,8 +21,14 @@ _TYPE = b"type.googleapis.com/arrow.flight.protocol.sql."
 
 
 class FlightDouble(flight.FlightServerBase):  # type: ignore[misc]
-    def __init__(self, cluster: Cluster) -> None:
-        super().__init__("grpc://127.0.0.1:0", auth_handler=_NoHandshake(), middleware={"login": _Login(cluster)})
+    def __init__(self, cluster: Cluster, tls: tuple[bytes, bytes] | None = None) -> None:
+        """``tls``: certificate and key, as PEM."""
+        super().__init__(
+            "grpc+tls://127.0.0.1:0" if tls else "grpc://127.0.0.1:0",
+            auth_handler=_NoHandshake(),
+            middleware={"login": _Login(cluster)},
+            **({"tls_certificates": [tls]} if tls else {}),
+        )
         self.cluster = cluster
         self.queries: list[str] = []
         self._thread = threading.Thread(target=self.serve, daemon=True)
