@@ -96,10 +96,6 @@ class LivePointer:
     ttl: timedelta | None
     """Rows that are older by more are not used; None: all are."""
 
-    def has_rows_of(self, other: LivePointer | None) -> bool:
-        """Whether both are the same rows: what was read between two looks at the pointer is whole then."""
-        return other is not None and (self.version, self.revision) == (other.version, other.revision)
-
 
 LIVE_FIELDS: Final = (b"version", b"fingerprint", b"buckets", b"revision", b"moment", b"number", b"rows", b"ttl")
 

@@ -71,8 +71,12 @@ class _Piece:
         commands: list[Command] = [
             (b"HMGET", self.keys.bucket(live.version, bucket), *names) for bucket, (_, names) in wanted.items()
         ]
-        commands.append((b"HMGET", self.keys.live, *LIVE_FIELDS))
+        commands.append((b"HMGET", self.keys.live, b"version", b"revision"))
         return commands
+
+    def stands(self, version: bytes | None, revision: bytes | None) -> bool:
+        """Whether the pointer still names the rows that were asked for: what was read before it is whole then."""
+        return self.live is not None and (version, revision) == (self.live.version, self.live.revision)
 
 
 class SnapshotReader:
@@ -101,12 +105,10 @@ class SnapshotReader:
             replies = self._servers.exchange([Part(piece.keys.live, piece.commands()) for piece in asked])
             pending = [piece for piece in pending if piece.live is None]
             for piece, reply in zip(asked, replies, strict=True):
-                now = live_pointer(reply[-1])
-                assert piece.live is not None, "it was asked with one"
-                if piece.live.has_rows_of(now):
+                if piece.stands(*reply[-1]):
                     _scatter(piece, reply, found[piece.lookup])
                 else:
-                    self._remember(piece.keys, now)
+                    self._remember(piece.keys, None)
                     pending.append(piece)
             if not pending:
                 return found

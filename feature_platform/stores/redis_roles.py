@@ -16,7 +16,7 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
     "writer": (
         *_CONNECT,
         *_LOOK,
-        *("hset", "hsetnx", "hdel", "hlen", "hexists", "expire", "persist", "unlink", "eval"),
+        *("hset", "hsetnx", "hdel", "hlen", "hexists", "expire", "pexpireat", "persist", "unlink", "eval"),
         *("memory|usage", "wait", "time", "info", "client|id", "client|list"),
     ),
     "reader": (*_CONNECT, *_LOOK),

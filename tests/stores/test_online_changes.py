@@ -197,7 +197,11 @@ def amounts(store: OnlineStore, table: OnlineTable) -> list[object]:
     return [row.values["amount"] if row else None for row in found]
 
 
-@pytest.mark.parametrize("attempt", range(4))
+@pytest.mark.parametrize(
+    ("kind", "attempt"),
+    [(kind, attempt) for kind in KINDS for attempt in range(2 if kind == "redis cluster" else 4)],
+    indirect=["kind"],
+)
 def test_a_kill_at_any_moment_leaves_old_or_new_rows_and_a_rerun_heals(
     kind: Kind, store: OnlineStore, attempt: int
 ) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 import redis
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from redis.crc import key_slot
 
 from feature_platform.errors import StoreError
@@ -281,6 +283,51 @@ def test_the_shipped_users_suffice_in_a_cluster(kind: Kind) -> None:
     for node in redis_nodes(kind.url, kind.settings):
         with contextlib.closing(node):
             node.execute_command("ACL", "DELUSER", f"{kind.prefix}_writer", f"{kind.prefix}_reader")
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(["snapshot", "changes"]), st.integers(0, 9), st.booleans()), min_size=1, max_size=5
+)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(STEPS)
+def test_whatever_dies_and_whoever_follows_entities_are_whole_and_the_last_decision_wins(
+    kind: Kind, store: RedisOnlineStore, steps: list[tuple[str, int, bool]]
+) -> None:
+    table = online_table("law", features="amount bigint, n bigint")
+    last, before, halfway = [0] * COUNT, [0] * COUNT, False
+    store.publish(store.stage(table, numbered(table, COUNT, 0)))
+    for value, (how, groups, sweeps) in enumerate(steps, start=1):
+        with contextlib.closing(opened(kind)) as writer:
+            if how == "changes":
+                base = writer.changeable(table)  # carries through what was left
+                assert base is not None
+                halfway = False
+                put = [{"card": str(number), "amount": value, "n": value} for number in range(0, COUNT, 2)]
+                staged = writer.stage_changes(table, OnlineChanges(base, stream(table, put), removals(table, []), NOON))
+                new = [value if number % 2 == 0 else amount for number, amount in enumerate(last)]
+            else:
+                staged = writer.stage(table, numbered(table, COUNT, value))
+                new = [value] * COUNT
+            if not halfway:
+                before = last
+            elif groups < 8:
+                new = last  # it dies while it carries the one before through
+            lose(writer, groups)
+            with contextlib.nullcontext() if groups >= 8 else pytest.raises(StoreError):
+                writer.publish(staged)
+        rows = store.read(table, ASKED)
+        assert all(row is not None and row.values["amount"] == row.values["n"] for row in rows)
+        assert all(amount in either for amount, *either in zip(amounts(store, table), before, last, new, strict=True))
+        last, halfway = new, groups < 8 and not sweeps
+        if sweeps:
+            store.sweep("law")
+            assert amounts(store, table) == last
+    store.sweep("law")
+    assert amounts(store, table) == last
+    assert store.holdings("law").rows == COUNT
+    assert kind.leftovers() == set()
 
 
 @pytest.fixture(scope="module")
