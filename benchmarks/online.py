@@ -60,23 +60,21 @@ def main() -> None:
     parser.add_argument(
         "--memory", action="store_true", help="only peak memory, at a tenth of the rows and at all of them"
     )
+    parser.add_argument("--only", choices=("redis", "postgres"), help="one of the stores")
     parser.add_argument("--load", nargs=2, metavar=("STORE", "URL"), help="only load, print the peak memory in MB")
     arguments = parser.parse_args()
     if arguments.load:
         print(_load_alone(*arguments.load, arguments.rows))
         return
-    with tempfile.TemporaryDirectory(prefix="fp-bench-") as folder, contextlib.ExitStack() as stack:
-        redis_server = stack.enter_context(EmbeddedRedis(Path(folder) / "redis", keep_data=False))
-        postgres_server = stack.enter_context(EmbeddedPostgres(Path(folder) / "postgres", keep_data=False))
-        if arguments.memory:
-            servers = {"redis": redis_server.url, "postgres": postgres_server.url}
-            print(json.dumps({name: _memory(name, url, arguments.rows) for name, url in servers.items()}, indent=2))
-            return
-        result = {
-            "rows": arguments.rows,
-            "redis": _redis(redis_server.url, arguments.rows, Path(folder)),
-            "postgres": _postgres(postgres_server.url, arguments.rows, Path(folder)),
-        }
+    stores = {"redis": (EmbeddedRedis, _redis), "postgres": (EmbeddedPostgres, _postgres)}
+    result: dict[str, Any] = {"rows": arguments.rows}
+    with tempfile.TemporaryDirectory(prefix="fp-bench-") as folder:
+        for name, (server, measure) in stores.items():
+            if arguments.only not in (None, name):
+                continue
+            with server(Path(folder) / name, keep_data=False) as running:
+                alone = {"peak_megabytes": _memory(name, running.url, arguments.rows)} if arguments.memory else None
+                result[name] = alone or measure(running.url, arguments.rows, Path(folder))
     print(json.dumps(result, indent=2))
 
 
