@@ -12,7 +12,13 @@ from typing import Final, Literal
 
 from feature_platform.compiler.aggregation_lines import AggregationPlan, plan_aggregations
 from feature_platform.compiler.catalog import Catalog
-from feature_platform.compiler.event_versions import event_relation, known_since, numbered_versions, version_relations
+from feature_platform.compiler.event_versions import (
+    event_relation,
+    known_since,
+    numbered_versions,
+    reach_of,
+    version_relations,
+)
 from feature_platform.compiler.feature_values import filled, pointed_at, value
 from feature_platform.compiler.fragments import (
     NOTHING,
@@ -72,6 +78,7 @@ def compile_aggregations(
         reads=reads,
         parameters=(parameter,),
         rules=plan.events.rules,
+        reach=reach_of(plan, parameter, parameter),
     )
     spec = view.spec
     meaning = (spec.accuracy, spec.storage.schedule if plan.snapshot else None, partitioned)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Final, cast
 
-from feature_platform.compiler.plan import AppliedRule, CompiledQuery, CompiledView, Feature, OutputColumn
+from feature_platform.compiler.plan import AppliedRule, CompiledQuery, CompiledView, Feature, OutputColumn, Reach
 from feature_platform.errors import Location
 from feature_platform.governance.labels import Label, LabelKind
 from feature_platform.registry.graph import ColumnRef, TableRef
@@ -78,19 +78,21 @@ def _query(query: CompiledQuery | None) -> Any:
         return None
     reads = [[ref.kind, ref.name] for ref in query.reads]
     rules = [_rule(rule) for rule in query.rules]
-    return [dict(query.sql), [_column(column) for column in query.columns], reads, list(query.parameters), rules]
+    reach = query.reach and [query.reach.column, query.reach.first, query.reach.back, query.reach.last]
+    return [dict(query.sql), [_column(each) for each in query.columns], reads, list(query.parameters), rules, reach]
 
 
 def _read_query(data: Any) -> CompiledQuery | None:
     if data is None:
         return None
-    sql, columns, reads, parameters, rules = data
+    sql, columns, reads, parameters, rules, reach = data
     return CompiledQuery(
         sql,
         tuple(map(_read_column, columns)),
         tuple(_table(kind, name) for kind, name in reads),
         tuple(parameters),
         tuple(map(_read_rule, rules)),
+        reach=Reach(*reach) if reach else None,
     )
 
 

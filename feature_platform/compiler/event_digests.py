@@ -17,7 +17,7 @@ from typing import Final
 from feature_platform.compiler.aggregation_lines import AggregationPlan, plan_aggregations
 from feature_platform.compiler.aggregations import partition_of
 from feature_platform.compiler.catalog import Catalog
-from feature_platform.compiler.event_versions import event_relation, known_since, version_relations
+from feature_platform.compiler.event_versions import event_relation, known_since, reach_of, version_relations
 from feature_platform.compiler.fragments import (
     Relation,
     Sql,
@@ -67,6 +67,7 @@ def event_digests(
         reads=(TableRef("source", plan.source),),
         parameters=(FIRST, LAST),
         rules=plan.events.rules,
+        reach=reach_of(plan, FIRST, LAST),
     )
 
 

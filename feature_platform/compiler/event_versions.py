@@ -33,6 +33,7 @@ from feature_platform.compiler.fragments import (
     sql,
 )
 from feature_platform.compiler.frames import farthest_reach
+from feature_platform.compiler.plan import Reach
 from feature_platform.types import Engine
 
 
@@ -56,6 +57,18 @@ def known_since(plan: AggregationPlan, tick: Sql) -> Sql | None:
     if plan.late or reach is None or reach > LONGEST_SUBTRACTED:
         return None
     return sql("(:tick - :reach)", tick=tick, reach=duration(reach))
+
+
+def reach_of(plan: AggregationPlan, first: str, last: str) -> Reach | None:
+    """Which events the relations here look at for ticks from the parameter ``first`` to ``last``; None where events
+    without a bound may replace others, or where their times are not the source's own."""
+    time = next(each for each in plan.events.columns if each.name == "fp_t")
+    if time.transforms or len(time.direct) != 1 or (plan.late and plan.source_key):
+        return None
+    (column_of_source,) = time.direct
+    reach = farthest_reach(plan.frames)
+    back = None if reach is None or reach > LONGEST_SUBTRACTED else reach
+    return Reach(column_of_source.column, first, back, last)
 
 
 def version_relations(

@@ -66,6 +66,21 @@ class SpineForms:
     texts: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """Which rows of a source can decide anything in an answer, by their event time: a store need not open files that
+    have none of them. The SQL says the same; this is for whoever chooses what to open."""
+
+    column: str
+    """The source's column of event times."""
+    first: str
+    """The parameter (naive UTC) from which to go back."""
+    back: int | None
+    """Microseconds before ``first``; None: as far as there are rows."""
+    last: str
+    """The parameter at or after which no row matters."""
+
+
 @dataclass(frozen=True)
 class CompiledQuery:
     """A query that may be sent to an engine: text rendered from a guarded tree, which reads guarded subqueries only."""
@@ -79,6 +94,8 @@ class CompiledQuery:
     """The policy rules that opened what it reads, in sorted order."""
     forms: SpineForms | None = None
     """Of a training set over ``inputs.spine``: what runs on DuckDB in place of ``sql``."""
+    reach: Reach | None = None
+    """Of a query over one source; None: any row may matter."""
 
     @property
     def schema(self) -> TableSchema:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
+
+from feature_platform.project.spans import within
+from feature_platform.stores.protocols import Span
 
 if TYPE_CHECKING:
     from sqlglot import exp
@@ -35,7 +39,10 @@ def newest_event(project: Project, view: str, as_of: datetime) -> datetime | Non
         compiled = compile_query(
             query.sql("duckdb"), project.registry, project.compiled, access, engine=warehouse.engine
         )
-        with warehouse.read(project.query(compiled, source.store)) as reader:
+        asked = project.query(compiled, source.store)
+        if not compiled.columns[0].transforms:  # the times that are compared are those of the files
+            asked = replace(asked, tables=within(asked.tables, Span(source.event_time, since, as_of)))
+        with warehouse.read(asked) as reader:
             found: datetime | None = reader.read_all().column(0)[0].as_py()
         if found is not None:
             return found

@@ -23,6 +23,7 @@ from feature_platform.project.audit import ProjectAudit
 from feature_platform.project.binding import Binder
 from feature_platform.project.codes import NOT_PUBLISHED, UNKNOWN_PROFILE, UNKNOWN_STORE
 from feature_platform.project.placement import placed
+from feature_platform.project.spans import span_of, within
 from feature_platform.project.stores import (
     StoreContext,
     is_embedded,
@@ -258,7 +259,7 @@ class Project:
             compiled.sql[engine],
             engine,
             {name: parameters[name] for name in compiled.parameters},
-            self.bindings(compiled.reads, store),
+            within(self.bindings(compiled.reads, store), span_of(compiled, parameters)),
             key_versions or {},
             compiled.schema.maps,
         )

@@ -21,7 +21,8 @@ from feature_platform.errors import StoreError
 from feature_platform.stores import duckdb_delta_table as delta
 from feature_platform.stores.codes import FOLDER_UNUSABLE, TABLE_BUSY
 from feature_platform.stores.columns import check_columns
-from feature_platform.stores.duckdb_delta_files import Shapes, files_size, files_version, matching_files, select_files
+from feature_platform.stores.duckdb_delta_files import files_size, files_version, matching_files, select_files
+from feature_platform.stores.duckdb_delta_footers import Footers
 from feature_platform.stores.duckdb_delta_open import KeptSession, Session, SpillFolder
 from feature_platform.stores.duckdb_delta_session import (
     BoundFiles,
@@ -108,7 +109,7 @@ class DuckDBDeltaWarehouse:
         self._part_rows = part_rows
         self._setups = tuple(setups)
         self._attempts: dict[str, Lease] = {}
-        self._shapes = Shapes()
+        self._footers = Footers()
         self._spill = SpillFolder(self._root / "_spill")
         self._kept = KeptSession()
 
@@ -304,7 +305,9 @@ class DuckDBDeltaWarehouse:
             return table.open()
         if isinstance(table, FilesTable):
             files = matching_files(table, self._data_roots)
-            return BoundFiles(select_files(connection, table, files, self._shapes), files)
+            if table.span is not None and table.format == "parquet":
+                files = tuple(self._footers.within(connection, files, table.span))
+            return BoundFiles(select_files(connection, table, files, self._footers), files)
         live, lease = delta.pinned(self._folder(table.name), table.name)
         stack.callback(lease.release)
         return BoundFiles(_select_live(live), [str(live.folder / file.path) for file in live.files])

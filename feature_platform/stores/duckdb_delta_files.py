@@ -11,12 +11,12 @@ import glob
 import gzip
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from feature_platform.errors import Problem, StoreError, did_you_mean
 from feature_platform.stores.codes import FILES_COLUMNS, FILES_MISSING, FILES_OUTSIDE, FILES_TYPES, FILES_UNREADABLE
+from feature_platform.stores.duckdb_delta_footers import Footers, paths_literal
 from feature_platform.stores.protocols import FilesTable, Size
 from feature_platform.stores.quoting import identifier, literal
 from feature_platform.types import Column, DataType
@@ -24,7 +24,6 @@ from feature_platform.types import Column, DataType
 _DELIMITERS = (",", ";", "\t", "|")
 _HEADER_LIMIT = 1 << 20
 _FOOTERS = 256
-_REMEMBERED = 100_000
 _INTEGERS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"})
 _TIMESTAMPS = frozenset(
     {"TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS"}
@@ -83,46 +82,7 @@ def files_size(table: FilesTable, files: Sequence[str]) -> Size:
     return Size(rows, sum(os.stat(file).st_size for file in files))
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """A Parquet file's columns, and what told that it was this very file."""
-
-    size: int
-    changed: int
-    shape: str
-
-
-class Shapes:
-    """Remembers the columns of Parquet files, so that each file is opened for them once and not once per query. A file
-    that was written again is opened again. Safe for use by several threads."""
-
-    def __init__(self) -> None:
-        self._seen: dict[str, _Seen] = {}
-
-    def groups(self, connection: Any, files: Sequence[str]) -> list[list[str]]:
-        """The files in groups of equal columns. DuckDB alone would take the first file's types for all of them."""
-        found = {file: self._known(file) for file in files}
-        if unknown := [file for file, seen in found.items() if not seen.shape]:
-            read = _shapes(connection, unknown)
-            if len(self._seen) > _REMEMBERED:
-                self._seen.clear()
-            for file in unknown:
-                # What is remembered is what the file was before it was opened: a change in between is seen next time.
-                self._seen[file] = found[file] = replace(found[file], shape=read[file])
-        groups: dict[str, list[str]] = {}
-        for file in sorted(found):
-            groups.setdefault(found[file].shape, []).append(file)
-        return list(groups.values())
-
-    def _known(self, file: str) -> _Seen:
-        status = os.stat(file)
-        seen = self._seen.get(file)
-        if seen and (seen.size, seen.changed) == (status.st_size, status.st_mtime_ns):
-            return seen
-        return _Seen(status.st_size, status.st_mtime_ns, "")
-
-
-def select_files(connection: Any, table: FilesTable, files: Sequence[str], shapes: Shapes) -> str:
+def select_files(connection: Any, table: FilesTable, files: Sequence[str], footers: Footers) -> str:
     """A SELECT that gives exactly ``table.schema`` from ``files``.
 
     Raises:
@@ -130,14 +90,14 @@ def select_files(connection: Any, table: FilesTable, files: Sequence[str], shape
     """
     if table.format == "csv":
         return _select_csv(table, files)
-    return _select_parquet(connection, table, shapes.groups(connection, files))
+    return _select_parquet(connection, table, footers.groups(connection, files))
 
 
 def _select_parquet(connection: Any, table: FilesTable, groups: Sequence[Sequence[str]]) -> str:
     problems: list[Problem] = []
     selects: list[str] = []
     for group in groups:
-        described = connection.execute(f"DESCRIBE SELECT * FROM read_parquet({_list(group[:1])})").fetchall()  # noqa: S608 - a literal
+        described = connection.execute(f"DESCRIBE SELECT * FROM read_parquet({paths_literal(group[:1])})").fetchall()  # noqa: S608 - a literal
         present = {name: kind for name, kind, *_ in described}
         columns: list[str] = []
         for column in table.schema.columns:
@@ -147,17 +107,10 @@ def _select_parquet(connection: Any, table: FilesTable, groups: Sequence[Sequenc
                 problems.append(_cannot_become(table, column, present[column.name]))
             else:
                 columns.append(f"{expression} AS {identifier(column.name)}")
-        selects.append(f"SELECT {', '.join(columns)} FROM read_parquet({_list(group)})")  # noqa: S608 - quoted, literals
+        selects.append(f"SELECT {', '.join(columns)} FROM read_parquet({paths_literal(group)})")  # noqa: S608 - quoted, literals
     if problems:
         raise StoreError(dict.fromkeys(problems))
     return " UNION ALL ".join(selects)
-
-
-def _shapes(connection: Any, files: Sequence[str]) -> dict[str, str]:
-    shape = "list((name, type, converted_type, logical_type::VARCHAR, scale, precision))"
-    scan = f"parquet_schema({_list(files)})"
-    rows = connection.execute(f"SELECT file_name, {shape} FROM {scan} GROUP BY ALL").fetchall()  # noqa: S608 - literals
-    return {file: repr(columns) for file, columns in rows}
 
 
 def _cast(name: str, present: str, declared: DataType) -> str | None:
@@ -216,7 +169,7 @@ def _select_csv(table: FilesTable, files: Sequence[str]) -> str:
         problems += [_lacks(table, name, header) for name in declared if name not in header]
         kinds = ", ".join(f"{literal(name)}: {literal(_csv_type(declared.get(name)))}" for name in header)
         options = "header = true, auto_detect = false, nullstr = '', quote = '\"', escape = '\"', strict_mode = true"
-        scan = f"read_csv({_list(group)}, columns = {{{kinds}}}, delim = {literal(delimiter)}, {options})"
+        scan = f"read_csv({paths_literal(group)}, columns = {{{kinds}}}, delim = {literal(delimiter)}, {options})"
         selects.append(f"SELECT {wanted} FROM {scan}")  # noqa: S608 - names are quoted, paths are literals
     if problems:
         raise StoreError(problems)
@@ -256,7 +209,3 @@ def _lacks(table: FilesTable, column: str, present: Sequence[str] | dict[str, st
         f"{table.path} has no column '{column}'",
         mend=f"declare only columns that every file has.{did_you_mean(column, present)}",
     )
-
-
-def _list(files: Sequence[str]) -> str:
-    return f"[{', '.join(literal(file) for file in files)}]"

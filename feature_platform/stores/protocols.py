@@ -33,6 +33,16 @@ class TableName:
 
 
 @dataclass(frozen=True, slots=True)
+class Span:
+    """The rows that matter to a query, by a column of times (naive UTC), both ends included."""
+
+    column: str
+    since: datetime | None
+    """None: as far as there are rows."""
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class FilesTable:
     """Files that a source consists of: an absolute path, possibly with wild cards, and how to read them."""
 
@@ -40,6 +50,8 @@ class FilesTable:
     format: str
     """``parquet`` or ``csv`` (possibly gzipped, with a header; empty fields are NULL)."""
     schema: TableSchema
+    span: Span | None = None
+    """Files without a row in it need not be opened; the query itself leaves out the rows of the others."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ import pytest
 
 from feature_platform.compiler.aggregations import compile_aggregations
 from feature_platform.compiler.catalog import catalog_of
-from feature_platform.compiler.plan import CompiledView
+from feature_platform.compiler.plan import CompiledView, Reach
 from feature_platform.errors import CompileError, FeaturePlatformError
 from feature_platform.governance.access import author_of
 from feature_platform.types import STRING
@@ -186,6 +186,24 @@ def test_the_source_is_read_back_to_the_longest_window(tmp_path: Path) -> None:
     assert view.materialize is not None
     bound = "e.fp_t >= CAST($as_of AS TIMESTAMP) - INTERVAL '172800000000 microseconds'"
     assert all(bound in sql for sql in view.materialize.sql.values())
+
+
+@pytest.mark.parametrize(
+    ("source", "windows", "reach"),
+    [
+        ("plain", "[1h, 2d]", Reach("happened", "as_of", 48 * 3_600_000_000, "as_of")),
+        ("plain", "[1h, all]", Reach("happened", "as_of", None, "as_of")),
+        ("repeated", "[1h]", Reach("happened", "as_of", 3_600_000_000, "as_of")),
+        ("late", "[1h]", Reach("happened", "as_of", 3_600_000_000, "as_of")),
+        # A correction may carry any time.
+        ("corrected", "[1h]", None),
+        ("daily", "[1h]", None),
+    ],
+)
+def test_only_events_within_reach_matter(tmp_path: Path, source: str, windows: str, reach: Reach | None) -> None:
+    view = compiled(tmp_path, f"  - {{function: count, windows: {windows}}}", source=source)
+    assert view.materialize is not None
+    assert view.materialize.reach == reach
 
 
 def test_accuracy_is_part_of_what_a_view_is(tmp_path: Path) -> None:

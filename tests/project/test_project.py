@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import stat
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -193,8 +194,9 @@ def test_views_that_were_never_published_are_named_together(project: Project) ->
 def test_a_query_gets_only_the_parameters_that_it_asks_for(project: Project) -> None:
     view = project.compiled.views["customer_orders"]
     assert view.materialize is not None
-    query = project.query(view.materialize, "warehouse", as_of="now", partition_start="never")
-    assert dict(query.parameters) == {"as_of": "now"}
+    now = datetime(2026, 6, 1)  # noqa: DTZ001 - naive UTC, as everywhere inside
+    query = project.query(view.materialize, "warehouse", as_of=now, partition_start=None)
+    assert dict(query.parameters) == {"as_of": now}
     assert query.sql == view.materialize.sql["duckdb"]
 
 
