@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 _SIGNATURE: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER: Final = b"\xff\xff"
-_PIECE_ROWS: Final = 32_768
+_PIECE_ROWS: Final = 16_384
 _PIECE_BYTES: Final = 4 << 20
-_PIECES_AHEAD: Final = 6
+_PIECES_AHEAD: Final = 8
 """Engines give some 100,000 rows at a time, then nothing for a while."""
 _SHORT_TEXT_BYTES: Final = 32
 _MICROSECONDS_1970_TO_2000: Final = 946_684_800_000_000
@@ -60,7 +60,7 @@ def copy_in(
     sent = 0
     with ThreadPoolExecutor(1, thread_name_prefix="fp-copy-in") as encoder, cursor.copy(statement) as copy:
         copy.write(_SIGNATURE)
-        pieces = _encoded(schema, rows)
+        pieces = encoded(schema, rows)
         ahead = deque(encoder.submit(next, pieces, None) for _ in range(_PIECES_AHEAD))
         try:
             while (piece := ahead.popleft().result()) is not None:
@@ -73,7 +73,8 @@ def copy_in(
     return sent
 
 
-def _encoded(schema: TableSchema, rows: pa.RecordBatchReader) -> Iterator[tuple[int, memoryview]]:
+def encoded(schema: TableSchema, rows: pa.RecordBatchReader) -> Iterator[tuple[int, memoryview]]:
+    """Pieces of some megabytes, however wide rows are: how many, and the rows as :func:`encode_batch` has them."""
     for batch in rows:
         size = min(_PIECE_ROWS, max(1, _PIECE_BYTES * batch.num_rows // max(1, batch.nbytes)))
         for start in range(0, batch.num_rows, size):
@@ -266,9 +267,11 @@ def _run(columns: list[npt.NDArray[Any] | None]) -> npt.NDArray[Any]:
     """Lengths and values of several columns side by side."""
     known = [items for items in columns if items is not None]
     parts = [part for index, items in enumerate(known) for part in ((f"n{index}", ">i4"), (f"v{index}", items.dtype))]
-    run = np.empty(len(known[0]), dtype=parts)
+    first = np.zeros(1, dtype=parts)
     for index, items in enumerate(known):
-        run[f"n{index}"] = items.dtype.itemsize
+        first[f"n{index}"] = items.dtype.itemsize
+    run = np.repeat(first, len(known[0]))  # the lengths are the same in every row
+    for index, items in enumerate(known):
         run[f"v{index}"] = items
     return run
 
@@ -294,6 +297,9 @@ def _scatter(out: Bytes, positions: Numbers, data: Bytes, offsets: Numbers) -> N
     """Copies ``data[offsets[i]:offsets[i + 1]]`` to ``out[positions[i]:]``."""
     lengths = np.diff(offsets)
     total = int(offsets[-1] - offsets[0])
+    if total and (lengths == lengths[0]).all():  # codes, tokens
+        _put(out, positions, data[offsets[0] : offsets[-1]].view(f"V{lengths[0]}"))
+        return
     if total <= _SHORT_TEXT_BYTES * len(lengths):
         targets = np.repeat(positions - (offsets[:-1] - offsets[0]), lengths)
         targets += np.arange(total)

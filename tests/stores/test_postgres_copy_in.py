@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 from psycopg import sql
 
-from feature_platform.stores.postgres_copy_in import copy_in
+from feature_platform.stores.postgres_copy_in import copy_in, encoded
 from tests.stores.warehouse_cases import schema
 
 
@@ -97,3 +97,19 @@ def test_decimals_of_any_size_keep_every_digit(
     kind = f"decimal(38,{scale})"
     column = pa.array(values, pa.decimal128(38, scale))
     assert list(map(str, through_server(connection, kind, column))) == list(map(str, column.to_pylist()))
+
+
+@pytest.mark.parametrize("length", [1, 2, 45, 300])
+def test_texts_of_one_length_come_back_in_their_order(
+    connection: psycopg.Connection[tuple[object, ...]], length: int
+) -> None:
+    values = [f"{number:0{length}}"[-length:] for number in range(1_000)]
+    assert through_server(connection, "string", pa.array(values).slice(3)) == values[3:]
+
+
+def test_wide_rows_are_sent_in_pieces_of_few() -> None:
+    batch = pa.record_batch({"row": list(range(1_000)), "value": ["x" * 100_000] * 1_000})
+    reader = pa.RecordBatchReader.from_batches(batch.schema, [batch])
+    pieces = [(rows, len(piece)) for rows, piece in encoded(schema(row="bigint", value="string"), reader)]
+    assert sum(rows for rows, _ in pieces) == 1_000
+    assert max(size for _, size in pieces) < 8 << 20
