@@ -75,7 +75,7 @@ class PostgresOnlineStore:
             configure=self._configure,
         )
         limits = timeouts(self._sessions.bounds.online_seconds, self._sessions.bounds.lock_seconds, 0)
-        self._reader = SnapshotReader(self._schema, self._connection, limits)
+        self._reader = SnapshotReader(self._schema, self._connection, limits["statement_timeout"])
         self._writer = SnapshotWriter(name, self._sessions, self._schema)
 
     def stage(

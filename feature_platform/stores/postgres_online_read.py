@@ -7,7 +7,7 @@ the reader thought; a table that is gone says that it does not. Then the reader 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,11 +27,13 @@ from feature_platform.stores.online_reads import (
     refuse_other_schemas,
     ttl_of,
 )
-from feature_platform.stores.postgres_connection import Session, set_locally
+from feature_platform.stores.postgres_connection import Session
 from feature_platform.stores.postgres_online_sql import OnlineSchema
 from feature_platform.stores.protocols import OnlineRow, OnlineTable
 
 _INT64: Final = range(-(2**63), 2**63)
+_BOUND: Final = "SELECT set_config('client_encoding', 'UTF8', true), set_config('statement_timeout', %s, true)"
+"""Values travel in binary, so nothing else matters to them."""
 
 Connect = Callable[[], AbstractContextManager[Session]]
 Statement = tuple[bytes | sql.Composed, Sequence[Any]]
@@ -73,11 +75,11 @@ class _Shape:
 class SnapshotReader:
     """Reads rows. Remembers the live version per view; safe to use from several threads."""
 
-    def __init__(self, schema: OnlineSchema, connect: Connect, limits: Mapping[str, str]) -> None:
-        """``limits`` are settings that reads through a pooler bring along; sessions of one's own have them."""
+    def __init__(self, schema: OnlineSchema, connect: Connect, timeout: str) -> None:
+        """``timeout``, with its unit, is what reads through a pooler bring along; sessions of one's own have theirs."""
         self._schema = schema
         self._connect = connect
-        self._limits = limits
+        self._timeout = timeout
         self._live: dict[str, _Live] = {}
         self._shapes = PerTable(_shape)
 
@@ -137,7 +139,7 @@ class SnapshotReader:
             return [session.execute(*statements[0], prepare=True, binary=True).fetchall()]
         with session.pipeline():  # a transaction, to the server and to a pooler
             if session.is_pooled:
-                set_locally(session, self._limits)
+                session.execute(_BOUND, [self._timeout])
             cursors = [session.execute(*statement, prepare=True, binary=True) for statement in statements]
         return [cursor.fetchall() for cursor in cursors]
 

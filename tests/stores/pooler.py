@@ -61,20 +61,23 @@ class TransactionPooler:
         self._idle: asyncio.Queue[_Server] = asyncio.Queue()
         self._clients: dict[tuple[int, int], _Client] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._listening: asyncio.Server | None = None
         self.url = ""
         self.pids: list[list[int]] = []
         """Of each client, the process that every transaction met."""
 
-    async def start(self) -> asyncio.Server:
+    async def start(self) -> None:
         for _ in range(self._size):
             await self._add()
         listening = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         port = listening.sockets[0].getsockname()[1]
         user, database = self._server["user"], self._server["dbname"]
         self.url = f"postgresql://{user}@127.0.0.1:{port}/{database}?sslmode=prefer"
-        return listening
+        self._listening = listening
 
     async def stop(self) -> None:
+        if self._listening is not None:
+            self._listening.close()
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -188,11 +191,10 @@ def pooling(url: str, connections: int = 3) -> Iterator[TransactionPooler]:
     pooler = TransactionPooler(url, connections)
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    listening = asyncio.run_coroutine_threadsafe(pooler.start(), loop).result(10)
+    asyncio.run_coroutine_threadsafe(pooler.start(), loop).result(10)
     try:
         yield pooler
     finally:
-        listening.close()
         asyncio.run_coroutine_threadsafe(pooler.stop(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(10)

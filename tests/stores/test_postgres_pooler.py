@@ -6,6 +6,7 @@ import contextlib
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -14,12 +15,15 @@ import pytest
 
 from feature_platform.errors import StoreError
 from feature_platform.governance.audit.postgres_ledger import PostgresLedger
+from feature_platform.governance.audit.trail import AuditTrail
 from feature_platform.governance.tokens import TokenKeys
 from feature_platform.stores.doris.ledger import DorisLedger
 from feature_platform.stores.postgres_connection import Bounds
 from feature_platform.stores.postgres_online import PostgresOnlineStore
 from feature_platform.stores.postgres_warehouse import PostgresWarehouse
 from feature_platform.stores.protocols import NativeTable, OnlineChanges, Query, TableName
+from tests.governance.audit.ledgers import KEYS, filled
+from tests.governance.audit.ledgers import rows_in as audited_rows
 from tests.stores.online_cases import NOON, Kind, online_table, postgres_kind, removals, stream
 from tests.stores.online_cases import publish as publish_online
 from tests.stores.pooler import TransactionPooler, moved, pgbouncer, pooling
@@ -184,12 +188,18 @@ def test_tokens_are_those_of_the_version_that_a_query_asks_for(postgres_url: str
     assert len(tokens) == 1
 
 
-def test_the_audit_ledger_takes_records(pooled_url: str, postgres_url: str) -> None:
-    ledger = PostgresLedger(pooled_url, postgres_url)
-    with contextlib.closing(ledger):
-        before = ledger.head().seq
-        assert [record.seq for record in ledger.records(before)] == []
-        assert ledger.count() == before
+def test_the_audit_ledger_takes_records_and_reads_them(postgres_url: str, tmp_path: Path) -> None:
+    name = f"t{uuid.uuid4().hex[:12]}"  # of its own: a database has one chain
+    with psycopg.connect(postgres_url, autocommit=True) as server:
+        server.execute(psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(name)))
+    own = psycopg.conninfo.make_conninfo(postgres_url, dbname=name)
+    with pooling(own) as pooler, contextlib.closing(PostgresLedger(pooler.url, own)) as ledger:
+        trail = AuditTrail(tmp_path, KEYS, lambda: PostgresLedger(pooler.url, own), tool="test")
+        filled(trail, segments=4)
+        trail.close()
+        assert audited_rows(ledger) == list(range(16))
+        assert ledger.count() == ledger.head().seq
+        assert any(len(set(pids)) > 1 for pids in pooler.pids)
 
 
 def test_what_writes_is_refused_without_the_servers_own_address_and_nothing_is_half_written(
