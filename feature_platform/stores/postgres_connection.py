@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from feature_platform.errors import Problem, StoreError
 from feature_platform.stores.codes import (
@@ -192,11 +193,30 @@ def connect(url: str) -> Session:
         StoreError: the server can't be reached.
     """
     with reported():
-        session = Session.connect(url, connect_timeout=_CONNECT_SECONDS, **CONNECTION)
+        session = Session.connect(url, connect_timeout=_CONNECT_SECONDS, **CONNECTION, **network_limits(url))
         notice_pooler(session)
         return session
 
 
+def network_limits(url: str) -> dict[str, Any]:
+    """What ends a connection whose network swallows everything, after a minute; what ``url`` itself says stays.
+
+    The server's bounds can't help there, and the system would wait for two hours. All of it is the client's affair, so
+    poolers have nothing to refuse.
+    """
+    try:
+        given = conninfo_to_dict(url)
+    except psycopg.Error:
+        return {}  # whoever connects is told
+    return {name: value for name, value in _NETWORK.items() if name not in given}
+
+
+_NETWORK: Final = {
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,  # milliseconds; of what was sent and is not acknowledged
+}
 CONNECTION: Final[dict[str, Any]] = {
     "autocommit": True,
     "application_name": APPLICATION_NAME,

@@ -23,6 +23,7 @@ from feature_platform.stores.postgres_connection import (
     Bounds,
     Session,
     Sessions,
+    network_limits,
     notice_pooler,
     reported,
     timeouts,
@@ -71,7 +72,7 @@ class PostgresOnlineStore:
             max_size=16,
             open=False,
             timeout=_CONNECT_SECONDS,
-            kwargs=CONNECTION,
+            kwargs=CONNECTION | network_limits(url),
             configure=self._configure,
         )
         limits = timeouts(self._sessions.bounds.online_seconds, self._sessions.bounds.lock_seconds, 0)

@@ -21,6 +21,21 @@ from tests.faults.runs import KINDS, Plan, Result, choose, one_run, some_views, 
 from tests.faults.world import Layout, Servers, World, servers
 
 RUNS_PER_WORLD = 25
+PHASES = {
+    "connecting": "connecting",
+    "looking": "looking up",
+    "reading": "reading",
+    "stage": "staging",
+    "staging": "staging",
+    "audit": "gate",
+    "publish": "publishing",
+    "publishing": "publishing",
+    "published": "after publishing",
+    "sweeping": "sweeping",
+    "failed": "failing",
+    "whole run": "whole run",
+}
+"""Phases of requests and steps of runs, as the table calls them."""
 SELECTIONS: tuple[tuple[str, ...], ...] = (("moved", "state"), ("state",), ("moved",))
 
 
@@ -52,10 +67,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--minutes", type=float, default=60.0, help="ends after so long, whatever is done")
     parser.add_argument("--kinds", nargs="*", default=list(KINDS))
     parser.add_argument("--log", type=Path, help="a file to which every run is added as a line of JSON")
+    parser.add_argument("--table", action="store_true", help="faults by phase as a table for docs/reliability.md")
     parser.add_argument("--sum", type=Path, nargs="*", help="only adds up what such files have")
     given = parser.parse_args(arguments)
     if given.sum:
-        return _say([_result(line) for path in given.sum for line in path.read_text().splitlines()])
+        logged = [_result(line) for path in given.sum for line in path.read_text().splitlines()]
+        return _say(logged, given.table)
     results: list[Result] = []
     began = time.monotonic()
     chosen = random.Random(given.seed)  # noqa: S311 - faults, not secrets
@@ -72,11 +89,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 if given.log:
                     with given.log.open("a") as log:
                         log.write(json.dumps(asdict(result)) + "\n")
-    return _say(results)
+    return _say(results, given.table)
 
 
-def _say(results: Sequence[Result]) -> int:
-    sys.stdout.write(json.dumps(summary(results), indent=1) + "\n")
+def _say(results: Sequence[Result], as_table: bool) -> int:
+    said = table(results) if as_table else json.dumps(summary(results), indent=1)
+    sys.stdout.write(said + "\n")
     return 1 if any(result.wrong for result in results) else 0
 
 
@@ -87,6 +105,17 @@ def _result(line: str) -> Result:
 
 def struck(results: Sequence[Result]) -> list[Result]:
     return [result for result in results if result.struck and result.plan.kind != "none"]
+
+
+def table(results: Sequence[Result]) -> str:
+    """Markdown: how many runs each fault struck, by phase."""
+    found = Counter((each.plan.kind, PHASES[each.at]) for each in struck(results))
+    phases = [phase for phase in dict.fromkeys(PHASES.values()) if any(at == phase for _, at in found)]
+    lines = [["fault", *phases, "runs"], ["---"] * (len(phases) + 2)]
+    for kind in dict.fromkeys(KINDS):
+        counts = [found[kind, phase] for phase in phases]
+        lines.append([kind, *(str(count or "") for count in counts), str(sum(counts))])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def summary(results: Sequence[Result]) -> dict[str, Any]:

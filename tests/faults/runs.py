@@ -16,8 +16,9 @@ from typing import Any, Final, cast
 
 from feature_platform.orchestration.instance import instance
 from feature_platform.orchestration.store_status import store_status
+from feature_platform.project.project import Project
 from tests.faults.proxy import CONNECTING, Fault, Manner
-from tests.faults.reader import Reader, look
+from tests.faults.reader import Found, Reader, look
 from tests.faults.world import World, leftovers
 from tests.faults.writer import Run
 
@@ -184,6 +185,8 @@ def _judge_first(world: World, run: Run, result: Result) -> None:
     """What the struck run claims is true, and what it does not claim is as it was or as it should be."""
     with world.open() as project:
         found = look(world, project)
+        if "state" in result.views:
+            result.wrong += _untrue_status(world, project, found)
     result.wrong += [f"after the struck run: {text}" for place, text in found.values() if place is None]
     if run.report is None:
         return
@@ -197,7 +200,17 @@ def _judge_first(world: World, run: Run, result: Result) -> None:
             ]
 
 
-def _not_newest(world: World, found: Any, view: str, store: str) -> list[str]:
+def _untrue_status(world: World, project: Project, found: Found) -> list[str]:
+    """Where ``fp store status`` says that an online store has what the history has, and it has not, or the reverse."""
+    history = found["state"][0]
+    return [
+        f"status says that {each.store} is {each.health}: it has answer {found[f'state {each.store}'][0]} of {history}"
+        for each in store_status(project, ["state"], world.data.now)
+        if each.role == "online" and (each.health == "current") != (found[f"state {each.store}"][0] == history)
+    ]
+
+
+def _not_newest(world: World, found: Found, view: str, store: str) -> list[str]:
     if store in ("redis", "served"):
         tables = [f"{view} {store}"]
     else:

@@ -6,16 +6,12 @@ import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from feature_platform.errors import StoreError
 from feature_platform.stores import codes
 from feature_platform.stores.protocols import Partition, Publication, StreamTable
-from tests.faults.reader import Reader
-from tests.faults.runs import after, reasons
-from tests.faults.world import Servers, World
 from tests.stores import online_cases, warehouse_cases
 from tests.stores.warehouse_cases import DAY, NOON, SPEND, opened, rows_of
 from tests.stores.warehouse_writer import NUMBERS
@@ -133,25 +129,3 @@ def test_of_two_changes_to_the_same_rows_one_is_refused_and_told_why(online: onl
     assert online.leftovers() == set()
     one.close()
     other.close()
-
-
-def test_two_processes_materialize_one_view(mortal: Servers) -> None:
-    """Each run is whole or says what it could not do, and the next one finds or makes everything as it should be."""
-    world = World(mortal, "tables", 8)
-    try:
-        views = ("state",)
-        assert world.start(views).wait()
-        reader = Reader(world)
-        world.advance(views)
-        runs: list[Any] = [world.start(views) for _ in range(2)]
-        assert all(run.wait() for run in runs)
-        assert all(run.report is not None for run in runs), [run.error for run in runs]
-        assert all(run.ok or "FP-" in reasons(run) for run in runs), [reasons(run) for run in runs]
-        final = world.start(views)
-        assert final.wait()
-        assert final.ok, reasons(final)
-        assert after(world, views) == []
-        reader.close()
-        assert reader.take_wrong() == []
-    finally:
-        world.close()
