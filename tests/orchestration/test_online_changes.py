@@ -10,9 +10,12 @@ from typing import Any
 
 import dagster as dg
 import pytest
+import redis
 
 from feature_platform.orchestration.instance import instance
 from feature_platform.orchestration.runs import materialize
+from feature_platform.orchestration.store_repair import repair
+from feature_platform.orchestration.store_status import store_status
 from feature_platform.project.online import online_table
 from feature_platform.project.project import Project
 from feature_platform.sdk.client import connect
@@ -145,6 +148,15 @@ def test_rows_past_their_ttl_are_not_read_directly_and_said_to_be_expired_by_the
         last = utc(2026, 1, 3, 10)
         assert [row is None for row in store.read(table, [(1,), (2,)], at=last + timedelta(days=30))] == [False, True]
         assert store.read(table, [(1,), (2,)]) == [None, None]
+        with redis.Redis.from_url(project.server_url("redis") or "") as client:
+            live = store.publication("last_payment")
+            assert live is not None
+            client.delete(*client.keys(f"*:last_payment:{live.version}:*"))  # what the server does a day after
+        (_, online_status) = store_status(project, ["last_payment"], last + timedelta(days=31))
+        assert (online_status.health, online_status.detail) == ("behind", "every row was past its ttl, and is gone")
+        (_, online_status) = store_status(project, ["last_payment"], last + timedelta(days=30))
+        assert online_status.health == "damaged", "before that nothing should be missing"
+        assert [each.whole for each in repair(project, ["last_payment"], NOON)] == [True, True]
     with connect(cards.root, purpose="fraud_detection") as features:
         vector = features.online(["last_payment:amount"], {"card_id": 1})[0]
         assert vector.statuses == {"last_payment__amount": "expired"}
