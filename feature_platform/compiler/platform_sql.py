@@ -6,11 +6,15 @@ the emitter with the closed list of constructs, and the linter reads them.
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlglot import exp
 
-from feature_platform.types import Engine
+from feature_platform.governance import expressions as sql
+from feature_platform.types import STRING, DataType, Engine, array
 
-_RANK = "fp_rank"
+_RANK: Final = "fp_rank"
+_LIST: Final = array(STRING)
 
 
 def platform_sql(tree: exp.Query, engine: Engine) -> str:
@@ -24,6 +28,16 @@ def platform_sql(tree: exp.Query, engine: Engine) -> str:
     from feature_platform.compiler.doris.render import render
 
     return render(_without_distinct_on(tree), platform=True)
+
+
+def text_in_doris(value: exp.Expression, kind: DataType) -> exp.Expression:
+    """A value of any type as one text of Doris: of nested ones JSON, of maps that of their keys and of their values,
+    since its JSON of maps knows keys of texts alone.
+    """
+    if kind.key is not None:
+        keys, values = (text_in_doris(sql.call(of, value), _LIST) for of in ("map_keys", "map_values"))
+        return sql.concat(sql.text("["), keys, sql.text(","), values, sql.text("]"))
+    return sql.cast(sql.call("to_json", value) if kind.kind in ("array", "struct") else value, STRING, "doris")
 
 
 def _without_distinct_on(tree: exp.Query) -> exp.Query:

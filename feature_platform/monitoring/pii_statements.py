@@ -13,6 +13,7 @@ from typing import Final
 
 from sqlglot import exp
 
+from feature_platform.compiler.platform_sql import text_in_doris
 from feature_platform.governance import expressions as sql
 from feature_platform.governance.detection.parts import NOT_ASCII, Part
 from feature_platform.governance.detection.patterns import (
@@ -71,22 +72,10 @@ class ScannedColumn:
             joined = "array_join" if engine == "doris" else "array_to_string"
             return sql.call(joined, reference, sql.text(" "))
         if engine == "doris":
-            return self._text_in_doris(reference)
+            return text_in_doris(reference, self.type)
         if engine == "duckdb" and self.type.kind in _NESTED:
             return sql.cast(sql.call("to_json", reference), STRING, engine)
         return sql.as_text(reference, engine)
-
-    def _text_in_doris(self, reference: exp.Expression) -> exp.Expression:
-        """Its JSON of maps knows keys of texts alone, so their keys and values are two lists."""
-        parts = [reference]
-        if self.type.key is not None:
-            parts = [sql.call(function, reference) for function in ("map_keys", "map_values")]
-        if self.type.kind in _NESTED:
-            parts = [sql.call("to_json", part) for part in parts]
-        texts = [sql.cast(part, STRING, "doris") for part in parts]
-        return (
-            texts[0] if len(texts) == 1 else sql.concat(sql.text("["), texts[0], sql.text(","), texts[1], sql.text("]"))
-        )
 
 
 def noticed(table: ReadableTable, columns: Sequence[ScannedColumn]) -> exp.Select:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -28,6 +29,7 @@ from feature_platform.governance.tokens import TokenKeys
 from feature_platform.orchestration import materialization
 from feature_platform.orchestration.intervals import live_partitions
 from feature_platform.orchestration.online import copy_of, publish_copy, stage_copy
+from feature_platform.orchestration.online_changes import Difference
 from feature_platform.orchestration.partitions import partition_of
 from feature_platform.orchestration.runs import materialize
 from feature_platform.orchestration.store_repair import repair
@@ -36,6 +38,7 @@ from feature_platform.orchestration.touched import event_digests
 from feature_platform.project.placement import placed
 from feature_platform.project.project import Project
 from feature_platform.sdk.client import FeatureStore
+from feature_platform.sdk.sql_spine import Sql
 from feature_platform.stores.protocols import NativeTable, Sized, TableName
 from tests.orchestration.builders import (
     CARD_MODEL,
@@ -236,6 +239,24 @@ def test_online_copies_are_the_same(both: Both) -> None:
     assert same(both, lambda project: online(project, "last_payment", 1, 2, 3))
 
 
+def test_only_what_changed_goes_online(both: Both) -> None:
+    """Found out in the cluster, whose rows before are a mirror there."""
+
+    def copied() -> tuple[Difference | None, Any]:
+        staged = materialization.stage(both.doris, materialization.request("last_payment", None, NOON), run_id="again")
+        materialization.publish(both.doris, materialization.audit(both.doris, staged))
+        copy = stage_copy(both.doris, copy_of(both.doris, "last_payment", "redis", NOON), run_id="again")
+        publish_copy(both.doris, copy)
+        return copy.difference, online(both.doris, "last_payment", 1, 2)
+
+    before = online(both.doris, "last_payment", 1, 2)
+    with sold_too(both.cluster, Payment(1, utc(2026, 1, 6, 11, 59), "9.75", note="order 9")):
+        difference, (one, other) = copied()
+        assert difference == Difference(0, 1, 0)
+        assert (one["amount"], one["note"], other) == (Decimal("9.75"), "order 9", before[1])
+    assert copied() == (Difference(0, 1, 0), before)
+
+
 def test_training_sets_are_the_same(both: Both) -> None:
     times = [NOON.replace(tzinfo=UTC) - timedelta(hours=7 * n) for n in range(12)]
     spine = pa.table(
@@ -248,6 +269,26 @@ def test_training_sets_are_the_same(both: Both) -> None:
 
     rows = same(both, read)
     assert [str(row["last_payment__payer"])[:13] for row in rows if row["card_id"] < 4] == ["tok_email_v1_"] * 9
+
+
+def test_a_spine_that_is_a_query_never_leaves_the_cluster(both: Both) -> None:
+    before = len(both.cluster.streamed)
+
+    def read(project: Project) -> Any:
+        spine = Sql("SELECT card_id, event_time FROM last_payment")
+        rows = FeatureStore(project, purpose="fraud_detection").training_set(spine, FEATURES).to_arrow().to_pylist()
+        return sorted(rows, key=lambda row: (row["card_id"], row["event_time"]))
+
+    assert len(same(both, read)) == 40
+    assert len(both.cluster.streamed) == before
+
+
+def test_a_dataset_is_made_again_as_it_was(both: Both) -> None:
+    store = FeatureStore(both.doris, purpose="fraud_detection")
+    spine = pa.table({"card_id": [1, 2], "event_time": pa.array([NOON] * 2, pa.timestamp("us"))})
+    store.create_dataset("cards", spine, ["card_model"])
+    again = store.verify_dataset("cards")
+    assert (again.rows, again.differing) == (2, {})
 
 
 def test_queries_give_the_same(both: Both) -> None:

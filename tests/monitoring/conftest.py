@@ -17,6 +17,7 @@ from feature_platform.stores.duckdb_delta import DuckDBDeltaWarehouse
 from feature_platform.stores.postgres_warehouse import PostgresWarehouse
 from feature_platform.stores.protocols import Warehouse
 from tests.stores.doris.double.running import doubled
+from tests.stores.warehouse_cases import live_doris_kind
 
 
 @pytest.fixture(scope="session")
@@ -33,9 +34,9 @@ def warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Wareho
         yield opened
 
 
-@pytest.fixture(params=["duckdb", "postgres", "doris"])
+@pytest.fixture(params=["duckdb", "postgres", "doris", pytest.param("live doris", marks=pytest.mark.doris)])
 def every_warehouse(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Warehouse]:
-    """The same, and Doris: for what is said in statements of its own."""
+    """The same, and Doris, a double or a live cluster: for what is said in statements of its own."""
     with closing(_opened(request, tmp_path)) as opened:
         yield opened
 
@@ -46,5 +47,7 @@ def _opened(request: pytest.FixtureRequest, folder: Path) -> Warehouse:
     url: str = request.getfixturevalue("postgres_url")
     if request.param == "postgres":
         return PostgresWarehouse("warehouse", url)
+    if request.param == "live doris":
+        return live_doris_kind(url).open()
     settings: DorisSettings = request.getfixturevalue("doris_double")
     return DorisWarehouse("warehouse", settings, DorisLedger(url, settings.database_prefix))
