@@ -11,7 +11,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Final, Protocol
 
 import redis
@@ -132,11 +131,19 @@ class Cluster:
 
     def __init__(self, address: Address) -> None:
         self._address = address
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
+        self._known: Any = None
         self._load_pools: dict[str, Any] = {}
 
-    @cached_property
+    @property
     def _client(self) -> Any:
+        """Made, and the cluster asked for its nodes, when it is needed first."""
+        with self._lock:
+            if self._known is None:
+                self._known = self._connected()
+        return self._known
+
+    def _connected(self) -> Any:
         from redis.backoff import ExponentialBackoff
         from redis.cluster import ClusterNode, RedisCluster
         from redis.retry import Retry
@@ -165,6 +172,10 @@ class Cluster:
                 error = redis.ConnectionError(type(failure).__name__)
                 with contextlib.suppress(redis.ConnectionError):
                     self._refresh()
+            except redis.TimeoutError:  # long enough was waited for; the next one asks whoever took over meanwhile
+                with contextlib.suppress(redis.ConnectionError):
+                    self._refresh()
+                raise
             except redis.ConnectionError as failure:
                 error = failure
             if not waiting:
@@ -196,7 +207,7 @@ class Cluster:
                 except BaseException as failure:
                     connection.disconnect()
                     if not isinstance(failure, redis.ConnectionError):
-                        raise  # also of a timeout: an answer was waited for long enough
+                        raise
                     failed, error = [*failed, *numbers], failure
                 finally:
                     pool.release(connection)
@@ -248,10 +259,7 @@ class Cluster:
                 except (*_ELSEWHERE, redis.ConnectionError) as failure:
                     first = failure
             again[number] = first
-        moves = {error.slot_id: error for error in again.values() if isinstance(error, MovedError)}
-        if len(moves) == 1 and len(again) == len(moves):
-            self._client.nodes_manager.move_slot(next(iter(moves.values())))
-        elif again:
+        if again:
             self._refresh()
         return again
 
@@ -306,8 +314,8 @@ class Cluster:
     def close(self) -> None:
         for pool in self._load_pools.values():
             pool.disconnect()
-        if "_client" in self.__dict__:
-            self._client.close()
+        if self._known is not None:
+            self._known.close()
 
 
 def node_clients(url: str, settings: RedisSettings) -> list[Any]:

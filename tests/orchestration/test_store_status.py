@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from decimal import Decimal
 
 import psycopg
+import pytest
 import redis
 from typer.testing import CliRunner
 
@@ -16,7 +18,8 @@ from feature_platform.orchestration.store_repair import repair
 from feature_platform.orchestration.store_status import StoreStatus, store_status
 from feature_platform.project.project import Project
 from feature_platform.stores.redis_online import RedisOnlineStore
-from tests.orchestration.builders import DAILY_SPEND, LAST_PAYMENT, Payment, Workplace, utc
+from feature_platform.stores.redis_roles import roles
+from tests.orchestration.builders import DAILY_SPEND, LAST_PAYMENT, Payment, Workplace, online, utc
 from tests.stores.dying_publisher import lose
 
 TWO_TARGETS = LAST_PAYMENT.replace("online: redis", "online: [redis, postgres]")
@@ -106,6 +109,27 @@ def test_a_publication_that_was_left_half_done_is_named_and_the_next_run_heals_i
         lose(store, 1)
         assert materialize(project, as_of=NOON).ok
         assert set(healths(project).values()) == {"current"}
+
+
+def test_a_project_publishes_to_a_cluster(
+    cards: Workplace, redis_cluster_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform = cards.root / "platform.yaml"
+    text = platform.read_text(encoding="utf-8")
+    platform.write_text(text.replace("{type: redis,", "{type: redis, mode: cluster, groups: 8,"), encoding="utf-8")
+    monkeypatch.setenv("FP_TEST_REDIS", redis_cluster_url)
+    cards.write(LAST_PAYMENT)
+    with cards.open() as project:
+        assert materialize(project, as_of=NOON).ok
+        assert healths(project) == {"warehouse": "current", "redis": "current"}
+        assert [row and row["amount"] for row in online(project, "last_payment", 1, 2, 3)] == [
+            Decimal("7.25"),
+            Decimal("30.50"),
+            None,
+        ]
+        prefix = project.profile.stores["redis"].key_prefix  # type: ignore[union-attr]
+    printed = CliRunner().invoke(app, ["store", "roles", "--store", "redis", "--project", str(cards.root)])
+    assert printed.output.strip() == roles(prefix)
 
 
 def test_online_stores_are_filled_again_from_the_history(cards: Workplace) -> None:

@@ -165,6 +165,9 @@ YAML_CASES = (
     Case("min over max", "FP-SPEC-027", f"{VIEW}features: {{count_1d: {{‸min: 2, max: 1}}}}\n"),
     Case("rows_min over rows_max", "FP-SPEC-027", f"{VIEW}contract: {{‸rows_min: 2, rows_max: 1}}\n"),
     Case("online store twice", "FP-SPEC-027", f"{VIEW}materialization: {{‸online: [redis, redis]}}\n"),
+    Case("an embedded cluster", "FP-SPEC-027", f"{PLATFORM}      w: {{type: redis, ‸mode: cluster}}\n", "url_env"),
+    Case("sentinels of what", "FP-SPEC-027", f"{PLATFORM}      w: {{type: redis, url_env: A, ‸mode: sentinel}}\n", "the master"),
+    Case("groups that are no power of two", "FP-SPEC-027", f"{PLATFORM}      w: {{type: redis, ‸groups: 100}}\n", "64 or 256"),
     Case("no such default profile", "FP-SPEC-027", f"{PLATFORM}      w: {{type: redis}}\n‸default_profile: embeded\n", "Did you mean 'embedded'?"),
 )  # fmt: skip
 

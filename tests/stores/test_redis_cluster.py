@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -337,6 +338,13 @@ def failing() -> Iterator[list[Node]]:
         yield nodes
 
 
+def found_again(store: RedisOnlineStore, table: OnlineTable) -> bool:
+    """Whether rows can be read; a timeout is how a client notices that somebody else is the master now."""
+    with contextlib.suppress(StoreError):
+        return amounts(store, table) == [1] * COUNT
+    return False
+
+
 def test_a_master_that_dies_is_followed_by_its_replica(failing: list[Node]) -> None:
     first, *_, replica = failing
     table, kind = online_table(), redis_kind(cluster_url(failing), CLUSTERED)
@@ -344,16 +352,22 @@ def test_a_master_that_dies_is_followed_by_its_replica(failing: list[Node]) -> N
     with (
         contextlib.closing(opened(kind)) as store,
         contextlib.closing(RedisOnlineStore("online", kind.url, key_prefix=kind.prefix, settings=careful)) as strict,
+        contextlib.closing(opened(replace(kind, url=f"{kind.url}?socket_timeout=0.3"))) as hasty,
     ):
         publish(store, table, 1)
+        assert amounts(hasty, table) == [1] * COUNT
         with pytest.raises(StoreError, match="fewer than 1 replicas"):  # two of the masters have none
             publish(strict, table, 2)
         staged = store.stage(table, numbered(table, COUNT, 3))
         assert first.client().wait(1, 5_000) == 1
-        first.kill()
+        first.process.send_signal(signal.SIGSTOP)  # as if its network were cut
+        with pytest.raises(StoreError, match=r"FP-STORE-030.*Timeout"):
+            amounts(hasty, table)
         with replica.client() as promoted:
             promoted.execute_command("CLUSTER FAILOVER", "TAKEOVER")
             eventually(lambda: promoted.info("replication")["role"] == "master")
+        eventually(lambda: found_again(hasty, table))  # once the other nodes know
+        first.kill()
         assert amounts(store, table) == [1] * COUNT
         with contextlib.suppress(StoreError):  # a version that the lost node registered counts as left behind
             store.publish(staged)
