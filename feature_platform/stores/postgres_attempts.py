@@ -9,10 +9,17 @@ from __future__ import annotations
 import threading
 from contextlib import suppress
 from hashlib import sha256
+from typing import Final
 
 import psycopg
 
 from feature_platform.stores.postgres_connection import Session, connect, refuse_pooler, reported
+
+_NOTICE_OUR_END: Final = (
+    "SELECT set_config('tcp_keepalives_idle', '30', false), set_config('tcp_keepalives_interval', '10', false), "
+    "set_config('tcp_keepalives_count', '3', false)"
+)
+"""The end of a process ends its connections; that of its machine does not. The server would wait for two hours."""
 
 
 class Attempts:
@@ -47,6 +54,7 @@ class Attempts:
             session = connect(self._url)
             try:
                 refuse_pooler(session)
+                session.execute(_NOTICE_OUR_END)
                 session.execute(statement, number)
             except BaseException:
                 session.close()
