@@ -327,7 +327,8 @@ def node_clients(url: str, settings: RedisSettings) -> list[Any]:
     """
     address = parse(url, settings)
     if settings.mode == "cluster":
-        pools = [_pool(address, host, LOAD_SECONDS) for host in Cluster(address).masters()]
+        with contextlib.closing(Cluster(address)) as cluster:
+            pools = [_pool(address, host, LOAD_SECONDS) for host in cluster.masters()]
     elif settings.mode == "sentinel":
         pools = [_sentinel_pool(address, settings, LOAD_SECONDS)]
     else:

@@ -14,6 +14,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.crc import key_slot
 
+from feature_platform.canaries.listing import Canary
+from feature_platform.canaries.needles import Needles
+from feature_platform.canaries.servers import Redis
 from feature_platform.errors import StoreError
 from feature_platform.stores.protocols import OnlineChanges, OnlineTable
 from feature_platform.stores.redis_online import RedisOnlineStore
@@ -284,6 +287,16 @@ def test_the_shipped_users_suffice_in_a_cluster(kind: Kind) -> None:
     for node in redis_nodes(kind.url, kind.settings):
         with contextlib.closing(node):
             node.execute_command("ACL", "DELUSER", f"{kind.prefix}_writer", f"{kind.prefix}_reader")
+
+
+def test_a_scan_for_planted_values_searches_every_node(kind: Kind, store: RedisOnlineStore) -> None:
+    table = online_table(features="note string")
+    rows = [{"card": str(number), "note": f"planted-{number}@example.test"} for number in range(40)]
+    store.publish(store.stage(table, stream(table, rows)))
+    planted = [Canary("cards", f"c{number}", "email", row["note"]) for number, row in enumerate(rows)]
+    search = Redis(Needles.of(planted), kind.url, kind.prefix, {"card_spend": None}, kind.settings).search()
+    found = {(str(each[0]), each[1].canary.column) for each in search if isinstance(each, tuple)}
+    assert found == {("view card_spend", each.column) for each in planted}
 
 
 STEPS = st.lists(
