@@ -19,9 +19,12 @@ from feature_platform.orchestration.store_status import store_status
 from feature_platform.project.project import Project
 from tests.faults.proxy import CONNECTING, Fault, Manner
 from tests.faults.reader import Found, Reader, look
+from tests.faults.requests import PUBLISH
 from tests.faults.world import World, leftovers
 from tests.faults.writer import Run
 
+_PUBLISHING: Final = 0.3
+"""Share of faults that strike while something is published, beyond those that do so anyway."""
 RUNS_AFTER: Final = 4
 """So many runs may follow a fault until everything is whole."""
 
@@ -80,6 +83,8 @@ def choose(world: World, views: Sequence[str], kind: str, store: str = "", phase
         )
     traces = world.traces[tuple(views)]
     store = store or chosen.choice(sorted(traces))
+    if not phase and PUBLISH in traces[store] and chosen.random() < _PUBLISHING:
+        phase = PUBLISH
     phase = phase or chosen.choice(sorted(traces[store]))
     count = traces[store].get(phase, 1)
     manner: str = chosen.choice(("before", "after")) if "killed" in kind else kind
