@@ -75,7 +75,9 @@ def choose(world: World, views: Sequence[str], kind: str, store: str = "", phase
     """A place for a fault of that kind, among those that a run of these views passes; any that is not named."""
     chosen = world.chosen
     if kind == "clock":
-        return Plan(kind, amount=chosen.choice((-86_400, -3_600, 3_600, 86_400)))
+        amount = chosen.choice((-86_400, -3_600, 3_600, 86_400))
+        asset, step = chosen.choice([("", ""), *sorted(world.steps[tuple(views)])])
+        return Plan(kind, asset=asset, step=step, amount=amount)
     if kind == "disk full" or (kind == "writer killed" and not store and chosen.random() < 0.5):
         asset, step = chosen.choice(sorted(world.steps[tuple(views)]))
         return Plan(
@@ -164,7 +166,8 @@ def _struck(world: World, views: Sequence[str], plan: Plan, result: Result) -> I
     finally:
         following.join(60)
         _mend(world)
-        result.struck = plan.kind == "clock" or (fault.hit if fault else run.marked).is_set()
+        always = plan.kind == "clock" and not plan.asset
+        result.struck = always or (fault.hit if fault else run.marked).is_set()
         result.at = plan.phase or plan.step or "whole run"
 
 

@@ -214,19 +214,21 @@ def materialized(
     mark: Sequence[str] = (),
     file_bytes: int | None = None,
 ) -> dict[str, Any]:
-    """Materializes. The clock is off by ``clock_seconds``. ``mark`` is an asset and a step that it tells of; from there
-    on no file may grow beyond ``file_bytes``."""
+    """Materializes. ``mark`` is an asset and a step that it tells of; from there on no file may grow beyond
+    ``file_bytes``, and the clock is off by ``clock_seconds``: without a mark from the beginning."""
     from feature_platform.orchestration.runs import materialize
     from feature_platform.project.project import Project
 
     os.environ.update(environment)
-    shift_clock(clock_seconds)
+    if not mark:
+        shift_clock(clock_seconds)
     hurry()
 
     def hear(event: Any) -> None:
         tell({"asset": event.asset, "step": event.step})
         if [event.asset, event.step] == list(mark):
             tell({"marked": True})
+            shift_clock(clock_seconds)
             if file_bytes is not None:
                 resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
 
