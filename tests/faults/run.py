@@ -45,9 +45,10 @@ def runs(used: Servers, layout: Layout, seed: int, kinds: Sequence[str], limit_s
     reader: Reader | None = None
     began = time.monotonic()
     try:
-        for views in SELECTIONS:
+        for number, views in enumerate(SELECTIONS):
+            if number:
+                world.advance(views)
             yield unharmed(world, views)
-            world.advance(views)
         reader = Reader(world)
         for kind in kinds:
             if time.monotonic() - began > limit_seconds:
