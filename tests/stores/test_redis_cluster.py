@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -287,6 +289,19 @@ def test_the_shipped_users_suffice_in_a_cluster(kind: Kind) -> None:
     for node in redis_nodes(kind.url, kind.settings):
         with contextlib.closing(node):
             node.execute_command("ACL", "DELUSER", f"{kind.prefix}_writer", f"{kind.prefix}_reader")
+
+
+def test_the_reader_of_the_reference_page_reads_from_a_cluster(kind: Kind, store: RedisOnlineStore) -> None:
+    page = (Path(__file__).parents[2] / "docs/reference/redis-layout.md").read_text(encoding="utf-8")
+    program = re.search(r"```python\n(.*?)```", page, re.DOTALL)
+    assert program is not None
+    documented: dict[str, Any] = {}
+    exec(program[1], documented)  # noqa: S102 - the page's own example
+    publish(store, online_table(), 7)
+    with contextlib.closing(redis.RedisCluster.from_url(kind.url.split(",")[0])) as raw:
+        read = [documented["read"](raw, kind.prefix, "card_spend", key.encode()) for (key,) in ASKED[:30]]
+        assert {row["amount"] for row in read} == {7}
+        assert documented["read"](raw, kind.prefix, "card_spend", b"nobody") is None
 
 
 def test_a_scan_for_planted_values_searches_every_node(kind: Kind, store: RedisOnlineStore) -> None:
