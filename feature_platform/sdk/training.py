@@ -6,7 +6,6 @@ Only what takes part in the join enters the engine; extra columns, of whatever t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final
@@ -15,7 +14,7 @@ from feature_platform.compiler.guard import GuardedQuery
 from feature_platform.compiler.newest_at_rows import choice_in_words
 from feature_platform.compiler.plan import CompiledQuery, OutputColumn
 from feature_platform.compiler.training import compile_training_set
-from feature_platform.errors import FeaturePlatformError, GovernanceError, StoreError
+from feature_platform.errors import FeaturePlatformError, GovernanceError
 from feature_platform.governance.codes import MIXED_KEY_VERSIONS
 from feature_platform.governance.labels import CLEAN, Labels
 from feature_platform.lineage.graph import columns_of
@@ -23,6 +22,7 @@ from feature_platform.project.key_versions import query_versions, with_versions
 from feature_platform.project.placement import Placement, placed
 from feature_platform.registry.graph import TableRef
 from feature_platform.sdk.needs import Needs, needs_of
+from feature_platform.sdk.numbered_rows import ROW, numbered, reporting, without_numbers
 from feature_platform.sdk.results import ColumnInfo, Plan, Result, Role, TablePlan, cast_stream, in_utc
 from feature_platform.sdk.selection import Selected
 from feature_platform.sdk.spine import (
@@ -37,7 +37,6 @@ from feature_platform.sdk.spine import (
 )
 from feature_platform.sdk.sql_spine import Sql, converted_outside, guarded_spine, streamed
 from feature_platform.sdk.tokens import key_tokens
-from feature_platform.stores.codes import QUERY_FAILED
 from feature_platform.stores.protocols import Query, StreamTable, TableName, Warehouse
 from feature_platform.types import BIGINT, ENGINES, STRING, TIMESTAMP, Column, Engine, TableSchema
 
@@ -48,11 +47,9 @@ if TYPE_CHECKING:
     from feature_platform.sdk.selection import Asker
     from feature_platform.sdk.spine import SpineLike
 
-ROW: Final = "fp_row"
 _SPINE: Final = TableName("inputs", "spine")
 _BEFORE: Final = "the spine is measured before the statement, of a long one each part"
 _WITHIN: Final = "the statement measures the spine"
-_OTHER_ROWS: Final = "the engine's answer does not have every row of the spine once, in its order"
 
 
 def training_set(  # noqa: PLR0913 - what is asked for, and an option by keyword
@@ -234,9 +231,9 @@ class _Task:
 
         def opened() -> pa.RecordBatchReader:
             faults: list[FeaturePlatformError] = []
-            with _reporting(faults):
+            with reporting(faults):
                 rows = kept(spine) if spine.varies else spine
-                shipped = StreamTable(partial(_numbered, rows, self.inputs, faults))
+                shipped = StreamTable(partial(numbered, rows, self.inputs, faults))
                 query = Query(
                     compiled.sql[warehouse.engine],
                     warehouse.engine,
@@ -247,7 +244,7 @@ class _Task:
                     forms=forms.texts if forms else {},
                     measure=forms.measure if forms else "",
                 )
-                features = _without_row(cast_stream(self._read(warehouse, query), answer), faults)
+                features = without_numbers(cast_stream(self._read(warehouse, query), answer), faults)
             both = beside(rows.open(), features)
             return cast_stream(both, in_utc(both.schema, keep=[name for name in rows.names if name not in converted]))
 
@@ -268,7 +265,7 @@ class _Task:
         final = in_utc(held_as(answer.remove(0), self.needed))
 
         def opened() -> pa.RecordBatchReader:
-            return cast_stream(_without_row(cast_stream(self._read(warehouse, query), answer)), final)
+            return cast_stream(without_numbers(cast_stream(self._read(warehouse, query), answer)), final)
 
         return opened
 
@@ -329,70 +326,8 @@ class _Task:
         return rows
 
 
-@contextmanager
-def _reporting(faults: Sequence[FeaturePlatformError]) -> Iterator[None]:
-    """Where an engine failed because the spine's rows did, that is what is told."""
-    try:
-        yield
-    except StoreError:
-        if faults:
-            raise faults[0] from None
-        raise
-
-
 def _engine_schema(needs: Needs, time: str) -> TableSchema:
     """What the engine is given of the spine: row number, time, keys, request values."""
     types = {column.name: STRING if column.classification else column.type for column in needs.columns}
     types[time] = TIMESTAMP
     return TableSchema((Column(ROW, BIGINT), *(Column(name, kind) for name, kind in types.items())))
-
-
-def _numbered(spine: Spine, inputs: TableSchema, faults: list[FeaturePlatformError]) -> pa.RecordBatchReader:
-    """What an engine reads. Engines make an error of their own of one in a stream, so it is kept in ``faults``."""
-    import numpy as np
-    import pyarrow as pa
-
-    schema = inputs.arrow()
-    names = [name for name in inputs.names if name != ROW]
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        first = 0
-        with spine.open() as reader:
-            try:
-                for batch in reader:
-                    numbers = pa.array(np.arange(first, first + batch.num_rows, dtype=np.int64))
-                    first += batch.num_rows
-                    yield pa.RecordBatch.from_arrays([numbers, *(batch.column(name) for name in names)], schema=schema)
-            except FeaturePlatformError as error:
-                faults.append(error)
-                raise
-
-    return pa.RecordBatchReader.from_batches(schema, batches())
-
-
-def _without_row(reader: pa.RecordBatchReader, faults: Sequence[FeaturePlatformError] = ()) -> pa.RecordBatchReader:
-    """The features alone, if there is one row for each of the spine's, in its order: they are put beside its columns.
-
-    Raises:
-        StoreError: the engine gave others.
-        FeaturePlatformError: what is wrong with rows of the spine that are read later.
-    """
-    import numpy as np
-    import pyarrow as pa
-
-    place = reader.schema.get_field_index(ROW)
-    schema = reader.schema.remove(place)
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        first = 0
-        with reader, _reporting(faults):
-            for batch in reader:
-                expected = np.arange(first, first + batch.num_rows)
-                if not np.array_equal(batch.column(place).to_numpy(zero_copy_only=False), expected):
-                    raise StoreError(
-                        QUERY_FAILED.problem(_OTHER_ROWS, mend="report it: features may be beside wrong rows")
-                    )
-                first += batch.num_rows
-                yield batch.remove_column(place)
-
-    return pa.RecordBatchReader.from_batches(schema, batches())

@@ -48,6 +48,8 @@ _TIMESTAMPS: Final = "timestampNtz"
 _READER_FEATURES: Final = frozenset({_TIMESTAMPS})
 _PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 _NAME_LENGTH: Final = 200
+_REMEMBERED: Final = 256
+"""Tables whose newest version is kept in memory."""
 _TYPES: Final = {"integer": "int", "long": "bigint", "timestamp_ntz": "timestamp"}
 
 
@@ -77,6 +79,32 @@ class Snapshot:
         for file in self.files:
             groups.setdefault(os.path.dirname(file.path), []).append(str(self.folder / file.path))
         return groups
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A version that was the newest when somebody looked. Replaying the log takes milliseconds, asking the file system
+    microseconds.
+    """
+
+    snapshot: Snapshot
+    commit: tuple[int, int, int]
+    """What the file system says of the version's commit: a table that was removed and made anew has another file."""
+
+    @classmethod
+    def now(cls, live: Snapshot) -> _Seen | None:
+        commit = _identity(_commit_path(live.folder, live.version))
+        return cls(live, commit) if commit else None
+
+    def is_newest(self) -> bool:
+        """Versions follow each other without gaps, so the newest is the one that has no next."""
+        folder, version = self.snapshot.folder, self.snapshot.version
+        if _identity(_commit_path(folder, version)) != self.commit:
+            return False
+        return not _commit_path(folder, version + 1).exists()
+
+
+_newest: Final[dict[Path, _Seen]] = {}
 
 
 def table_folder(root: Path, table: TableName) -> Path:
@@ -109,8 +137,15 @@ def snapshot(folder: Path) -> Snapshot | None:
     Raises:
         StoreError: the table was made by others, with features that cannot be read exactly.
     """
+    if (known := _newest.get(folder)) and known.is_newest():
+        return known.snapshot
     table = _open(folder)
-    return _snapshot_of(folder, table) if table else None
+    live = _snapshot_of(folder, table) if table else None
+    if live and (seen := _Seen.now(live)):
+        if len(_newest) >= _REMEMBERED:
+            _newest.clear()
+        _newest[folder] = seen
+    return live
 
 
 def pinned(folder: Path, name: TableName) -> tuple[Snapshot, Lease]:
@@ -364,6 +399,15 @@ def _size(file: Path) -> int | None:
         return file.stat().st_size
     except FileNotFoundError:
         return None
+
+
+def _identity(file: Path) -> tuple[int, int, int] | None:
+    """What changes when a file is written again; None: it is not there."""
+    try:
+        found = file.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns, found.st_size
 
 
 def _reader_lease(folder: Path, version: int) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -494,8 +495,20 @@ def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> Non
     assert raised.value.code == "FP-STORE-030"
 
 
+def test_a_table_that_was_removed_is_gone_and_one_made_anew_is_read(
+    warehouse: DuckDBDeltaWarehouse, tmp_path: Path
+) -> None:
+    """Also where its newest version has the number of the one that was seen before."""
+    for number in (1, 2):
+        publish(warehouse, [{"id": number}], schema(id="bigint"))
+        assert [row["id"] for row in rows_of(warehouse)] == [number]
+        shutil.rmtree(tmp_path / "warehouse/features/spend")
+        assert warehouse.schema(SPEND) is None
+
+
 def test_a_damaged_log_is_a_clear_error(warehouse: DuckDBDeltaWarehouse, tmp_path: Path) -> None:
     publish(warehouse, [{"id": 1}], schema(id="bigint"))
+    assert warehouse.schema(SPEND) == schema(id="bigint")
     (tmp_path / "warehouse/features/spend/_delta_log/00000000000000000000.json").write_text("{ no json")
     with pytest.raises(StoreError) as raised:
         warehouse.schema(SPEND)
