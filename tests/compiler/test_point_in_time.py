@@ -254,4 +254,4 @@ def test_a_spine_that_asks_often_about_one_entity_is_not_compared_row_by_row(
         found = session.run(sql)
         seconds = perf_counter() - started
         assert [row["often__label"] for row in found] == [str(n) for n in range(many)]
-        assert seconds < 20, session.engine  # a second where the machine is idle; pairs take minutes
+        assert seconds < 45, session.engine  # one where the machine is idle, 20 where it is not; pairs take minutes
