@@ -19,6 +19,7 @@ import redis
 
 from feature_platform.stores.embedded_programs import redis_program
 
+SENTINEL_PASSWORD = "watchword"  # noqa: S105 - of a server of the tests
 _SLOTS = 16_384
 _DEADLINE_SECONDS = 20.0
 
@@ -53,7 +54,8 @@ def node(*options: str, sentinel: bool = False) -> Iterator[Node]:
         settings = ["--port", str(port), "--bind", "127.0.0.1", "--dir", name, "--save", "", "--appendonly", "no"]
         command = [server, *settings, *options]
         if sentinel:
-            (folder / "sentinel.conf").write_text(f"port {port}\nbind 127.0.0.1\ndir {name}\n", encoding="ascii")
+            lines = (f"port {port}", "bind 127.0.0.1", f"dir {name}", f"requirepass {SENTINEL_PASSWORD}", "")
+            (folder / "sentinel.conf").write_text("\n".join(lines), encoding="ascii")
             command = [server, str(folder / "sentinel.conf"), "--sentinel", *options]
         if shutil.which("setpriv"):
             command = ["setpriv", "--pdeathsig", "KILL", *command]
@@ -104,15 +106,16 @@ def cluster(masters: int = 3, replicas: int = 0, options: Sequence[str] = ()) ->
 
 @contextlib.contextmanager
 def sentinels() -> Iterator[tuple[Node, Node, Node]]:
-    """A master, its replica, and a sentinel that calls the master ``payments`` and replaces it when it dies."""
+    """A master, its replica, and a sentinel that calls the master ``payments`` and replaces it when it dies. The
+    sentinel wants :data:`SENTINEL_PASSWORD`."""
     with node() as master, node() as replica, node(sentinel=True) as watcher:
         for each in (master, replica, watcher):
-            with each.client() as client:
+            with each.client(password=SENTINEL_PASSWORD if each is watcher else None) as client:
                 eventually(lambda client=client: answers(client))
         with replica.client() as client:
             client.replicaof("127.0.0.1", master.port)
             eventually(lambda: client.info("replication")["master_link_status"] == "up")
-        with watcher.client() as client:
+        with watcher.client(password=SENTINEL_PASSWORD) as client:
             client.execute_command("SENTINEL MONITOR", "payments", "127.0.0.1", master.port, 1)
             for setting, value in (("down-after-milliseconds", 500), ("failover-timeout", 2_000)):
                 client.execute_command("SENTINEL SET", "payments", setting, value)

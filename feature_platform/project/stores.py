@@ -231,8 +231,9 @@ def redis_settings(spec: RedisStore) -> RedisSettings:
 
     login = None
     if spec.sentinel_login_env is not None:
-        user, _, password = address(spec.sentinel_login_env).rpartition(":")
-        login = (user, password)
+        given = address(spec.sentinel_login_env)
+        user, colon, password = given.partition(":")
+        login = (user, password) if colon else ("", given)
     return RedisSettings(
         mode=spec.mode,
         groups=spec.groups,

@@ -11,10 +11,12 @@ import pytest
 import redis
 
 from feature_platform.errors import StoreError
+from feature_platform.project.stores import redis_settings
+from feature_platform.specs.models import RedisStore
 from feature_platform.stores.redis_online import RedisOnlineStore
 from feature_platform.stores.redis_roles import roles
 from feature_platform.stores.redis_settings import RedisSettings, parse
-from tests.redis_nodes import eventually, sentinels
+from tests.redis_nodes import SENTINEL_PASSWORD, eventually, sentinels
 from tests.stores.online_cases import Kind, numbered, online_table, publish, redis_kind
 from tests.stores.tls_proxy import Authority, tls_proxy
 
@@ -128,14 +130,15 @@ def secured(kind: Kind, port: int, settings: RedisSettings) -> contextlib.closin
 
 def test_a_master_that_dies_is_replaced_as_the_sentinels_say() -> None:
     with sentinels() as (master, replica, watcher):
-        settings = RedisSettings(mode="sentinel", sentinel_service="payments", acknowledging_replicas=1)
+        login = ("", SENTINEL_PASSWORD)
+        settings = RedisSettings("sentinel", None, "payments", login, acknowledging_replicas=1)
         kind = redis_kind(f"redis://127.0.0.1:1,{watcher.address}/0", settings)
         with contextlib.closing(RedisOnlineStore("o", kind.url, key_prefix=kind.prefix, settings=settings)) as store:
             store.publish(store.stage(TABLE, numbered(TABLE, 500, 1)))
             staged = store.stage(TABLE, numbered(TABLE, 500, 2))
             assert master.client().wait(1, 5_000) == 1
             master.kill()
-            with watcher.client() as client:
+            with watcher.client(password=SENTINEL_PASSWORD) as client:
                 eventually(lambda: client.sentinel_get_master_addr_by_name("payments")[1] == replica.port)
             with replica.client() as client:
                 eventually(lambda: client.info("replication")["role"] == "master")
@@ -143,14 +146,32 @@ def test_a_master_that_dies_is_replaced_as_the_sentinels_say() -> None:
             with pytest.raises(StoreError, match="fewer than 1 replicas"):  # the only one is the master now
                 store.publish(staged)
             assert amounts(store) == {1}
-        plain = RedisSettings(mode="sentinel", sentinel_service="payments")
+        plain = RedisSettings("sentinel", None, "payments", login)
         with contextlib.closing(RedisOnlineStore("o", kind.url, key_prefix=kind.prefix, settings=plain)) as store:
             store.publish(store.stage(TABLE, numbered(TABLE, 500, 3)))
             assert amounts(store) == {3}
+        wrong = RedisSettings("sentinel", None, "payments", ("", "guessed"))
+        with (
+            contextlib.closing(RedisOnlineStore("o", kind.url, key_prefix=kind.prefix, settings=wrong)) as store,
+            pytest.raises(StoreError, match="FP-STORE-030") as error,
+        ):
+            amounts(store)
+        assert "guessed" not in str(error.value) + repr(wrong)
 
 
 def amounts(store: RedisOnlineStore) -> set[object]:
     return {row and row.values["amount"] for row in store.read(TABLE, [(str(number),) for number in range(500)])}
+
+
+@pytest.mark.parametrize(("given", "login"), [("u:p:q", ("u", "p:q")), (":p", ("", "p")), ("p", ("", "p"))])
+def test_the_login_of_sentinels_comes_from_a_variable(
+    given: str, login: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FP_SENTINEL_LOGIN", given)
+    spec = RedisStore(
+        type="redis", url_env="A", mode="sentinel", sentinel_service="s", sentinel_login_env="FP_SENTINEL_LOGIN"
+    )
+    assert redis_settings(spec).sentinel_login == login
 
 
 @pytest.mark.parametrize(
