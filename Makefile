@@ -7,6 +7,8 @@ PYTHON ?= $(shell for p in python3.12 python3.11 python3.13 python3.14 python3; 
 	$$p -c 'import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 STAMP := .venv/.installed
+# Processes of tests: one more than the two cores of CI, because tests wait for servers, for children and for disks.
+WORKERS ?= 3
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -28,11 +30,11 @@ ui: $(STAMP) ## Dagster's web UI and daemon over the same state
 	@$(BIN)/fp ui
 
 test: $(STAMP) ## every test
-	@$(BIN)/python -m pytest -n 2 --dist loadscope
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
 
 fuzz: $(STAMP) ## the tests with new random examples, and more of them (SEEDS=30000 queries against the guard)
 	@HYPOTHESIS_PROFILE=search FP_FUZZ_SEEDS=$(or $(SEEDS),30000) FP_FUZZ_FROM=$$(date +%s) \
-		$(BIN)/python -m pytest -n 2 --dist loadscope
+		$(BIN)/python -m pytest -n $(WORKERS) --dist loadscope
 
 lint: $(STAMP) ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .
