@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pyarrow as pa
@@ -24,6 +23,7 @@ from feature_platform.orchestration.io_managers import PublishedTable
 from feature_platform.orchestration.runs import materialize
 from feature_platform.project.project import STATE_VARIABLE, Project
 from feature_platform.sdk.client import FeatureStore
+from tests.databases import own_database
 
 TEMPLATE = Path(__file__).parents[2] / "feature_platform" / "templates"
 AUDIT_KEY = bytes(range(7, 39)).hex()
@@ -42,10 +42,7 @@ PROFILE = """
 
 @pytest.fixture(scope="module")
 def ledger_url(postgres_url: str) -> str:
-    with psycopg.connect(postgres_url, autocommit=True) as server:
-        server.execute("DROP DATABASE IF EXISTS audited_shop")
-        server.execute("CREATE DATABASE audited_shop")
-    return urlunsplit(urlsplit(postgres_url)._replace(path="/audited_shop"))
+    return own_database(postgres_url, "audited_shop")
 
 
 @pytest.fixture(scope="module")

@@ -198,9 +198,12 @@ def rows_of(project: Project, view: str, store: str = "warehouse") -> list[dict[
     return sorted(table, key=lambda row: (row["card_id"], row["event_time"]))
 
 
-def online(project: Project, view: str, *card_ids: int, store: str = "redis") -> list[dict[str, Any] | None]:
-    """What a model would read of a view."""
+def online(
+    project: Project, view: str, *card_ids: int, store: str = "redis", at: datetime | None = None
+) -> list[dict[str, Any] | None]:
+    """What a model would read of a view, now or ``at`` that time."""
     from feature_platform.project.online import online_table
 
-    read = project.online_store(store).read(online_table(project.compiled.views[view]), [(card,) for card in card_ids])
+    table, keys = online_table(project.compiled.views[view]), [(card,) for card in card_ids]
+    read = project.online_store(store).read(table, keys, at=at)
     return [None if row is None else dict(row.values) for row in read]

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
-import psycopg
 import pytest
 
 from feature_platform.orchestration.instance import dagster_home
+from tests.databases import own_database
 from tests.orchestration.builders import LAST_PAYMENT, Workplace, environment, workplace
 
 
 @pytest.fixture(scope="session")
 def postgres_url(postgres_url: str) -> str:
     """A database of these tests' own, as a libpq URL: a database holds one token key, and other tests have theirs."""
-    with psycopg.connect(postgres_url, autocommit=True) as server:
-        server.execute("DROP DATABASE IF EXISTS orchestration")
-        server.execute("CREATE DATABASE orchestration")
-    address = urlsplit(postgres_url)
-    return urlunsplit(address._replace(path="/orchestration"))
+    return own_database(postgres_url, "orchestration")
 
 
 @pytest.fixture

@@ -222,7 +222,7 @@ def test_rows_older_than_the_ttl_stay_offline(cards: Workplace) -> None:
     with cards.open() as project:
         materialize(project, as_of=NOON)
         assert len(rows_of(project, "last_payment")) == 4
-        assert [row is None for row in online(project, "last_payment", 1, 2)] == [False, True]
+        assert [row is None for row in online(project, "last_payment", 1, 2, at=NOON)] == [False, True]
 
 
 @pytest.mark.parametrize("store", ["warehouse", "postgres"])

@@ -22,6 +22,7 @@ from feature_platform.stores.postgres_connection import Bounds
 from feature_platform.stores.postgres_online import PostgresOnlineStore
 from feature_platform.stores.postgres_warehouse import PostgresWarehouse
 from feature_platform.stores.protocols import NativeTable, OnlineChanges, Query, TableName
+from tests.databases import own_database
 from tests.governance.audit.ledgers import KEYS, filled
 from tests.governance.audit.ledgers import rows_in as audited_rows
 from tests.stores.online_cases import NOON, Kind, online_table, postgres_kind, removals, stream
@@ -33,6 +34,12 @@ from tests.stores.warehouse_values import EVERY_TYPE
 
 AMOUNTS = schema(customer_id="bigint", amount="bigint")
 SPINE = TableName("inputs", "spine")
+
+
+@pytest.fixture(scope="module")
+def postgres_url(postgres_url: str) -> str:
+    """A database of these tests' own: other tests have another token key."""
+    return own_database(postgres_url, "pooled")
 
 
 @pytest.fixture(scope="module")
@@ -189,10 +196,7 @@ def test_tokens_are_those_of_the_version_that_a_query_asks_for(postgres_url: str
 
 
 def test_the_audit_ledger_takes_records_and_reads_them(postgres_url: str, tmp_path: Path) -> None:
-    name = f"t{uuid.uuid4().hex[:12]}"  # of its own: a database has one chain
-    with psycopg.connect(postgres_url, autocommit=True) as server:
-        server.execute(psycopg.sql.SQL("CREATE DATABASE {}").format(psycopg.sql.Identifier(name)))
-    own = psycopg.conninfo.make_conninfo(postgres_url, dbname=name)
+    own = own_database(postgres_url, "pooled_ledger")
     with pooling(own) as pooler, contextlib.closing(PostgresLedger(pooler.url, own)) as ledger:
         trail = AuditTrail(tmp_path, KEYS, lambda: PostgresLedger(pooler.url, own), tool="test")
         filled(trail, segments=4)

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from urllib.parse import urlsplit, urlunsplit
 
 import psycopg
 import pytest
+
+from tests.databases import own_database
 
 
 @pytest.fixture(scope="session")
 def audit_database(postgres_url: str) -> str:
     """A database of these tests' own, as a libpq URL for its owner, who is a superuser."""
-    with psycopg.connect(postgres_url, autocommit=True) as server:
-        server.execute("DROP DATABASE IF EXISTS audit_tests")
-        server.execute("CREATE DATABASE audit_tests")
-    return urlunsplit(urlsplit(postgres_url)._replace(path="/audit_tests"))
+    return own_database(postgres_url, "audit_tests")
 
 
 @pytest.fixture
