@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -27,8 +26,6 @@ from tests.stores.online_cases import (
     store_kind,
     stream,
 )
-
-_ROOT = Path(__file__).parents[2]
 
 _SCALARS: dict[str, st.SearchStrategy[Any]] = {
     "boolean": st.booleans(),
