@@ -76,14 +76,14 @@ QUERIES = {
     ),
     ("compiler/training.py", "CompiledQuery", "{engine: str(request.sql(time, engine, rows)) for engine in engines}"),
     ("compiler/training.py", "CompiledQuery", "request.forms(time) if rows is None and 'duckdb' in engines else None"),
-    ("compiler/training.py", "SpineForms", "str(measure)"),
+    ("compiler/training.py", "SpineForms", "tuple(map(str, found.queries))"),
     (
         "compiler/training.py",
         "SpineForms",
-        "{str(form): str(with_relations(*self._planned(time, 'duckdb', GIVEN_SPINE, form))) for form in forms}",
+        "{str(form): str(with_relations(*self._planned(time, 'duckdb', GIVEN_SPINE, form))) for form in found.forms}",
     ),
     ("sdk/training.py", "Query", "forms.texts if forms else {}"),
-    ("sdk/training.py", "Query", "forms.measure if forms else ''"),
+    ("sdk/training.py", "Query", "forms.measures if forms else ()"),
     ("compiler/codec.py", "CompiledQuery", "sql = data"),
     ("project/project.py", "Query", "compiled.sql[engine]"),
     ("sdk/query.py", "Query", "sent = guarded.sql(warehouse.engine)"),
@@ -122,7 +122,7 @@ def sources() -> dict[str, str]:
 def queries_made(files: dict[str, str]) -> Iterator[tuple[str, str, str]]:
     """Every place that makes a query or changes its text, with the expression that the SQL comes from."""
     for file, text in files.items():
-        if not any(word in text for word in ("Query", "sql=", "forms=", "measure=", "SpineForms")):
+        if not any(word in text for word in ("Query", "sql=", "forms=", "measures=", "SpineForms")):
             continue
         tree = ast.parse(text)
         functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
@@ -137,7 +137,7 @@ def queries_made(files: dict[str, str]) -> Iterator[tuple[str, str, str]]:
 def _texts_of(call: ast.Call) -> list[ast.expr]:
     """What a call makes a query's texts of; nothing if it makes none."""
     named = {keyword.arg: keyword.value for keyword in call.keywords}
-    others = [named[each] for each in ("forms", "measure", "texts") if each in named]
+    others = [named[each] for each in ("forms", "measures", "texts") if each in named]
     if _name(call.func) in ("Query", "CompiledQuery"):
         return [named.get("sql") or (call.args[0] if call.args else call), *others]
     if _name(call.func) == "SpineForms":

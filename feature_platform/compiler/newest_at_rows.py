@@ -6,12 +6,12 @@ Which plan is cheaper depends on how often the spine asks about one entity:
   newest time wins, and features are read for the winners only: nothing is sorted, and a view streams past a table of
   the spine's rows. The number of pairs is bounded by :data:`SPARSE_MOST` times the view's rows.
 * *Dense* are all others. They are sorted once, spine and rows by entity and time, and merged (ASOF): linear but for the
-  sort, however often an entity or a moment occurs.
+  sort, however often an entity or a moment occurs. Rows of other entities, and rows that are older than the ttl lets
+  anybody see, fall out first; where hardly any would, nothing is looked for and the view is merged *whole*.
 
 Where the spine is a table before the statement runs, :func:`spine_measure` says which it is, and one plan is all that
 there is in the statement. Else the statement holds both and measures the spine itself; the plan that is not taken gets
-no rows, but its tables are opened for nothing. In every case rows of other entities, and rows that are older than the
-ttl lets anybody see, fall out before anything is sorted or compared.
+no rows, but its tables are opened for nothing.
 ``docs/adr/0022-plans-of-point-in-time-joins.md`` has the figures.
 """
 
@@ -41,13 +41,17 @@ from feature_platform.compiler.plan import CompiledView
 from feature_platform.compiler.query_times import GIVEN_SPINE, SPINE
 from feature_platform.specs.models import FeatureView
 
-Form = Literal["sparse", "dense", "measured"]
-"""Which plans a statement holds: one of the two, or both."""
+Form = Literal["sparse", "dense", "whole", "measured"]
+"""Which plans a statement holds: one of the three, or the first two."""
 
 SPARSE_MOST: int = 16
 """A spine that asks more often than this about any entity is not sparse."""
 SPARSE_MEAN: int = 3
 """Nor is one that asks on average more often than this about an entity."""
+WHOLE_LEAST: Final = 0.8
+"""A view is merged whole if at least this share of its rows would be kept: to find the others costs a fifth of it."""
+_LOOKED_AT: Final = 64
+"""One in so many entities is looked at to estimate that share."""
 MERGED_COLUMNS: Final = 16
 """Views are merged one after the other while their features are not more than this: each merge sorts the features of
 those before it again, and that must not grow with the number of views.
@@ -98,6 +102,11 @@ class Asked:
         return not any(rows.ties for rows in self.views)
 
     @property
+    def plain(self) -> tuple[Rows, ...]:
+        """The views whose rows can be merged as they lie: each row is the newest from its own time on."""
+        return tuple(rows for rows in self.views if not rows.late)
+
+    @property
     def prefix(self) -> str:
         return f"fp_ask{self.number}"
 
@@ -129,15 +138,15 @@ def newest_row_answers(asked: Asked, form: Form) -> list[Relation]:
     """Relations that end in the answers of ``asked``; a spine row without a row of a view has NULL there. They are the
     same rows in each form; what can't be sparse is dense in all.
     """
-    if not asked.may_be_sparse:
+    if not asked.may_be_sparse or (form == "whole" and not asked.plain):
         form = "dense"
     relations = _spine_relations(asked, form)
     answers: list[Sql] = []
     if form != "sparse":
-        merged, of_merge = _merged(asked)
+        merged, of_merge = _merged(asked, form)
         relations += merged
         answers = [of_merge]
-    if form != "dense":
+    if form in ("sparse", "measured"):
         paired, of_pairs = _paired(asked)
         relations += paired
         answers = [of_pairs, *answers]
@@ -147,24 +156,72 @@ def newest_row_answers(asked: Asked, form: Form) -> list[Relation]:
 def choice_in_words() -> str:
     """The rule, for people."""
     often = f"{SPARSE_MEAN} times about an entity on average and {SPARSE_MOST} times about any"
-    return f"pairs if the spine asks at most {often}, else spine and rows are sorted and merged"
+    kept = f"without rows that nobody asks for unless {WHOLE_LEAST:.0%} are asked for"
+    return f"pairs if the spine asks at most {often}, else spine and rows are sorted and merged, {kept}"
 
 
-def spine_measure(groups: Iterable[Asked], time: str) -> tuple[Sql, tuple[Form, ...]] | None:
-    """A query over ``inputs.spine`` that gives one row and column, the cheapest form of the statement for that spine,
-    and the forms that it may name; None if one form is all. ``time`` is the spine's time column.
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """How the cheapest form of a statement is found."""
+
+    queries: tuple[Sql, ...]
+    """Over ``inputs.spine`` and the views. Each gives one row and column: a form, or NULL if the next has to tell."""
+    forms: tuple[Form, ...]
+    """Those that they may name."""
+
+
+def spine_measures(groups: Iterable[Asked], time: str) -> Measures | None:
+    """How the cheapest form is found for a spine whose time column is ``time``; None if one form is all.
 
     Of groups with different entities some may be sparse and others not, then it is ``measured``: that decides for each.
+    Views are looked into only for spines of which none is sparse.
     """
+    groups = list(groups)
     entities = dict.fromkeys(group.spine_keys for group in groups if group.may_be_sparse)
     if not entities:
         return None
-    measure = sql(
-        """SELECT CASE WHEN BOOL_AND(fp_sparse) THEN 'sparse' WHEN BOOL_OR(fp_sparse) THEN 'measured' ELSE 'dense' END
+    whole = [group for group in groups if group.plain]
+    first = sql(
+        """SELECT CASE WHEN BOOL_AND(fp_sparse) THEN 'sparse' WHEN BOOL_OR(fp_sparse) THEN 'measured' ELSE :other END
            FROM (:judged) AS j""",
         judged=union_all(_judged_keys(keys, time) for keys in entities),
+        other=sql("NULL") if whole else sql("'dense'"),
     )
-    return measure, ("sparse", "dense") if len(entities) == 1 else ("sparse", "dense", "measured")
+    forms: tuple[Form, ...] = ("sparse", "dense") if len(entities) == 1 else ("sparse", "dense", "measured")
+    return Measures((first, _whole_measure(whole, time)), (*forms, "whole")) if whole else Measures((first,), forms)
+
+
+def _whole_measure(groups: Iterable[Asked], time: str) -> Sql:
+    """``whole`` or ``dense``, by the share of rows that would be kept, estimated from a sample of the entities."""
+    return sql(
+        """SELECT CASE WHEN SUM(j.fp_kept) >= :least * SUM(j.fp_rows) THEN 'whole' ELSE 'dense' END
+           FROM (:kept) AS j""",
+        least=Sql(str(WHOLE_LEAST)),
+        kept=union_all(_kept_of(rows, group, time) for group in groups for rows in group.plain),
+    )
+
+
+def _kept_of(rows: Rows, asked: Asked, time: str) -> Sql:
+    """Of the rows of some entities, how many there are and how many some question can see."""
+    keys, at = [their_column(of, "s") for of in asked.spine_keys], their_column(time, "s")
+    named = [aliased(of, name(key)) for of, key in zip(keys, asked.keys, strict=True)]
+    kept = sql("e.fp_oldest IS NOT NULL")
+    if rows.spec.ttl is not None:
+        kept = sql("v.event_time >= e.fp_oldest - :ttl", ttl=duration(rows.spec.ttl.microseconds))
+    return sql(
+        """SELECT COUNT(*) AS fp_rows, COUNT(*) FILTER (:kept) AS fp_kept FROM "features".:view AS v LEFT JOIN (
+             SELECT :named, MIN(:at) AS fp_oldest FROM :spine AS s WHERE :given GROUP BY ALL) AS e ON :same
+           WHERE HASH(:of_view) % :looked_at = 0""",
+        kept=kept,
+        view=quoted(rows.view.name),
+        named=listed(*named),
+        at=at,
+        spine=GIVEN_SPINE,
+        given=_given([*keys, at]),
+        same=_same_as_view(rows, asked, "e"),
+        of_view=listed(*(their_column(key.name, "v") for key in rows.view.keys)),
+        looked_at=Sql(str(_LOOKED_AT)),
+    )
 
 
 def _judged_keys(keys: Sequence[str], time: str) -> Sql:
@@ -215,12 +272,16 @@ def _spine_relations(asked: Asked, form: Form) -> list[Relation]:
     )
     sparse = sql("SELECT s.fp_row, :named, s.fp_q FROM :spine AS s", **parts)
     dense = sql(
-        "SELECT s.fp_row, e.fp_entity, s.fp_q FROM :spine AS s LEFT JOIN :dense_entities AS e ON :same", **parts
+        "SELECT s.fp_row, e.fp_entity:own, s.fp_q FROM :spine AS s LEFT JOIN :dense_entities AS e ON :same",
+        own=sql(", :named", **parts) if form == "whole" else NOTHING,
+        **parts,
     )
     # The spine's own rows are read where they lie: a copy of them costs a tenth of the whole.
     if form == "sparse":
         return [Relation(asked.named("sparse"), sparse, stored=False)]
-    if form == "dense":
+    if form == "whole" and asked.plain == asked.views:
+        return [Relation(asked.named("dense"), sparse, stored=False)]
+    if form in ("dense", "whole"):
         return [
             Relation(asked.named("dense_entities"), entities, stored=True),
             Relation(asked.named("dense"), dense, stored=False),
@@ -275,25 +336,33 @@ def _paired(asked: Asked) -> tuple[list[Relation], Sql]:
     return relations, answers
 
 
-def _merged(asked: Asked) -> tuple[list[Relation], Sql]:
+def _merged(asked: Asked, form: Form) -> tuple[list[Relation], Sql]:
     """Rows per view, and the answers of a spine that is not sparse."""
     relations: list[Relation] = []
     found: list[Sql] = []
     joins = NOTHING
     for number, rows in enumerate(asked.views):
-        relations += _visible_rows(rows, number, asked)
         at = f"r{number}"
+        if form == "whole" and not rows.late:
+            when = since = their_column("event_time", at)
+            records, same = sql('"features".:view', view=quoted(rows.view.name)), _same_as_view(rows, asked, "p", at)
+        else:
+            relations += _visible_rows(rows, number, asked)
+            when, since = Sql(f"{at}.fp_t"), Sql(f"{at}.fp_e")
+            records, same = name(relations[-1].name), Sql(f"p.fp_entity = {at}.fp_entity")
         joins = sql(
-            ":joins ASOF LEFT JOIN :records AS :at ON p.fp_entity = :at.fp_entity AND p.fp_q >= :at.fp_e",
+            ":joins ASOF LEFT JOIN :records AS :at ON :same AND p.fp_q >= :since",
             joins=joins,
-            records=name(relations[-1].name),
+            records=records,
             at=name(at),
+            same=same,
+            since=since,
         )
         for feature in rows.features:
             value = their_column(feature, at)
             if rows.spec.ttl is not None:
                 ttl = duration(rows.spec.ttl.microseconds)
-                value = sql("CASE WHEN :at.fp_t + :ttl >= p.fp_q THEN :value END", at=name(at), ttl=ttl, value=value)
+                value = sql("CASE WHEN :when + :ttl >= p.fp_q THEN :value END", when=when, ttl=ttl, value=value)
             found.append(aliased(value, rows.column(feature)))
     answers = sql(
         "SELECT p.fp_row, :found FROM :dense AS p:joins", found=listed(*found), dense=asked.named("dense"), joins=joins
@@ -348,6 +417,6 @@ def _visible_rows(rows: Rows, number: int, asked: Asked) -> list[Relation]:
     return relations
 
 
-def _same_as_view(rows: Rows, asked: Asked, other: str) -> Sql:
+def _same_as_view(rows: Rows, asked: Asked, other: str, view: str = "v") -> Sql:
     pairs = zip(rows.view.keys, asked.keys, strict=True)
-    return all_of(*(Sql(f"{their_column(key.name, 'v')} = {column(own, other)}") for key, own in pairs))
+    return all_of(*(Sql(f"{their_column(key.name, view)} = {column(own, other)}") for key, own in pairs))

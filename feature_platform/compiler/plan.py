@@ -61,8 +61,9 @@ class SpineForms:
     table before one of them runs, it can be measured.
     """
 
-    measure: str
-    """A SELECT over ``inputs.spine`` of one row and column: the name of the cheapest of ``texts``."""
+    measures: tuple[str, ...]
+    """SELECTs over ``inputs.spine`` and what the query reads, each of one row and column: the name of the cheapest of
+    ``texts``, or NULL if the next one has to tell."""
     texts: Mapping[str, str]
 
 

@@ -41,7 +41,7 @@ from feature_platform.compiler.newest_at_rows import (
     Rows,
     asked_together,
     newest_row_answers,
-    spine_measure,
+    spine_measures,
 )
 from feature_platform.compiler.plan import CompiledProject, CompiledQuery, OutputColumn, SpineForms
 from feature_platform.compiler.point_in_time import newest_row_relations
@@ -237,13 +237,12 @@ class Request:
 
     def forms(self, time: str) -> SpineForms | None:
         """The query for DuckDB, of ``inputs.spine``, with one plan instead of several in it."""
-        measured = spine_measure(asked_together(self._rows_wanted()), time)
-        if measured is None:
+        found = spine_measures(asked_together(self._rows_wanted()), time)
+        if found is None:
             return None
-        measure, forms = measured
         return SpineForms(
-            str(measure),
-            {str(form): str(with_relations(*self._planned(time, "duckdb", GIVEN_SPINE, form))) for form in forms},
+            tuple(map(str, found.queries)),
+            {str(form): str(with_relations(*self._planned(time, "duckdb", GIVEN_SPINE, form))) for form in found.forms},
         )
 
     def sql(self, time: str, engine: Engine, rows: GuardedQuery | None = None) -> Sql:

@@ -242,7 +242,7 @@ class _Task:
                     maps=compiled.schema.maps,
                     in_parts=_SPINE,
                     forms=forms.texts if forms else {},
-                    measure=forms.measure if forms else "",
+                    measures=forms.measures if forms else (),
                 )
                 features = without_numbers(cast_stream(self._read(warehouse, query), answer), faults)
             both = beside(rows.open(), features)

@@ -102,9 +102,9 @@ class Query:
     their number."""
     forms: Mapping[str, str] = field(default_factory=dict)
     """Statements that give the same rows as ``sql``, by name: a store that measures runs one of them in its place."""
-    measure: str = ""
-    """With ``forms``: a SELECT over ``tables`` of one row and column, the name of the form that is the cheapest for
-    what is in them. Of a stream that is taken in parts, each part is measured."""
+    measures: tuple[str, ...] = ()
+    """With ``forms``: SELECTs over ``tables`` of one row and column, the name of the form that is the cheapest for
+    what is in them, or NULL if the next one has to tell. Of a stream that is taken in parts, each part is measured."""
     timeout_seconds: float | None = None
     """The statement is ended after it, while it runs and while its rows are read; None: the store's own limit."""
 

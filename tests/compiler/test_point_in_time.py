@@ -129,11 +129,55 @@ def test_a_training_set_has_the_newest_row_known_by_then(
 
 def test_one_plan_is_all_that_a_form_has_in_it(compiled: Compiled) -> None:
     texts = compiled.texts("duckdb")
-    assert list(texts) == ["measured", "sparse", "dense"]
+    assert list(texts) == ["measured", "sparse", "dense", "whole"]
     # Of the three views one may have ties, so it is merged in every form.
-    assert [text.count("ASOF LEFT JOIN") for text in texts.values()] == [3, 1, 3]
-    assert ["winners" in text for text in texts.values()] == [True, True, False]
-    assert ["is_sparse" in text for text in texts.values()] == [True, False, False]
+    assert [text.count("ASOF LEFT JOIN") for text in texts.values()] == [3, 1, 3, 3]
+    assert ["winners" in text for text in texts.values()] == [True, True, False, False]
+    assert ["is_sparse" in text for text in texts.values()] == [True, False, False, False]
+
+
+def measured(session: Session, query: CompiledQuery) -> str:
+    """The form that the measures of ``query`` name."""
+    assert query.forms is not None
+    for text in query.forms.measures:
+        (row,) = session.run(text.replace('"inputs"."spine"', '"inputs"."card_spine"'))
+        ((_, form),) = row.items()
+        if form is not None:
+            return str(form)
+    raise AssertionError(query.forms.measures)
+
+
+@pytest.mark.parametrize(
+    ("cards", "hour", "form"),
+    [
+        (range(1_000), 99, "whole"),
+        (range(900), 99, "whole"),
+        (range(600), 99, "dense"),
+        # The rows are of the first ten hours, the ttl is one hour, and what is older than it nobody sees.
+        (range(1_000), 9, "dense"),
+        ([], 0, "dense"),
+    ],
+)
+def test_a_view_is_merged_whole_where_hardly_a_row_would_be_left_out(
+    compiled: Compiled, sessions: Sequence[Session], cards: Sequence[int], hour: int, form: str
+) -> None:
+    names = ["at_once"] if hour == 9 else ["at_once", "unlimited"]
+    query = compile_training_set(
+        compiled.registry, compiled.project, [(each, "amount") for each in names], schema_of(SPINE_COLUMNS), time="at"
+    )
+    begin = at("2026-01-01")
+    rows = [
+        {"card": f"c{card}", "event_time": begin + timedelta(hours=tick), "label": None, "amount": 1}
+        for card in range(1_000)
+        for tick in range(10)
+    ]
+    first = begin + timedelta(hours=hour if hour == 9 else 0)
+    asked = [{"card": f"c{card}", "at": first + n * timedelta(hours=1)} for card in cards for n in range(5)]
+    (session,) = (each for each in sessions if each.engine == "duckdb")
+    for each in names:
+        session.put("features", each, VIEW_COLUMNS, [row | {"available_at": row["event_time"]} for row in rows])
+    session.put("inputs", "card_spine", SPINE_COLUMNS, [{"fp_row": n, **row} for n, row in enumerate(asked)])
+    assert measured(session, query) == form
 
 
 ASKED_OFTEN = newest_at_rows.SPARSE_MOST + 1
@@ -158,8 +202,8 @@ def test_how_often_a_spine_asks_about_an_entity_decides_which_form_is_run(
     sessions: Sequence[Session], cards: list[str | None], devices: list[str | None], form: str
 ) -> None:
     keys = [("card",), ("device",)] if devices else [("card",)]
-    measure = newest_at_rows.spine_measure([newest_at_rows.Asked(n, key, ()) for n, key in enumerate(keys)], "at")
-    assert measure is not None
+    measures = newest_at_rows.spine_measures([newest_at_rows.Asked(n, key, ()) for n, key in enumerate(keys)], "at")
+    assert measures is not None
     columns = {"card": "string", "device": "string", "at": "timestamp"}
     asked = [
         {"card": card, "device": device, "at": at("2026-01-01")}
@@ -169,7 +213,7 @@ def test_how_often_a_spine_asks_about_an_entity_decides_which_form_is_run(
     asked += [{"card": "a", "device": "x", "at": None}] * 99
     (session,) = (each for each in sessions if each.engine == "duckdb")
     session.put("inputs", "two_keys", columns, asked)
-    sql, forms = measure
+    sql, forms = measures.queries[0], measures.forms
     (row,) = session.run(sql.replace('"inputs"."spine"', '"inputs"."two_keys"'))
     assert list(row.values()) == [form]
     assert form in forms
@@ -247,8 +291,7 @@ def test_a_spine_that_asks_often_about_one_entity_is_not_compared_row_by_row(
         sql = query.sql[session.engine]
         if session.engine == "duckdb":
             assert query.forms is not None
-            (row,) = session.run(query.forms.measure.replace('"inputs"."spine"', '"inputs"."card_spine"'))
-            assert list(row.values()) == ["dense"]
+            assert measured(session, query) == "whole"
         sql = sql.replace('"inputs"."spine"', '"inputs"."card_spine"')
         started = perf_counter()
         found = session.run(sql)

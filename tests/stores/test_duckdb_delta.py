@@ -273,12 +273,19 @@ class TestForms:
     TABLE = TableName("inputs", "spine")
     MEASURE = "SELECT CASE WHEN COUNT(*) > 1 THEN 'many' ELSE 'one' END FROM \"inputs\".\"spine\""
 
-    def of(self, *, measure: str = MEASURE, **forms: str) -> Query:
+    def of(self, *measures: str, **forms: str) -> Query:
         texts = {form: f'SELECT n, {value} AS form FROM "inputs"."spine"' for form, value in forms.items()}
         numbers = pa.table({"n": list(range(5))})
         stream = StreamTable(numbers.to_reader)
         sql = 'SELECT n, NULL AS form FROM "inputs"."spine"'
-        return Query(sql, "duckdb", tables={self.TABLE: stream}, in_parts=self.TABLE, forms=texts, measure=measure)
+        return Query(
+            sql,
+            "duckdb",
+            tables={self.TABLE: stream},
+            in_parts=self.TABLE,
+            forms=texts,
+            measures=measures or (self.MEASURE,),
+        )
 
     @pytest.fixture
     def parted(self, tmp_path: Path) -> Iterator[DuckDBDeltaWarehouse]:
@@ -291,20 +298,24 @@ class TestForms:
         assert rows["n"].to_pylist() == [0, 1, 2, 3, 4]
         assert rows["form"].to_pylist() == ["many"] * 4 + ["one"]
 
+    def test_a_measure_that_cannot_tell_leaves_it_to_the_next(self, parted: DuckDBDeltaWarehouse) -> None:
+        rows = parted.read(self.of("SELECT NULL", self.MEASURE, many="'many'", one="'one'")).read_all()
+        assert rows["form"].to_pylist() == ["many"] * 4 + ["one"]
+
     @pytest.mark.parametrize(
-        "asked",
+        ("measures", "forms"),
         [
-            {"many": "(SELECT pad FROM temp.main.keys)", "one": "'one'"},
-            {"many": "1; DROP TABLE inputs.spine; SELECT 1", "one": "'one'"},
-            {"measure": "SELECT pad FROM temp.main.keys", "many": "'many'"},
-            {"measure": "DROP TABLE inputs.spine", "many": "'many'"},
+            ([], {"many": "(SELECT pad FROM temp.main.keys)", "one": "'one'"}),
+            ([], {"many": "1; DROP TABLE inputs.spine; SELECT 1", "one": "'one'"}),
+            (["SELECT pad FROM temp.main.keys"], {"many": "'many'"}),
+            (["SELECT NULL", "DROP TABLE inputs.spine"], {"many": "'many'"}),
         ],
     )
     def test_a_form_or_measure_reaches_no_more_than_any_query(
-        self, parted: DuckDBDeltaWarehouse, asked: dict[str, str]
+        self, parted: DuckDBDeltaWarehouse, measures: list[str], forms: dict[str, str]
     ) -> None:
         with pytest.raises(StoreError) as raised:
-            parted.read(self.of(**asked))
+            parted.read(self.of(*measures, **forms))
         assert raised.value.code in {"FP-STORE-004", "FP-STORE-020"}
 
 
