@@ -38,7 +38,7 @@ from feature_platform.sdk.spine import (
 from feature_platform.sdk.sql_spine import Sql, converted_outside, guarded_spine, streamed
 from feature_platform.sdk.tokens import key_tokens
 from feature_platform.stores.protocols import Query, StreamTable, TableName, Warehouse
-from feature_platform.types import BIGINT, ENGINES, STRING, TIMESTAMP, Column, Engine, TableSchema
+from feature_platform.types import BIGINT, STRING, TIMESTAMP, Column, Engine, TableSchema
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -69,7 +69,7 @@ def training_set(  # noqa: PLR0913 - what is asked for, and an option by keyword
     read_rows_of = [TableRef("view", name) for name in needs.stored if project.compiled.views[name].form == "sql"]
     reads = (*read_rows_of, *(rows.reads if rows else ()))
     task = _Task(project, selected, needs, time, reads, key_versions or {})
-    compiled = task.compiled()
+    compiled = task.compiled(engines=())  # what it reads decides where it is sent
     if isinstance(spine, Sql):
         assert rows is not None
         home = project.compute_store(rows.reads) if rows.reads else None
@@ -182,12 +182,13 @@ class _Task:
         return [*self.needs.columns, NeededColumn(self.time, TIME_TYPE, needed_by="the time")]
 
     def sent_to(self, store: str, compiled: CompiledQuery) -> CompiledQuery:
-        """The same with the text for the store's engine: Doris' is made where it is sent."""
+        """The same with the text for the store's engine."""
         engine = self.project.warehouse(store).engine
         return compiled if engine in compiled.sql else self.compiled(engines=(engine,))
 
-    def compiled(self, rows: GuardedQuery | None = None, *, engines: Sequence[Engine] = ENGINES) -> CompiledQuery:
-        """The statement that reads the spine as a table, or that computes ``rows`` too."""
+    def compiled(self, rows: GuardedQuery | None = None, *, engines: Sequence[Engine]) -> CompiledQuery:
+        """The statement that reads the spine as a table, or that computes ``rows`` too; with a text for each of
+        ``engines``."""
         project = self.project
         asked = [(chosen.view.name, chosen.feature.name) for chosen in self.selected]
         return compile_training_set(
