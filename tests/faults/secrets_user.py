@@ -20,7 +20,8 @@ MORE_LOGGERS = ("redis", "sqlalchemy", "sqlalchemy.engine", "sqlalchemy.pool", "
 
 
 def commands(tell: Tell, *, folder: str, calls: Sequence[Mapping[str, Any]]) -> list[list[Any]]:
-    """Runs ``fp`` for each call: ``arguments`` in ``environment``. What it writes is in files in ``folder``.
+    """Runs ``fp`` for each call: ``arguments`` in ``environment``, and ``retries``, where that is not the usual number.
+    What it writes is in files in ``folder``.
 
     Gives each one's exit code, and what it wrote.
     """
@@ -33,7 +34,6 @@ def commands(tell: Tell, *, folder: str, calls: Sequence[Mapping[str, Any]]) -> 
         logging.getLogger(name).propagate = True
         logging.getLogger(name).disabled = False
     os.environ["RUST_LOG"] = "debug"
-    hurry(retries=0)
     found: list[list[Any]] = []
     for number, call in enumerate(calls):
         written = Path(folder) / f"written-{number}.txt"
@@ -42,6 +42,7 @@ def commands(tell: Tell, *, folder: str, calls: Sequence[Mapping[str, Any]]) -> 
             os.dup2(descriptor, stream)
         os.close(descriptor)
         logging.getLogger("feature_platform").debug("call %d begins", number)
+        hurry(call.get("retries"))
         code = _command(call["arguments"], call["environment"])
         sys.stdout.flush()
         sys.stderr.flush()
