@@ -204,21 +204,24 @@ def roles(
         if isinstance(named, RedisStore):
             typer.echo(users_of(named.key_prefix))
             return
-        for name, spec in _postgres_stores(found, store).items():
+        redis = [name for name, spec in found.profile.stores.items() if isinstance(spec, RedisStore)]
+        for name, spec in _postgres_stores(found, store, others=redis).items():
             typer.echo(roles_of(spec.schema_prefix, ledger=name in found.profile.ledgers))
 
 
-def _postgres_stores(project: Project, wanted: str | None) -> dict[str, PostgresStore]:
+def _postgres_stores(project: Project, wanted: str | None, others: Sequence[str] = ()) -> dict[str, PostgresStore]:
+    """``others`` are names that the command would take as well."""
     from feature_platform.specs.models import PostgresStore
 
     found = {name: spec for name, spec in project.profile.stores.items() if isinstance(spec, PostgresStore)}
     if wanted is None:
         return found
     if wanted not in found:
+        known = [*found, *others]
         raise UsageError(
             UNKNOWN_NAME.problem(
-                f"the profile has no store '{wanted}' of type `postgres`.{did_you_mean(wanted, found)}",
-                mend=f"name one of: {', '.join(found) or 'none'}",
+                f"the profile has no store '{wanted}' that this can be asked of.{did_you_mean(wanted, known)}",
+                mend=f"name one of: {', '.join(known) or 'none'}",
             )
         )
     return {wanted: found[wanted]}

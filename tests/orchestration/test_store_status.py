@@ -129,6 +129,9 @@ def test_a_project_publishes_to_a_cluster(
         ]
         prefix = project.profile.stores["redis"].key_prefix  # type: ignore[union-attr]
     printed = CliRunner().invoke(app, ["store", "roles", "--store", "redis", "--project", str(cards.root)])
+    unknown = CliRunner().invoke(app, ["store", "roles", "--store", "redi", "--project", str(cards.root)])
+    assert unknown.exit_code == 2
+    assert "Did you mean 'redis'?" in unknown.output
     assert printed.output.strip() == roles(prefix)
 
 
