@@ -3,8 +3,9 @@
 Which plan is cheaper depends on how often the spine asks about one entity:
 
 * *Sparse* spines ask about most entities once or twice. They are joined with all older rows of their entities, the
-  newest time wins, and features are read for the winners only: nothing is sorted, and a view streams past a table of
-  the spine's rows. The number of pairs is bounded by :data:`SPARSE_MOST` times the view's rows.
+  newest time wins, and features are read for the winners only, by their place in the view (``rowid``): nothing is
+  sorted, and a view streams past a table of the spine's rows. The number of pairs is bounded by :data:`SPARSE_MOST`
+  times the view's rows.
 * *Dense* are all others. They are sorted once, spine and rows by entity and time, and merged (ASOF): linear but for the
   sort, however often an entity or a moment occurs. Rows of other entities, and rows that are older than the ttl lets
   anybody see, fall out first; where hardly any would, nothing is looked for and the view is merged *whole*.
@@ -52,6 +53,8 @@ WHOLE_LEAST: Final = 0.8
 """A view is merged whole if at least this share of its rows would be kept: to find the others costs a fifth of it."""
 _LOOKED_AT: Final = 64
 """One in so many entities is looked at to estimate that share."""
+_PLACE: Final = "rowid"
+"""What tells the rows of a view apart: ``Query.row_ids`` asks stores for it."""
 MERGED_COLUMNS: Final = 16
 """Views are merged one after the other while their features are not more than this: each merge sorts the features of
 those before it again, and that must not grow with the number of views.
@@ -98,8 +101,10 @@ class Asked:
 
     @property
     def may_be_sparse(self) -> bool:
-        """Whether the sparse plan can answer: it needs rows that an entity and a time tell apart."""
-        return not any(rows.ties for rows in self.views)
+        """Whether the sparse plan can answer: it needs rows that an entity and a time tell apart, and that no column
+        takes the engine's name for a row's place.
+        """
+        return not any(rows.ties or _PLACE in map(str.lower, rows.view.schema.names) for rows in self.views)
 
     @property
     def plain(self) -> tuple[Rows, ...]:
@@ -315,15 +320,15 @@ def _paired(asked: Asked) -> tuple[list[Relation], Sql]:
             "known": NOTHING if rows.spec.available_at is None else sql(" AND v.available_at <= p.fp_q"),
             "fresh": fresh,
             "found": listed(*(their_column(each, "v") for each in rows.features)),
+            "place": Sql(f"v.{_PLACE}"),
             "winners": asked.named(f"winners{number}"),
             "at": name(at),
             "joins": joins,
         }
-        winners = """SELECT p.fp_row, MAX(v.event_time) AS fp_t FROM "features".:view AS v JOIN :sparse AS p
+        winners = """SELECT p.fp_row, ARG_MAX(:place, v.event_time) AS fp_place FROM "features".:view AS v JOIN :sparse AS p
             ON :same AND v.event_time <= p.fp_q:known:fresh GROUP BY p.fp_row"""
-        joined = """:joins LEFT JOIN (SELECT p.fp_row, :found FROM "features".:view AS v
-            JOIN (SELECT p.*, w.fp_t FROM :winners AS w JOIN :sparse AS p ON p.fp_row = w.fp_row) AS p
-            ON :same AND v.event_time = p.fp_t) AS :at ON :at.fp_row = p.fp_row"""
+        joined = """:joins LEFT JOIN (SELECT w.fp_row, :found FROM "features".:view AS v
+            JOIN :winners AS w ON w.fp_place = :place) AS :at ON :at.fp_row = p.fp_row"""
         relations.append(Relation(parts["winners"], sql(winners, **parts), stored=True))
         joins = sql(joined, **parts)
         found += [aliased(their_column(each, at), rows.column(each)) for each in rows.features]

@@ -204,6 +204,11 @@ class TokenKeys:
         block = self._block(classification, version)
         return _PROBE, block.prefix + keyed_hash(block.secret, _PROBE)
 
+    @property
+    def duckdb_name(self) -> str:
+        """The macro's: a query that does not call it gets no keys."""
+        return DUCKDB_MACRO
+
     def duckdb(self, connection: Any, versions: Mapping[str, int] | None = None) -> None:
         """Gives a DuckDB connection its macro ``fp_token``. Temporary, so each connection (and cursor) needs it;
         idempotent. ``versions`` says of some classifications which key to use in place of the writing one.

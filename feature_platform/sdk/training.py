@@ -244,6 +244,7 @@ class _Task:
                     in_parts=_SPINE,
                     forms=forms.texts if forms else {},
                     measures=forms.measures if forms else (),
+                    row_ids=True,
                 )
                 features = without_numbers(cast_stream(self._read(warehouse, query), answer), faults)
             both = beside(rows.open(), features)
@@ -261,6 +262,7 @@ class _Task:
             tables=self.project.bindings(compiled.reads, store),
             key_versions=self.versions,
             maps=compiled.schema.maps,
+            row_ids=True,
         )
         answer = compiled.schema.arrow()
         final = in_utc(held_as(answer.remove(0), self.needed))

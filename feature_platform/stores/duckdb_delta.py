@@ -33,6 +33,7 @@ from feature_platform.stores.duckdb_delta_session import (
     connect,
     fill,
     limited,
+    named,
     registered,
     reported,
 )
@@ -287,8 +288,10 @@ class DuckDBDeltaWarehouse:
             parameters = {} if query.forms and writes is None else checked(connection, query, query.sql)
             if fresh:
                 whole = {name: table for name, table in query.tables.items() if name != query.in_parts}
-                tables = {name: self._bound(connection, table, stack) for name, table in whole.items()}
-                bind(connection, tables, setups=self._setups, key_versions=query.key_versions, writes=writes)
+                tables = {name: self._bound(connection, query, table, stack) for name, table in whole.items()}
+                # A kept session answers other queries too.
+                setups = [each for each in self._setups if staged or named(each.duckdb_name, query)]
+                bind(connection, tables, setups=setups, key_versions=query.key_versions, writes=writes)
         return connection, parameters
 
     def _audited(self, query: Query) -> str | None:
@@ -299,7 +302,7 @@ class DuckDBDeltaWarehouse:
         return name.name if name == staged_table(name.name) and name.name in self._attempts else None
 
     def _bound(
-        self, connection: duckdb.DuckDBPyConnection, table: Binding, stack: ExitStack
+        self, connection: duckdb.DuckDBPyConnection, query: Query, table: Binding, stack: ExitStack
     ) -> BoundFiles | pa.RecordBatchReader:
         if isinstance(table, StreamTable):
             return table.open()
@@ -310,7 +313,9 @@ class DuckDBDeltaWarehouse:
             return BoundFiles(select_files(connection, table, files, self._footers), files)
         live, lease = delta.pinned(self._folder(table.name), table.name)
         stack.callback(lease.release)
-        return BoundFiles(_select_live(live), [str(live.folder / file.path) for file in live.files])
+        return BoundFiles(
+            _select_live(live, row_ids=query.row_ids), [str(live.folder / file.path) for file in live.files]
+        )
 
     def _write(self, relation: Relation, schema: TableSchema, path: Path, recorded: Mapping[str, str]) -> int:
         """``COPY`` of the relation; gives the number of rows."""
@@ -367,12 +372,18 @@ def staged_table(token: str) -> TableName:
 
 
 _NOTHING: Final = Query("SELECT 1", "duckdb")
+_FILE_ROWS: Final = 1 << 40
+"""More than a Parquet file has rows."""
 
 
-def _select_live(live: delta.Snapshot) -> str:
+def _select_live(live: delta.Snapshot, *, row_ids: bool) -> str:
     """All rows of a version. Columns that older files lack are NULL there."""
     columns = ", ".join(identifier(name) for name in live.schema.names)
     groups = list(live.paths_by_shape().values())
+    if row_ids and "rowid" not in map(str.lower, live.schema.names):
+        alone = len(live.files) == 1  # then the number is a plain column, by which a join can skip parts of the file
+        place = "file_row_number" if alone else f"file_index::BIGINT * {_FILE_ROWS} + file_row_number"
+        columns += f", {place} AS rowid"
     files = ", ".join(literal(path) for group in groups for path in group)
     by_name = ", union_by_name = true" if len(groups) > 1 else ""
     return f"SELECT {columns} FROM read_parquet([{files}]{by_name})"  # noqa: S608 - names are quoted, paths are literals

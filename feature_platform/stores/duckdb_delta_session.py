@@ -145,6 +145,11 @@ def limited(connection: duckdb.DuckDBPyConnection, seconds: float | None, stack:
     stack.callback(over.set)
 
 
+def named(name: str, query: Query) -> bool:
+    """Whether any statement of ``query`` has ``name`` in it, be it in a comment."""
+    return any(name.lower() in text.lower() for text in (query.sql, *query.forms.values(), *query.measures))
+
+
 @contextmanager
 def registered(connection: duckdb.DuckDBPyConnection, reader: pa.RecordBatchReader) -> Iterator[str]:
     """The name under which a statement can read ``reader``, once."""

@@ -105,6 +105,9 @@ class Query:
     measures: tuple[str, ...] = ()
     """With ``forms``: SELECTs over ``tables`` of one row and column, the name of the form that is the cheapest for
     what is in them, or NULL if the next one has to tell. Of a stream that is taken in parts, each part is measured."""
+    row_ids: bool = False
+    """DuckDB: whether published tables have ``rowid`` too, unless a column has that name. It tells the rows of a table
+    apart while the query runs, and means nothing afterwards."""
     timeout_seconds: float | None = None
     """The statement is ended after it, while it runs and while its rows are read; None: the store's own limit."""
 
@@ -173,6 +176,11 @@ class SessionSetup(Protocol):
     A DuckDB connection serves one query; PostgreSQL's serve many, each in a transaction of its own, and a pooler may
     give each transaction another process of the server.
     """
+
+    @property
+    def duckdb_name(self) -> str:
+        """What the text of a query has in it, in whatever case, if it needs ``duckdb``: others go without."""
+        ...
 
     def duckdb(self, connection: Any, versions: Mapping[str, int] | None = None) -> None:
         """Prepares a ``duckdb.DuckDBPyConnection`` for a query with these ``Query.key_versions``."""

@@ -260,12 +260,20 @@ class TestClosedSession:
         parquet_file(tmp_path / "secret.parquet", schema(id="bigint"), id=pa.array([1]))
         warehouse = DuckDBDeltaWarehouse("warehouse", tmp_path / "warehouse", setups=(Keys(),))
         with pytest.raises(StoreError):
-            warehouse.execute(query(warehouse, sql.format(secret=tmp_path / "secret.parquet")))
+            warehouse.execute(query(warehouse, sql.format(secret=tmp_path / "secret.parquet") + "\n-- keyed"))
         warehouse.close()
 
     def test_functions_of_a_setup_work_while_their_table_is_closed(self, tmp_path: Path) -> None:
         warehouse = DuckDBDeltaWarehouse("warehouse", tmp_path / "warehouse", setups=(Keys(),))
         assert warehouse.read(query(warehouse, "SELECT keyed('a') AS k")).read_all().to_pylist() == [{"k": "a-pad"}]
+        warehouse.close()
+
+    def test_a_query_that_does_not_name_a_setup_goes_without(self, tmp_path: Path) -> None:
+        keys = Keys()
+        warehouse = DuckDBDeltaWarehouse("warehouse", tmp_path / "warehouse", setups=(keys,))
+        for sql, used in (("SELECT 'key' AS k", 0), ("SELECT KEYED('a') AS k", 1), ("SELECT 1 AS one", 1)):
+            warehouse.execute(query(warehouse, sql))
+            assert keys.sessions == used
         warehouse.close()
 
 
@@ -277,7 +285,7 @@ class TestForms:
         texts = {form: f'SELECT n, {value} AS form FROM "inputs"."spine"' for form, value in forms.items()}
         numbers = pa.table({"n": list(range(5))})
         stream = StreamTable(numbers.to_reader)
-        sql = 'SELECT n, NULL AS form FROM "inputs"."spine"'
+        sql = 'SELECT n, NULL AS form FROM "inputs"."spine" -- keyed'
         return Query(
             sql,
             "duckdb",
@@ -322,8 +330,14 @@ class TestForms:
 class Keys:
     """A setup with a table that no query may read."""
 
+    duckdb_name = "Keyed"
+
+    def __init__(self) -> None:
+        self.sessions = 0
+
     def duckdb(self, connection: Any, versions: Mapping[str, int] | None = None) -> None:
         assert not versions
+        self.sessions += 1
         connection.execute("CREATE TEMP TABLE keys AS SELECT 'pad' AS pad")
         connection.execute("CREATE TEMP MACRO keyed(x) AS x || '-' || (SELECT pad FROM temp.main.keys)")
 
@@ -332,6 +346,41 @@ class Keys:
 
     def postgres_transaction(self, connection: Any, versions: Mapping[str, int]) -> None:
         raise AssertionError(f"not this engine: {connection} {versions}")
+
+
+class TestRowIds:
+    """``rowid`` of published tables, for queries that ask for it."""
+
+    NAME = TableName("features", "spend")
+    TEXT = "SELECT s.id, s.rowid AS place FROM features.spend AS s ORDER BY place"
+
+    def places(self, warehouse: DuckDBDeltaWarehouse, *, row_ids: bool = True, text: str = TEXT) -> list[Any]:
+        query = Query(text, "duckdb", tables={self.NAME: NativeTable(self.NAME)}, row_ids=row_ids)
+        return warehouse.read(query).read_all().to_pylist()
+
+    def test_each_row_of_many_files_has_its_own(self, warehouse: DuckDBDeltaWarehouse) -> None:
+        for number in range(1, 4):
+            rows = [{"id": 10 * number + each} for each in range(3)]
+            publish(warehouse, rows, schema(id="bigint"), partition=day(f"2026-06-0{number}"))
+        found = self.places(warehouse)
+        assert sorted(row["id"] for row in found) == [10, 11, 12, 20, 21, 22, 30, 31, 32]
+        assert len({row["place"] for row in found}) == 9
+        # Two scans of one statement number alike, whatever each leaves out.
+        joined = """SELECT a.id, b.id AS same FROM features.spend AS a JOIN
+            (SELECT s.id, s.rowid AS place FROM features.spend AS s WHERE s.id > 15) AS b ON b.place = a.rowid"""
+        assert {(row["id"], row["same"]) for row in self.places(warehouse, text=joined)} == {
+            (each, each) for each in (20, 21, 22, 30, 31, 32)
+        }
+
+    def test_a_column_of_that_name_stays_what_it_is(self, warehouse: DuckDBDeltaWarehouse) -> None:
+        publish(warehouse, [{"id": 1, "RowId": 70}], schema(id="bigint", RowId="bigint"))
+        assert self.places(warehouse) == [{"id": 1, "place": 70}]
+
+    def test_only_a_query_that_asks_for_them_has_them(self, warehouse: DuckDBDeltaWarehouse) -> None:
+        publish(warehouse, [{"id": 1}], schema(id="bigint"))
+        assert self.places(warehouse, row_ids=False, text="SELECT * FROM features.spend") == [{"id": 1}]
+        with pytest.raises(StoreError):
+            self.places(warehouse, row_ids=False)
 
 
 class TestDelta:

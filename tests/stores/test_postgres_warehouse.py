@@ -134,6 +134,8 @@ class Setup:
         self.sessions = 0
         self._problem = problem
 
+    duckdb_name = ""
+
     def duckdb(self, connection: Any, versions: Mapping[str, int] | None = None) -> None:
         raise AssertionError(f"not this engine: {connection} {versions}")
 
