@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from feature_platform.compiler.aggregation_lines import AggregationPlan, plan_aggregations
+from feature_platform.compiler.asked_views import Asked, Rows, asked_together
 from feature_platform.compiler.catalog import Catalog, catalog_of
 from feature_platform.compiler.codes import SPINE_COLUMN, SPINE_TYPE, UNKNOWN_FEATURE
 from feature_platform.compiler.derived import DerivedPlan, input_name, plan_derived, rows_over
@@ -35,14 +36,7 @@ from feature_platform.compiler.fragments import (
 )
 from feature_platform.compiler.given_rows import GIVEN_ROWS, beside_rows, carried
 from feature_platform.compiler.guard import GuardedQuery
-from feature_platform.compiler.newest_at_rows import (
-    Asked,
-    Form,
-    Rows,
-    asked_together,
-    newest_row_answers,
-    spine_measures,
-)
+from feature_platform.compiler.newest_at_rows import newest_row_answers
 from feature_platform.compiler.plan import CompiledProject, CompiledQuery, OutputColumn, SpineForms
 from feature_platform.compiler.point_in_time import newest_row_relations
 from feature_platform.compiler.point_measures import level_relation
@@ -55,6 +49,7 @@ from feature_platform.compiler.query_times import (
     point_relations,
     spine_relations,
 )
+from feature_platform.compiler.spine_measures import Form, spine_measures
 from feature_platform.compiler.windows_at_points import window_relations
 from feature_platform.errors import CompileError, Problem, did_you_mean
 from feature_platform.registry.graph import Registry, TableRef

@@ -11,8 +11,8 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final
 
 from feature_platform.compiler.guard import GuardedQuery
-from feature_platform.compiler.newest_at_rows import choice_in_words
 from feature_platform.compiler.plan import CompiledQuery, OutputColumn
+from feature_platform.compiler.spine_measures import choice_in_words
 from feature_platform.compiler.training import compile_training_set
 from feature_platform.errors import FeaturePlatformError, GovernanceError
 from feature_platform.governance.codes import MIXED_KEY_VERSIONS

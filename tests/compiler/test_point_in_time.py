@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from feature_platform.compiler import newest_at_rows
+from feature_platform.compiler import asked_views, spine_measures
 from feature_platform.compiler.plan import CompiledProject, CompiledQuery
 from feature_platform.compiler.project import compile_project
 from feature_platform.compiler.training import compile_training_set
@@ -180,7 +180,7 @@ def test_a_view_is_merged_whole_where_hardly_a_row_would_be_left_out(
     assert measured(session, query) == form
 
 
-ASKED_OFTEN = newest_at_rows.SPARSE_MOST + 1
+ASKED_OFTEN = spine_measures.SPARSE_MOST + 1
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ def test_how_often_a_spine_asks_about_an_entity_decides_which_form_is_run(
     sessions: Sequence[Session], cards: list[str | None], devices: list[str | None], form: str
 ) -> None:
     keys = [("card",), ("device",)] if devices else [("card",)]
-    measures = newest_at_rows.spine_measures([newest_at_rows.Asked(n, key, ()) for n, key in enumerate(keys)], "at")
+    measures = spine_measures.spine_measures([asked_views.Asked(n, key, ()) for n, key in enumerate(keys)], "at")
     assert measures is not None
     columns = {"card": "string", "device": "string", "at": "timestamp"}
     asked = [
@@ -245,7 +245,7 @@ def test_reads_are_the_published_rows(compiled: Compiled) -> None:
 def test_many_views_of_one_entity_are_looked_up_in_groups_of_a_few_columns(
     tmp_path_factory: pytest.TempPathFactory, sessions: Sequence[Session]
 ) -> None:
-    names = [f"view{number}" for number in range(2 * newest_at_rows.MERGED_COLUMNS)]
+    names = [f"view{number}" for number in range(2 * asked_views.MERGED_COLUMNS)]
     views = [
         f"kind: feature_view\nname: {name}\nentity: card\nevent_time: happened\n"
         "sql: SELECT card, happened, label, amount FROM corrected"
@@ -255,7 +255,7 @@ def test_many_views_of_one_entity_are_looked_up_in_groups_of_a_few_columns(
     compiled = compile_project(registry)
     wanted = [(name, feature) for name in names for feature in ("amount", "label")]
     query = compile_training_set(registry, compiled, wanted, schema_of(SPINE_COLUMNS), time="at")
-    assert query.sql["duckdb"].count("_entities AS MATERIALIZED") == 2 * len(wanted) // newest_at_rows.MERGED_COLUMNS
+    assert query.sql["duckdb"].count("_entities AS MATERIALIZED") == 2 * len(wanted) // asked_views.MERGED_COLUMNS
     (session,) = (each for each in sessions if each.engine == "duckdb")
     day = at("2026-01-01")
     for number, name in enumerate(names):
