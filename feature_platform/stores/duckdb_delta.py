@@ -18,10 +18,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from feature_platform.errors import StoreError
+from feature_platform.stores import duckdb_delta_layout as layout
 from feature_platform.stores import duckdb_delta_table as delta
 from feature_platform.stores.codes import FOLDER_UNUSABLE, TABLE_BUSY
 from feature_platform.stores.columns import check_columns
-from feature_platform.stores.duckdb_delta_files import files_size, files_version, matching_files, select_files
+from feature_platform.stores.duckdb_delta_files import (
+    files_size,
+    files_version,
+    matching_files,
+    select_files,
+    select_live,
+)
 from feature_platform.stores.duckdb_delta_footers import Footers
 from feature_platform.stores.duckdb_delta_open import KeptSession, Session, SpillFolder
 from feature_platform.stores.duckdb_delta_session import (
@@ -37,6 +44,7 @@ from feature_platform.stores.duckdb_delta_session import (
     registered,
     reported,
 )
+from feature_platform.stores.duckdb_delta_snapshot import delta_reported, pinned, snapshot
 from feature_platform.stores.leases import Lease, exclusive, own
 from feature_platform.stores.owned_batches import OwnedBatches
 from feature_platform.stores.parts import Parts
@@ -115,11 +123,11 @@ class DuckDBDeltaWarehouse:
         self._kept = KeptSession()
 
     def schema(self, table: TableName) -> TableSchema | None:
-        live = delta.snapshot(self._folder(table))
+        live = snapshot(self._folder(table))
         return live.schema if live else None
 
     def binding(self, table: TableName) -> Binding | None:
-        return NativeTable(table) if delta.snapshot(self._folder(table)) else None
+        return NativeTable(table) if snapshot(self._folder(table)) else None
 
     def version(self, table: Binding) -> str:
         """Of a table: its Delta version. Of files: a digest of names, sizes, times. Of a stream: never twice the same.
@@ -128,7 +136,7 @@ class DuckDBDeltaWarehouse:
             StoreError: nothing was published, or no file is there.
         """
         if isinstance(table, NativeTable):
-            live = delta.snapshot(self._folder(table.name))
+            live = snapshot(self._folder(table.name))
             if live is None:
                 raise StoreError(not_published(table.name))
             return str(live.version)
@@ -143,7 +151,7 @@ class DuckDBDeltaWarehouse:
             StoreError: nothing was published, or no file is there.
         """
         if isinstance(table, NativeTable):
-            live = delta.snapshot(self._folder(table.name))
+            live = snapshot(self._folder(table.name))
             if live is None:
                 raise StoreError(not_published(table.name))
             stored = sum((live.folder / file.path).stat().st_size for file in live.files)
@@ -213,11 +221,11 @@ class DuckDBDeltaWarehouse:
         """
         token = secrets.token_hex(10)
         folder = self._folder(table)
-        path = delta.staged_path(folder, schema, token)
+        path = layout.staged_path(folder, schema, token)
         recorded = dict(properties or {})
-        with delta.reported(folder):
+        with delta_reported(folder):
             path.parent.mkdir(parents=True, exist_ok=True)
-            lease = own(delta.attempt_lease(folder, token))
+            lease = own(layout.attempt_lease(folder, token))
         try:
             rows = self._write(relation, schema, path, recorded)
         except BaseException:
@@ -244,9 +252,9 @@ class DuckDBDeltaWarehouse:
     def discard(self, staged: StagedWrite) -> None:
         """Removes staged rows, unless they were published."""
         folder = self._folder(staged.target)
-        path = delta.staged_path(folder, staged.schema, staged.token)
+        path = layout.staged_path(folder, staged.schema, staged.token)
         with self._publishing(staged.target):
-            live = delta.snapshot(folder)
+            live = snapshot(folder)
             if live is None or all(folder / file.path != path for file in live.files):
                 path.unlink(missing_ok=True)
             self._end_attempt(staged)
@@ -311,10 +319,10 @@ class DuckDBDeltaWarehouse:
             if table.span is not None and table.format == "parquet":
                 files = tuple(self._footers.within(connection, files, table.span))
             return BoundFiles(select_files(connection, table, files, self._footers), files)
-        live, lease = delta.pinned(self._folder(table.name), table.name)
+        live, lease = pinned(self._folder(table.name), table.name)
         stack.callback(lease.release)
         return BoundFiles(
-            _select_live(live, row_ids=query.row_ids), [str(live.folder / file.path) for file in live.files]
+            select_live(live, row_ids=query.row_ids), [str(live.folder / file.path) for file in live.files]
         )
 
     def _write(self, relation: Relation, schema: TableSchema, path: Path, recorded: Mapping[str, str]) -> int:
@@ -343,8 +351,8 @@ class DuckDBDeltaWarehouse:
             f"{table} has been locked by another publication for {PUBLISH_TIMEOUT_SECONDS:.0f} s",
             mend="wait for the other run, or end it if it hangs; its lock goes with its process",
         )
-        lock = delta.publish_lock(self._folder(table))
-        with delta.reported(self._folder(table)), exclusive(lock, timeout_seconds=PUBLISH_TIMEOUT_SECONDS, busy=busy):
+        lock = layout.publish_lock(self._folder(table))
+        with delta_reported(self._folder(table)), exclusive(lock, timeout_seconds=PUBLISH_TIMEOUT_SECONDS, busy=busy):
             yield
 
     def _end_attempt(self, staged: StagedWrite) -> None:
@@ -353,7 +361,7 @@ class DuckDBDeltaWarehouse:
             lease.release(remove=True)
 
     def _folder(self, table: TableName) -> Path:
-        return delta.table_folder(self._root, table)
+        return layout.table_folder(self._root, table)
 
 
 def _checked(root: Path) -> Path:
@@ -372,21 +380,6 @@ def staged_table(token: str) -> TableName:
 
 
 _NOTHING: Final = Query("SELECT 1", "duckdb")
-_FILE_ROWS: Final = 1 << 40
-"""More than a Parquet file has rows."""
-
-
-def _select_live(live: delta.Snapshot, *, row_ids: bool) -> str:
-    """All rows of a version. Columns that older files lack are NULL there."""
-    columns = ", ".join(identifier(name) for name in live.schema.names)
-    groups = list(live.paths_by_shape().values())
-    if row_ids and "rowid" not in map(str.lower, live.schema.names):
-        alone = len(live.files) == 1  # then the number is a plain column, by which a join can skip parts of the file
-        place = "file_row_number" if alone else f"file_index::BIGINT * {_FILE_ROWS} + file_row_number"
-        columns += f", {place} AS rowid"
-    files = ", ".join(literal(path) for group in groups for path in group)
-    by_name = ", union_by_name = true" if len(groups) > 1 else ""
-    return f"SELECT {columns} FROM read_parquet([{files}]{by_name})"  # noqa: S608 - names are quoted, paths are literals
 
 
 def _check_columns(

@@ -1,183 +1,39 @@
-"""One Delta table as a folder: its live files, publishing by one commit, and removing files that nobody needs any more.
-
-::
-
-    <table>/_delta_log/…                the table, for any reader of Delta
-    <table>/data/<shape>/<token>.parquet  one file per staged write; live once the log says so
-    <table>/_fp/publish.lock            held while committing and while files are removed
-    <table>/_fp/attempts/<token>        held by the process that stages ``token``
-    <table>/_fp/readers/<version>       shared by readers of that version
-
-``<shape>`` is a digest of the columns, so that files of several generations of a growing schema can be read together
-without opening each. Properties of a publication lie in the Parquet footer of its file: they cannot part from the rows,
-and reading them never scans the log.
-"""
+"""Writing a Delta table: publishing by one commit, what is live, and removing files that nobody needs any more."""
 
 from __future__ import annotations
 
 import json
-import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from feature_platform.errors import StoreError
-from feature_platform.stores.codes import STORE_UNREACHABLE, UNSUPPORTED_TABLE
-from feature_platform.stores.leases import Lease, shared, try_exclusive
+from feature_platform.stores.duckdb_delta_layout import staged_path
+from feature_platform.stores.duckdb_delta_snapshot import (
+    PARTITION_COLUMN,
+    TIMESTAMPS,
+    LiveFile,
+    Snapshot,
+    files_of,
+    opened,
+    snapshot,
+)
+from feature_platform.stores.leases import try_exclusive
 from feature_platform.stores.protocols import Holdings, Publication, StagedWrite, TableName
-from feature_platform.stores.publication_rules import check_fits, not_published, staged_rows_gone
-from feature_platform.types import Column, DataType, TableSchema, map_of
+from feature_platform.stores.publication_rules import check_fits, staged_rows_gone
+from feature_platform.types import TableSchema
 
 if TYPE_CHECKING:
     from deltalake import DeltaTable
 
-PARTITION_COLUMN: Final = "fp_partition"
 FOOTER_KEY: Final = "feature_platform"
 _CONFIGURATION: Final = {
     "delta.checkpointInterval": "20",
     "delta.logRetentionDuration": "interval 2 days",
     "delta.deletedFileRetentionDuration": "interval 1 days",
 }
-_TIMESTAMPS: Final = "timestampNtz"
-_READER_FEATURES: Final = frozenset({_TIMESTAMPS})
-_PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
-_NAME_LENGTH: Final = 200
-_REMEMBERED: Final = 256
-"""Tables whose newest version is kept in memory."""
-_TYPES: Final = {"integer": "int", "long": "bigint", "timestamp_ntz": "timestamp"}
-
-
-@dataclass(frozen=True, slots=True)
-class LiveFile:
-    """A file of the live version."""
-
-    path: str
-    """Relative to the table's folder."""
-    partition: str | None
-    rows: int
-    published_at: datetime
-
-
-@dataclass(frozen=True)
-class Snapshot:
-    """One version of a table."""
-
-    folder: Path
-    version: int
-    schema: TableSchema
-    files: tuple[LiveFile, ...]
-
-    def paths_by_shape(self) -> dict[str, list[str]]:
-        """Absolute paths in groups of equal columns."""
-        groups: dict[str, list[str]] = {}
-        for file in self.files:
-            groups.setdefault(os.path.dirname(file.path), []).append(str(self.folder / file.path))
-        return groups
-
-
-@dataclass(frozen=True, slots=True)
-class _Seen:
-    """A version that was the newest when somebody looked. Replaying the log takes milliseconds, asking the file system
-    microseconds.
-    """
-
-    snapshot: Snapshot
-    commit: tuple[int, int, int]
-    """What the file system says of the version's commit: a table that was removed and made anew has another file."""
-
-    @classmethod
-    def now(cls, live: Snapshot) -> _Seen | None:
-        commit = _identity(_commit_path(live.folder, live.version))
-        return cls(live, commit) if commit else None
-
-    def is_newest(self) -> bool:
-        """Versions follow each other without gaps, so the newest is the one that has no next."""
-        folder, version = self.snapshot.folder, self.snapshot.version
-        if _identity(_commit_path(folder, version)) != self.commit:
-            return False
-        return not _commit_path(folder, version + 1).exists()
-
-
-_newest: Final[dict[Path, _Seen]] = {}
-
-
-def table_folder(root: Path, table: TableName) -> Path:
-    """Where ``table`` lies below ``root``. Whatever its name holds, the folder cannot lie elsewhere."""
-    return root / _file_name(table.schema) / _file_name(table.name)
-
-
-def staged_path(folder: Path, schema: TableSchema, token: str) -> Path:
-    """Where the rows of attempt ``token`` are written."""
-    return folder / "data" / shape(schema) / f"{_file_name(token)}.parquet"
-
-
-def publish_lock(folder: Path) -> Path:
-    return folder / "_fp" / "publish.lock"
-
-
-def attempt_lease(folder: Path, token: str) -> Path:
-    return folder / "_fp" / "attempts" / _file_name(token)
-
-
-def shape(schema: TableSchema) -> str:
-    """A short digest of column names and types."""
-    text = "\0".join(f"{column.name}\0{column.type}" for column in schema.columns)
-    return sha256(text.encode()).hexdigest()[:12]
-
-
-def snapshot(folder: Path) -> Snapshot | None:
-    """The live version, or None when nothing was published.
-
-    Raises:
-        StoreError: the table was made by others, with features that cannot be read exactly.
-    """
-    if (known := _newest.get(folder)) and known.is_newest():
-        return known.snapshot
-    table = _open(folder)
-    live = _snapshot_of(folder, table) if table else None
-    if live and (seen := _Seen.now(live)):
-        if len(_newest) >= _REMEMBERED:
-            _newest.clear()
-        _newest[folder] = seen
-    return live
-
-
-def pinned(folder: Path, name: TableName) -> tuple[Snapshot, Lease]:
-    """The live version with a lease: its files stay until the lease is released.
-
-    Raises:
-        StoreError: nothing was published.
-    """
-    while True:
-        live = snapshot(folder)
-        if live is None:
-            raise StoreError(not_published(name))
-        lease = shared(_reader_lease(folder, live.version))
-        if not _commit_path(folder, live.version + 1).exists():
-            return live, lease
-        lease.release()  # superseded before the lease was held: its files may be going
-
-
-@contextmanager
-def reported(folder: Path) -> Iterator[None]:
-    """Turns errors of the file system and of the Delta log into ``StoreError``."""
-    from deltalake.exceptions import DeltaError
-
-    try:
-        yield
-    except (DeltaError, OSError) as error:
-        raise StoreError(
-            STORE_UNREACHABLE.problem(
-                f"{folder} cannot be read or written: {str(error).partition(chr(10))[0]}",
-                mend="check permissions and disk; if the _delta_log is damaged, remove the table and publish anew",
-            )
-        ) from None
 
 
 def publications(folder: Path, name: TableName) -> list[Publication]:
@@ -245,7 +101,7 @@ def commit(folder: Path, staged: StagedWrite) -> None:
             str(folder), columns, [action], mode="error", partition_by=[PARTITION_COLUMN], configuration=_CONFIGURATION
         )
         return
-    table = _open(folder)
+    table = opened(folder)
     assert table is not None
     _allow_timestamps(table)
     table.create_write_transaction(
@@ -289,7 +145,7 @@ def _allow_timestamps(table: DeltaTable) -> None:
     """
     from deltalake import TableFeatures
 
-    if _TIMESTAMPS not in (table.protocol().reader_features or ()):
+    if TIMESTAMPS not in (table.protocol().reader_features or ()):
         table.alter.add_feature(TableFeatures.TimestampWithoutTimezone, allow_protocol_versions_increase=True)
 
 
@@ -315,77 +171,10 @@ def _needed_files(folder: Path) -> set[Path]:
         if lease := try_exclusive(lease_file, create=False):
             lease.release(remove=True)
         else:
-            table = _open(folder, version=int(lease_file.name))
+            table = opened(folder, version=int(lease_file.name))
             assert table is not None
-            needed |= {folder / file.path for file in _files_of(table)}
+            needed |= {folder / file.path for file in files_of(table)}
     return needed
-
-
-def _open(folder: Path, version: int | None = None) -> DeltaTable | None:
-    from deltalake import DeltaTable
-    from deltalake.exceptions import TableNotFoundError
-
-    with reported(folder):
-        if not (folder / "_delta_log").is_dir():
-            return None
-        try:
-            return DeltaTable(str(folder), version=version)
-        except TableNotFoundError:
-            return None
-
-
-def _snapshot_of(folder: Path, table: DeltaTable) -> Snapshot | None:
-    unknown = frozenset(table.protocol().reader_features or ()) - _READER_FEATURES
-    partitioned = table.metadata().partition_columns
-    if unknown or partitioned not in ([], [PARTITION_COLUMN]):
-        what = f"features {', '.join(sorted(unknown))}" if unknown else f"partitions by {', '.join(partitioned)}"
-        raise StoreError(
-            UNSUPPORTED_TABLE.problem(
-                f"the Delta table in {folder} has {what}",
-                mend="declare the files as a source with `path`, or publish the table through this platform",
-            )
-        )
-    files = _files_of(table)
-    return Snapshot(folder, table.version(), _schema_of(folder, table), files) if files else None
-
-
-def _schema_of(folder: Path, table: DeltaTable) -> TableSchema:
-    fields = json.loads(table.schema().to_json())["fields"]
-    try:
-        columns = [Column(each["name"], _type_of(each["type"])) for each in fields if each["name"] != PARTITION_COLUMN]
-    except (ValueError, KeyError) as error:
-        raise StoreError(
-            UNSUPPORTED_TABLE.problem(
-                f"the Delta table in {folder} has a column without an exact counterpart: {error}",
-                mend="declare the files as a source with `path`",
-            )
-        ) from None
-    return TableSchema(tuple(columns))
-
-
-def _type_of(delta: Any) -> DataType:
-    if isinstance(delta, dict) and delta["type"] == "map":
-        return map_of(_type_of(delta["keyType"]), _type_of(delta["valueType"]))
-    if isinstance(delta, dict):
-        return DataType("array", element=_type_of(delta["elementType"]))
-    return DataType.parse(_TYPES.get(delta, delta))
-
-
-def _files_of(table: DeltaTable) -> tuple[LiveFile, ...]:
-    import pyarrow as pa
-
-    actions = pa.table(table.get_add_actions(flatten=True))
-    wanted = ("path", "num_records", "modification_time", f"partition.{PARTITION_COLUMN}")
-    rows = actions.select([name for name in wanted if name in actions.column_names]).to_pylist()
-    return tuple(
-        LiveFile(
-            path=row["path"],
-            partition=row.get(f"partition.{PARTITION_COLUMN}"),
-            rows=row.get("num_records") or 0,
-            published_at=datetime.fromtimestamp(row["modification_time"] / 1000, UTC).replace(tzinfo=None),
-        )
-        for row in rows
-    )
 
 
 def _stored_schema(schema: TableSchema) -> Any:
@@ -401,31 +190,5 @@ def _size(file: Path) -> int | None:
         return None
 
 
-def _identity(file: Path) -> tuple[int, int, int] | None:
-    """What changes when a file is written again; None: it is not there."""
-    try:
-        found = file.stat()
-    except OSError:
-        return None
-    return found.st_ino, found.st_mtime_ns, found.st_size
-
-
-def _reader_lease(folder: Path, version: int) -> Path:
-    return folder / "_fp" / "readers" / str(version)
-
-
-def _commit_path(folder: Path, version: int) -> Path:
-    return folder / "_delta_log" / f"{version:020d}.json"
-
-
 def _listed(folder: Path) -> Sequence[Path]:
     return sorted(folder.iterdir()) if folder.is_dir() else ()
-
-
-def _file_name(text: str) -> str:
-    """``text`` as one component of a path: letters, digits, ``_`` and ``-`` as they are, other bytes as ``~2e``.
-
-    Not percent signs: libraries take paths for URLs and decode those.
-    """
-    name = "".join(chr(byte) if chr(byte) in _PLAIN else f"~{byte:02x}" for byte in text.encode())
-    return name if len(name) <= _NAME_LENGTH else f"{name[:100]}~~{sha256(text.encode()).hexdigest()[:24]}"

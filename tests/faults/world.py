@@ -305,7 +305,7 @@ def leftovers(world: World, project: Project) -> list[str]:
 
 def _parts(world: World, store: str, table: TableName) -> int:
     if store == "warehouse":
-        from feature_platform.stores.duckdb_delta_table import table_folder
+        from feature_platform.stores.duckdb_delta_layout import table_folder
 
         return len(list(table_folder(world.state / "files", table).glob("data/*/*.parquet")))
     with psycopg.connect(os.environ["FP_FAULTS_TABLES"], autocommit=True) as connection:
