@@ -33,9 +33,9 @@ import redis
 from feature_platform.orchestration.runs import materialize
 from feature_platform.project.project import Project
 from feature_platform.stores.embedded import EmbeddedPostgres, EmbeddedRedis
+from feature_platform.stores.online_protocol import OnlineChanges, OnlineStore, OnlineTable
 from feature_platform.stores.online_writes import keys_only
 from feature_platform.stores.postgres_online import PostgresOnlineStore
-from feature_platform.stores.protocols import OnlineChanges, OnlineStore, OnlineTable
 from feature_platform.stores.redis_online import RedisOnlineStore
 from feature_platform.types import Column, DataType, TableSchema
 

@@ -30,7 +30,7 @@ from feature_platform.compiler.training import compile_training_set
 from feature_platform.registry.load import load_registry
 from feature_platform.stores.embedded import EmbeddedPostgres, EmbeddedRedis
 from feature_platform.stores.maps import reader
-from feature_platform.stores.protocols import OnlineTable
+from feature_platform.stores.online_protocol import OnlineTable
 from feature_platform.stores.redis_online import RedisOnlineStore
 from feature_platform.types import BIGINT, TIMESTAMP, Column, DataType, TableSchema
 

@@ -34,8 +34,8 @@ import redis
 
 from feature_platform.stores.embedded import EmbeddedPostgres, EmbeddedRedis
 from feature_platform.stores.online_encoding_stream import snapshot_chunks
+from feature_platform.stores.online_protocol import OnlineStore, OnlineTable
 from feature_platform.stores.postgres_online import PostgresOnlineStore
-from feature_platform.stores.protocols import OnlineStore, OnlineTable
 from feature_platform.stores.redis_online import RedisOnlineStore
 from feature_platform.stores.redis_online_layout import bucket_count, group_keys
 from feature_platform.stores.redis_online_load import BucketWriter

@@ -32,18 +32,11 @@ import pyarrow as pa
 
 from feature_platform.stores.duckdb_delta import DuckDBDeltaWarehouse
 from feature_platform.stores.embedded import EmbeddedPostgres
+from feature_platform.stores.online_protocol import OnlineChanges, OnlineTable
 from feature_platform.stores.online_writes import keys_only
 from feature_platform.stores.postgres_online import PostgresOnlineStore
 from feature_platform.stores.postgres_warehouse import PostgresWarehouse
-from feature_platform.stores.protocols import (
-    FilesTable,
-    NativeTable,
-    OnlineChanges,
-    OnlineTable,
-    Query,
-    StreamTable,
-    TableName,
-)
+from feature_platform.stores.protocols import FilesTable, NativeTable, Query, StreamTable, TableName
 from feature_platform.types import Column, DataType, TableSchema
 
 SCHEMA = TableSchema(

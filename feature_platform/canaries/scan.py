@@ -33,7 +33,7 @@ from feature_platform.stores.protocols import FilesTable, Query, TableName
 
 if TYPE_CHECKING:
     from feature_platform.registry.graph import LinkedSource
-    from feature_platform.stores.protocols import OnlineRow
+    from feature_platform.stores.online_protocol import OnlineRow
 
 
 @dataclass(frozen=True, slots=True, order=True)

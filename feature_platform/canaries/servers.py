@@ -14,7 +14,7 @@ from feature_platform.canaries.files import Place, Unsearched
 from feature_platform.canaries.needles import Hit, Needles
 
 if TYPE_CHECKING:
-    from feature_platform.stores.protocols import OnlineRow
+    from feature_platform.stores.online_protocol import OnlineRow
     from feature_platform.stores.redis_settings import RedisSettings
 
 Found = tuple[Place, Hit] | Unsearched

@@ -20,7 +20,8 @@ from feature_platform.orchestration.online import StagedCopy, TooLate, discard_c
 from feature_platform.orchestration.openlineage import RunLineage
 from feature_platform.orchestration.resources import LINEAGE, PROGRESS, PROJECT, REQUIRED, Listener, Progress
 from feature_platform.project.online import online_table
-from feature_platform.stores.protocols import OnlineTable, Publication, Query, TableName
+from feature_platform.stores.online_protocol import OnlineTable
+from feature_platform.stores.protocols import Publication, Query, TableName
 
 if TYPE_CHECKING:
     import pyarrow as pa

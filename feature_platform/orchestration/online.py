@@ -40,17 +40,9 @@ from feature_platform.project.key_versions import as_properties, published_versi
 from feature_platform.project.online import online_table
 from feature_platform.stores.codes import ONLINE_LATER
 from feature_platform.stores.online_order import is_earlier, superseded
+from feature_platform.stores.online_protocol import MOMENT, TTL, StagedOnline
 from feature_platform.stores.online_writes import changes_moved
-from feature_platform.stores.protocols import (
-    AS_OF,
-    MOMENT,
-    TTL,
-    Publication,
-    Query,
-    StagedOnline,
-    StagedWrite,
-    Warehouse,
-)
+from feature_platform.stores.protocols import AS_OF, Publication, Query, StagedWrite, Warehouse
 
 if TYPE_CHECKING:
     from feature_platform.project.project import Project

@@ -6,7 +6,7 @@ they lie, gives the rows to write and the keys to remove. Whatever the mirror ca
 snapshot: another token, another schema, another token key, rows that somebody removed, too many changes.
 
 Of rows that all stand for one moment (an aggregation view's tick) the time is no change: it is a property of the
-publication, see :data:`feature_platform.stores.protocols.MOMENT`.
+publication, see :data:`feature_platform.stores.online_protocol.MOMENT`.
 """
 
 from __future__ import annotations
@@ -20,15 +20,8 @@ from sqlglot import exp
 
 from feature_platform.compiler.platform_sql import platform_sql, text_in_doris
 from feature_platform.project.key_versions import PROPERTY as TOKENS
-from feature_platform.stores.protocols import (
-    OnlineChanges,
-    OnlineTable,
-    Publication,
-    Query,
-    StagedWrite,
-    TableName,
-    Warehouse,
-)
+from feature_platform.stores.online_protocol import OnlineChanges, OnlineTable
+from feature_platform.stores.protocols import Publication, Query, StagedWrite, TableName, Warehouse
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from feature_platform.compiler.plan import CompiledView
 from feature_platform.registry.fingerprint import digest
-from feature_platform.stores.protocols import OnlineTable
+from feature_platform.stores.online_protocol import OnlineTable
 from feature_platform.types import TIMESTAMP, Column, TableSchema
 
 

@@ -34,16 +34,8 @@ from feature_platform.project.stores import (
 )
 from feature_platform.registry.graph import Registry, TableRef
 from feature_platform.specs.models import Profile, StoreSpec
-from feature_platform.stores.protocols import (
-    Binding,
-    FilesTable,
-    NativeTable,
-    OnlineStore,
-    Query,
-    StreamTable,
-    TableName,
-    Warehouse,
-)
+from feature_platform.stores.online_protocol import OnlineStore
+from feature_platform.stores.protocols import Binding, FilesTable, NativeTable, Query, StreamTable, TableName, Warehouse
 from feature_platform.types import Column, Engine, TableSchema
 
 if TYPE_CHECKING:

@@ -12,14 +12,8 @@ from typing import TYPE_CHECKING
 from feature_platform.errors import StoreError
 from feature_platform.project.codes import ADDRESS_MISSING, ADDRESS_UNUSABLE, WRONG_KIND_OF_STORE
 from feature_platform.specs.models import DorisStore, DuckDBDeltaStore, PostgresStore, Profile, RedisStore, StoreSpec
-from feature_platform.stores.protocols import (
-    Binding,
-    OnlineStore,
-    Query,
-    StreamSource,
-    TableName,
-    Warehouse,
-)
+from feature_platform.stores.online_protocol import OnlineStore
+from feature_platform.stores.protocols import Binding, Query, StreamSource, TableName, Warehouse
 from feature_platform.types import TableSchema
 
 if TYPE_CHECKING:

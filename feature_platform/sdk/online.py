@@ -22,15 +22,15 @@ from feature_platform.sdk.selection import Selected
 from feature_platform.sdk.spine import NeededColumn
 from feature_platform.sdk.tokens import key_token
 from feature_platform.sdk.values import as_type
+from feature_platform.stores.online_protocol import AT_ANY_TIME
 from feature_platform.stores.online_reads import is_expired, time_of_read
-from feature_platform.stores.protocols import AT_ANY_TIME
 from feature_platform.types import DataType
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from feature_platform.project.project import Project
-    from feature_platform.stores.protocols import OnlineRow, OnlineTable
+    from feature_platform.stores.online_protocol import OnlineRow, OnlineTable
 
 Status = Literal["present", "missing", "expired"]
 """``missing``: the entity has no row; ``expired``: its row is older than the view's ttl. Both give the feature's empty

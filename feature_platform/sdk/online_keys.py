@@ -23,7 +23,7 @@ from feature_platform.sdk.tokens import key_token
 
 if TYPE_CHECKING:
     from feature_platform.sdk.spine import NeededColumn
-    from feature_platform.stores.protocols import OnlineRow, OnlineStore
+    from feature_platform.stores.online_protocol import OnlineRow, OnlineStore
 
 Key = tuple[Any, ...]
 _BELIEVED_SECONDS: Final = 10.0

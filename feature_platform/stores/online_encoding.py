@@ -1,6 +1,6 @@
 """One entity's row as bytes: the layout that ``docs/reference/redis-layout.md`` describes, and its decoder.
 
-A row holds the columns of an :class:`~feature_platform.stores.protocols.OnlineTable` that are not keys, in order,
+A row holds the columns of an :class:`~feature_platform.stores.online_protocol.OnlineTable` that are not keys, in order,
 little-endian, without padding::
 
     format   1 byte, 1
@@ -21,7 +21,7 @@ from datetime import date, datetime, timedelta
 from decimal import Context, Decimal, Inexact
 from typing import Any, Final
 
-from feature_platform.stores.protocols import OnlineRow, OnlineTable
+from feature_platform.stores.online_protocol import OnlineRow, OnlineTable
 from feature_platform.types import Column, DataType
 
 FORMAT: Final = 1

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 
 from feature_platform.stores.maps import entries
 from feature_platform.stores.online_encoding import FORMAT, has_tail, slot_format, value_columns
-from feature_platform.stores.protocols import OnlineTable
+from feature_platform.stores.online_protocol import OnlineTable
 from feature_platform.types import DataType
 
 _EMPTY = pa.scalar(b"", pa.binary())

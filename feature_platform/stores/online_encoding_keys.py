@@ -13,7 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from operator import index
 from typing import TYPE_CHECKING, Any, Final
 
-from feature_platform.stores.protocols import OnlineTable
+from feature_platform.stores.online_protocol import OnlineTable
 from feature_platform.types import DataType
 
 if TYPE_CHECKING:

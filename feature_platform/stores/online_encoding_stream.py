@@ -12,7 +12,8 @@ from feature_platform.errors import StoreError
 from feature_platform.stores.codes import COLUMNS_DIFFER, ONLINE_NULL_KEY
 from feature_platform.stores.columns import by_name, check_columns, stream_schema
 from feature_platform.stores.online_encoding import EVENT_TIME
-from feature_platform.stores.protocols import OnlineTable, StreamSource
+from feature_platform.stores.online_protocol import OnlineTable
+from feature_platform.stores.protocols import StreamSource
 
 CHUNK_ROWS = 16_384
 CHUNK_BYTES = 16 * 1024 * 1024

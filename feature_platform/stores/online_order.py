@@ -13,7 +13,8 @@ from typing import Final
 
 from feature_platform.errors import StoreError
 from feature_platform.stores.codes import ONLINE_FUTURE, ONLINE_LATER
-from feature_platform.stores.protocols import AS_OF, MOMENT, Publication, StagedOnline
+from feature_platform.stores.online_protocol import MOMENT, StagedOnline
+from feature_platform.stores.protocols import AS_OF, Publication
 
 CLOCKS_DIFFER: Final = timedelta(minutes=5)
 """How far two clocks may be apart before a moment counts as still to come."""

@@ -9,7 +9,7 @@ from typing import Final, Generic, TypeVar
 
 from feature_platform.errors import StoreError
 from feature_platform.stores.codes import ONLINE_MOVING, ONLINE_SCHEMA
-from feature_platform.stores.protocols import OnlineTable
+from feature_platform.stores.online_protocol import OnlineTable
 
 ATTEMPTS: Final = 20
 """How often a read that meets a publication is repeated."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from feature_platform.errors import StoreError
 from feature_platform.stores.codes import ONLINE_CHANGED, ONLINE_DUPLICATE_KEY
-from feature_platform.stores.protocols import OnlineTable
+from feature_platform.stores.online_protocol import OnlineTable
 from feature_platform.types import TableSchema
 
 if TYPE_CHECKING:

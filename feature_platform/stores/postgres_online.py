@@ -17,6 +17,7 @@ from psycopg_pool import ConnectionPool, PoolTimeout
 from feature_platform.errors import StoreError
 from feature_platform.stores.codes import ONLINE_KEY_TYPE
 from feature_platform.stores.online_encoding_keys import KeyTypeError
+from feature_platform.stores.online_protocol import OnlineChanges, OnlineRow, OnlineTable, StagedOnline
 from feature_platform.stores.online_reads import time_of_read
 from feature_platform.stores.postgres_connection import (
     CONNECTION,
@@ -31,15 +32,7 @@ from feature_platform.stores.postgres_connection import (
 from feature_platform.stores.postgres_online_read import SnapshotReader
 from feature_platform.stores.postgres_online_sql import OnlineSchema, snapshot_table
 from feature_platform.stores.postgres_online_write import SnapshotWriter, publication, snapshot_of
-from feature_platform.stores.protocols import (
-    Holdings,
-    OnlineChanges,
-    OnlineRow,
-    OnlineTable,
-    Publication,
-    StagedOnline,
-    StreamSource,
-)
+from feature_platform.stores.protocols import Holdings, Publication, StreamSource
 
 _CONNECT_SECONDS: Final = 5.0
 _STATEMENTS: Final = 1_000

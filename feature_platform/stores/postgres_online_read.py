@@ -19,6 +19,7 @@ from psycopg import sql
 from feature_platform.stores.maps import reader
 from feature_platform.stores.online_encoding import EVENT_TIME, value_columns
 from feature_platform.stores.online_encoding_keys import KeyEncoder, key_encoder
+from feature_platform.stores.online_protocol import OnlineRow, OnlineTable
 from feature_platform.stores.online_reads import (
     ATTEMPTS,
     PerTable,
@@ -29,7 +30,6 @@ from feature_platform.stores.online_reads import (
 )
 from feature_platform.stores.postgres_connection import Session
 from feature_platform.stores.postgres_online_sql import OnlineSchema
-from feature_platform.stores.protocols import OnlineRow, OnlineTable
 
 _INT64: Final = range(-(2**63), 2**63)
 _BOUND: Final = "SELECT set_config('client_encoding', 'UTF8', true), set_config('statement_timeout', %s, true)"

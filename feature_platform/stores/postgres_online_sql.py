@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from psycopg import sql
 
-from feature_platform.stores.protocols import OnlineTable
+from feature_platform.stores.online_protocol import OnlineTable
 from feature_platform.types import Column
 
 _KEY_ARRAYS: Final = {

@@ -19,20 +19,14 @@ from feature_platform.layouts.migrate import is_current, migrate
 from feature_platform.stores.codes import STAGED_ROWS_GONE
 from feature_platform.stores.online_encoding_keys import key_encoder
 from feature_platform.stores.online_order import check_order
+from feature_platform.stores.online_protocol import OnlineChanges, OnlineTable, StagedOnline
 from feature_platform.stores.online_writes import changes_moved, duplicate_key, keys_only
 from feature_platform.stores.postgres_attempts import Attempts
 from feature_platform.stores.postgres_connection import Session, Sessions
 from feature_platform.stores.postgres_copy_in import copy_in
 from feature_platform.stores.postgres_layouts import ONLINE
 from feature_platform.stores.postgres_online_sql import LOCK_VIEW, OnlineSchema, view_key
-from feature_platform.stores.protocols import (
-    OnlineChanges,
-    OnlineTable,
-    Publication,
-    StagedOnline,
-    StreamSource,
-    TableName,
-)
+from feature_platform.stores.protocols import Publication, StreamSource, TableName
 
 if TYPE_CHECKING:
     import pyarrow as pa

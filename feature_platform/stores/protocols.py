@@ -1,9 +1,9 @@
-"""The two protocols behind which every store stands, and the values that pass through them.
+"""The protocols behind which every warehouse stands, and the values that pass through them.
 
-A **warehouse** runs SQL and keeps history. An **online store** keeps the newest row per entity for models.
-Both publish the same way: *stage* beside the live data, audit what was staged, *publish* in one atomic step, or
-*discard*. Until ``publish`` returns, readers see the old data; a process that dies in between leaves only leftovers
-that ``sweep`` of the next run removes. All three are idempotent.
+A **warehouse** runs SQL and keeps history; an **online store** (:mod:`~feature_platform.stores.online_protocol`)
+keeps the newest row per entity for models. Both publish the same way: *stage* beside the live data, audit what was
+staged, *publish* in one atomic step, or *discard*. Until ``publish`` returns, readers see the old data; a process
+that dies in between leaves only leftovers that ``sweep`` of the next run removes. All three are idempotent.
 
 Arrow crosses engines as a ``pyarrow.RecordBatchReader``: one batch in memory at a time, never a whole table.
 """
@@ -156,6 +156,11 @@ class Publication:
     """Online: the newest event time among the rows (UTC, no zone)."""
 
 
+AS_OF: Final = "as_of"
+"""Property of a publication: the moment that its rows are as of (ISO, naive UTC). It is data time, given by a run or a
+schedule. Online no publication replaces one that is as of a later moment, see :mod:`.online_order`."""
+
+
 @dataclass(frozen=True, slots=True)
 class Holdings:
     """What a store really holds of what it says is live: counted, not remembered."""
@@ -280,149 +285,3 @@ class Sized(Protocol):
             StoreError: nothing was published, or no file is there.
         """
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class OnlineTable:
-    """The shape of a view's rows online."""
-
-    view: str
-    entity: str
-    keys: tuple[str, ...]
-    schema: TableSchema
-    """Key columns, ``event_time``, then features."""
-    fingerprint: str
-    """Of the schema: a reader that expects another one must not decode."""
-
-
-@dataclass(frozen=True, slots=True)
-class OnlineRow:
-    """One entity's row: feature values, and when they were true (UTC, no zone)."""
-
-    values: Mapping[str, Any]
-    event_time: datetime | None
-
-
-AS_OF: Final = "as_of"
-"""Property of a publication: the moment that its rows are as of (ISO, naive UTC). It is data time, given by a run or a
-schedule. Online no publication replaces one that is as of a later moment, see :mod:`.online_order`."""
-
-MOMENT: Final = "moment"
-"""Property of an online publication: the event time of *every* row (ISO, naive UTC), whatever time a row was stored
-with. So rows of an aggregation view whose values did not change since the tick before need not be written again."""
-
-
-TTL: Final = "ttl"
-"""Property of an online publication: microseconds after its event time from which on a row is not used any more.
-Without it rows stay until the next publication."""
-
-AT_ANY_TIME: Final = datetime.min  # noqa: DTZ901 - naive UTC, as rows have it
-"""As the time of a read: rows are given however old they are."""
-
-
-@dataclass(frozen=True)
-class StagedOnline:
-    """Rows that are loaded into an online store but that no reader is directed to yet."""
-
-    store: str
-    table: OnlineTable
-    token: str
-    rows: int
-    """Of a snapshot all rows, of changes those that are new or differ."""
-    properties: Mapping[str, str] = field(default_factory=dict)
-    base: str | None = None
-    """Of changes: the version of the live rows that they are made for. None: a snapshot."""
-    removed: int = 0
-    """Of changes: how many rows go."""
-    estimated_bytes: int | None = None
-    """What the rows were expected to take up in the store's memory; None: nobody can tell."""
-
-
-@dataclass(frozen=True)
-class OnlineChanges:
-    """What makes the live rows into the new ones."""
-
-    base: Publication
-    """What was live when the changes were found out."""
-    rows: StreamSource
-    """Rows that are new or differ, as of a snapshot."""
-    removed: StreamSource
-    """Keys of rows that go, as of a snapshot without other columns."""
-    newest: datetime | None
-    """The newest event time among the rows afterwards."""
-
-
-@runtime_checkable
-class OnlineStore(Protocol):
-    """Keeps the newest row per entity."""
-
-    name: str
-
-    def stage(
-        self,
-        table: OnlineTable,
-        rows: StreamSource,
-        *,
-        properties: Mapping[str, str] | None = None,
-        expected_rows: int | None = None,
-    ) -> StagedOnline:
-        """Loads a full snapshot beside the live one. One row per key; columns as ``table.schema``. How many there will
-        be, where it is known, lets a store plan for them, and refuse what it has no room for.
-        """
-        ...
-
-    def stage_changes(
-        self, table: OnlineTable, changes: OnlineChanges, *, properties: Mapping[str, str] | None = None
-    ) -> StagedOnline:
-        """Loads rows and removals beside the live rows."""
-        ...
-
-    def changeable(self, table: OnlineTable) -> Publication | None:
-        """What is live, if its rows are all there and of this table's schema, so that changes can be made to it."""
-        ...
-
-    def publish(self, staged: StagedOnline, *, backwards: bool = False) -> Publication:
-        """Directs readers to the staged snapshot, or makes the staged changes, in one atomic step: a reader sees what
-        was live before as a whole, or what is live afterwards. ``backwards``: also in place of rows that are as of a
-        later moment, because somebody asked for it.
-
-        Raises:
-            StoreError: the staged rows are gone, what is live is not what the changes are made for, is as of a later
-                moment, or the staged rows are as of one that is still to come.
-        """
-        ...
-
-    def discard(self, staged: StagedOnline) -> None:
-        """Removes what was staged."""
-        ...
-
-    def read(
-        self, table: OnlineTable, keys: Sequence[tuple[Any, ...]], *, at: datetime | None = None
-    ) -> list[OnlineRow | None]:
-        """The live rows of ``keys``, in their order; None where the entity has no row, nothing was published, or the
-        row is older than the view's ttl (:data:`TTL`) at the time ``at`` (naive UTC; None: now).
-
-        Raises:
-            StoreError: what is live has another schema fingerprint than ``table``.
-        """
-        ...
-
-    def read_many(
-        self, requests: Sequence[tuple[OnlineTable, Sequence[tuple[Any, ...]]]], *, at: datetime | None = None
-    ) -> list[list[OnlineRow | None]]:
-        """Several views at once, in as few round trips as the store allows (Redis: one)."""
-        ...
-
-    def publication(self, view: str) -> Publication | None:
-        """What is live for a view."""
-        ...
-
-    def holdings(self, view: str) -> Holdings:
-        """What is there of a view's live rows, counted."""
-        ...
-
-    def sweep(self, view: str) -> int:
-        """Removes snapshots that dead writers left behind."""
-        ...
-
-    def close(self) -> None: ...

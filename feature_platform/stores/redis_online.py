@@ -15,18 +15,10 @@ from typing import Any
 from feature_platform.stores.online_encoding import RowDecoder, row_decoder
 from feature_platform.stores.online_encoding_keys import KeyEncoder, key_encoder
 from feature_platform.stores.online_order import check_order
+from feature_platform.stores.online_protocol import TTL, OnlineChanges, OnlineRow, OnlineTable, StagedOnline
 from feature_platform.stores.online_reads import PerTable, is_expired, time_of_read
 from feature_platform.stores.online_writes import Counted, changes_moved, keys_only
-from feature_platform.stores.protocols import (
-    TTL,
-    Holdings,
-    OnlineChanges,
-    OnlineRow,
-    OnlineTable,
-    Publication,
-    StagedOnline,
-    StreamSource,
-)
+from feature_platform.stores.protocols import Holdings, Publication, StreamSource
 from feature_platform.stores.redis_errors import (
     newer_layout,
     older_layout,

@@ -22,7 +22,7 @@ from feature_platform.errors import StoreError
 from feature_platform.stores.codes import ONLINE_DUPLICATE_KEY
 from feature_platform.stores.online_encoding_arrow import encode_rows, join_rows
 from feature_platform.stores.online_encoding_keys import encode_fields
-from feature_platform.stores.protocols import OnlineTable
+from feature_platform.stores.online_protocol import OnlineTable
 from feature_platform.stores.redis_errors import staged_rows_gone
 from feature_platform.stores.redis_online_attempts import Attempts
 from feature_platform.stores.redis_online_layout import GroupKeys, StagedEntry, ViewKeys, command_head

@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from feature_platform.stores.online_encoding_arrow import encode_rows
 from feature_platform.stores.online_encoding_keys import encode_fields
-from feature_platform.stores.protocols import OnlineTable
+from feature_platform.stores.online_protocol import OnlineTable
 from feature_platform.stores.redis_online_layout import GroupKeys
 from feature_platform.stores.redis_server_memory import check_room, memory_shares
 from feature_platform.stores.redis_servers import Servers

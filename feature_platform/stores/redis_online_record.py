@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
-from feature_platform.stores.protocols import MOMENT, TTL, Publication, StagedOnline, TableName
+from feature_platform.stores.online_protocol import MOMENT, TTL, StagedOnline
+from feature_platform.stores.protocols import Publication, TableName
 from feature_platform.stores.redis_online_layout import LAYOUT_FORMAT, StagedEntry
 
 EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001 - naive UTC, as rows have it

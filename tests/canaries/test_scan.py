@@ -28,7 +28,7 @@ from feature_platform.orchestration.instance import instance
 from feature_platform.orchestration.runs import materialize
 from feature_platform.project.project import Project
 from feature_platform.stores.online_encoding import row_decoder
-from feature_platform.stores.protocols import OnlineTable
+from feature_platform.stores.online_protocol import OnlineTable
 from feature_platform.stores.redis_online import RedisOnlineStore
 from feature_platform.types import BIGINT, DATE, TIMESTAMP, Column, TableSchema
 from tests.orchestration.builders import LAST_PAYMENT, Payment, Workplace, environment, utc, workplace

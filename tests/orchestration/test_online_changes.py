@@ -19,7 +19,7 @@ from feature_platform.orchestration.store_status import store_status
 from feature_platform.project.online import online_table
 from feature_platform.project.project import Project
 from feature_platform.sdk.client import connect
-from feature_platform.stores.protocols import OnlineRow
+from feature_platform.stores.online_protocol import OnlineRow
 from tests.orchestration.builders import DAILY_SPEND, LAST_PAYMENT, Payment, Workplace, online, utc
 from tests.orchestration.test_kill import kill, leftovers, materializing
 

@@ -15,14 +15,8 @@ from feature_platform.errors import FeaturePlatformError, GovernanceError, Regis
 from feature_platform.project.online import online_table
 from feature_platform.project.project import STATE_VARIABLE, Project, state_folder
 from feature_platform.registry.graph import TableRef
-from feature_platform.stores.protocols import (
-    FilesTable,
-    OnlineStore,
-    Query,
-    StreamTable,
-    TableName,
-    Warehouse,
-)
+from feature_platform.stores.online_protocol import OnlineStore
+from feature_platform.stores.protocols import FilesTable, Query, StreamTable, TableName, Warehouse
 from feature_platform.types import BIGINT, Column, TableSchema
 
 TEMPLATE = Path(__file__).parents[2] / "feature_platform" / "templates"

@@ -13,9 +13,10 @@ import psycopg
 import pyarrow as pa
 import redis
 
+from feature_platform.stores.online_protocol import OnlineChanges, OnlineStore, OnlineTable
 from feature_platform.stores.online_writes import keys_only
 from feature_platform.stores.postgres_online import PostgresOnlineStore
-from feature_platform.stores.protocols import OnlineChanges, OnlineStore, OnlineTable, StreamSource
+from feature_platform.stores.protocols import StreamSource
 from feature_platform.stores.redis_online import RedisOnlineStore
 from feature_platform.stores.redis_settings import RedisSettings
 from feature_platform.types import Column, DataType, TableSchema

@@ -19,8 +19,8 @@ import psycopg
 import pytest
 
 from feature_platform.errors import StoreError
+from feature_platform.stores.online_protocol import OnlineRow, OnlineStore
 from feature_platform.stores.postgres_online import PostgresOnlineStore
-from feature_platform.stores.protocols import OnlineRow, OnlineStore
 from feature_platform.stores.redis_online import RedisOnlineStore
 from tests.stores.online_cases import (
     KINDS,

@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from feature_platform.errors import StoreError
-from feature_platform.stores.protocols import MOMENT, OnlineChanges, OnlineStore, OnlineTable
+from feature_platform.stores.online_protocol import MOMENT, OnlineChanges, OnlineStore, OnlineTable
 from tests.stores.online_cases import (
     CHANGED_ROWS,
     KINDS,

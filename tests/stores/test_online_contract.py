@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from feature_platform.errors import StoreError
-from feature_platform.stores.protocols import OnlineRow, OnlineStore
+from feature_platform.stores.online_protocol import OnlineRow, OnlineStore
 from tests.stores.online_cases import (
     KINDS,
     NOON,

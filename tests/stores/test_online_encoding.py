@@ -19,7 +19,7 @@ from feature_platform.stores.online_encoding import CorruptRowError, row_decoder
 from feature_platform.stores.online_encoding_arrow import encode_rows
 from feature_platform.stores.online_encoding_keys import encode_fields, key_encoder
 from feature_platform.stores.online_encoding_stream import CHUNK_ROWS, snapshot_chunks
-from feature_platform.stores.protocols import OnlineTable
+from feature_platform.stores.online_protocol import OnlineTable
 from tests.stores.online_cases import NOON, online_table
 
 

@@ -14,7 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 
 from feature_platform.errors import StoreError
 from feature_platform.stores.online_order import is_earlier
-from feature_platform.stores.protocols import AS_OF, MOMENT, OnlineChanges, OnlineStore, StagedOnline
+from feature_platform.stores.online_protocol import MOMENT, OnlineChanges, OnlineStore, StagedOnline
+from feature_platform.stores.protocols import AS_OF
 from tests.stores.online_cases import KINDS, NOON, Kind, online_table, removals, store_kind, stream
 
 TABLE = online_table("ordered")

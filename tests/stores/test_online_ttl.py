@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
+from feature_platform.stores.online_protocol import AT_ANY_TIME, MOMENT, TTL, OnlineChanges, OnlineStore
 from feature_platform.stores.online_reads import is_expired
-from feature_platform.stores.protocols import AT_ANY_TIME, MOMENT, TTL, OnlineChanges, OnlineStore
 from tests.stores.online_cases import KINDS, NOON, Kind, online_table, removals, store_kind, stream
 
 TABLE = online_table("ended")

@@ -11,10 +11,10 @@ import pytest
 from psycopg import sql
 
 from feature_platform.errors import StoreError
+from feature_platform.stores.online_protocol import OnlineChanges
 from feature_platform.stores.postgres_connection import Bounds, Sessions
 from feature_platform.stores.postgres_online import PostgresOnlineStore
 from feature_platform.stores.postgres_warehouse import PostgresWarehouse
-from feature_platform.stores.protocols import OnlineChanges
 from tests.stores.online_cases import NOON, online_table, postgres_kind, removals, stream
 from tests.stores.online_cases import publish as publish_online
 from tests.stores.warehouse_cases import SPEND, publish, rows_of, schema

@@ -18,10 +18,11 @@ from feature_platform.governance.audit.postgres_ledger import PostgresLedger
 from feature_platform.governance.audit.trail import AuditTrail
 from feature_platform.governance.tokens import TokenKeys
 from feature_platform.stores.doris.ledger import DorisLedger
+from feature_platform.stores.online_protocol import OnlineChanges
 from feature_platform.stores.postgres_connection import Bounds
 from feature_platform.stores.postgres_online import PostgresOnlineStore
 from feature_platform.stores.postgres_warehouse import PostgresWarehouse
-from feature_platform.stores.protocols import NativeTable, OnlineChanges, Query, TableName
+from feature_platform.stores.protocols import NativeTable, Query, TableName
 from tests.databases import own_database
 from tests.governance.audit.ledgers import KEYS, filled
 from tests.governance.audit.ledgers import rows_in as audited_rows

@@ -20,7 +20,7 @@ from feature_platform.canaries.listing import Canary
 from feature_platform.canaries.needles import Needles
 from feature_platform.canaries.servers import Redis
 from feature_platform.errors import StoreError
-from feature_platform.stores.protocols import OnlineChanges, OnlineTable
+from feature_platform.stores.online_protocol import OnlineChanges, OnlineTable
 from feature_platform.stores.redis_online import RedisOnlineStore
 from feature_platform.stores.redis_roles import roles
 from feature_platform.stores.redis_settings import RedisSettings

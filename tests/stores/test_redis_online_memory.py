@@ -17,7 +17,8 @@ import redis
 
 from feature_platform.errors import StoreError
 from feature_platform.stores.embedded import EmbeddedRedis
-from feature_platform.stores.protocols import TTL, OnlineTable, StreamSource
+from feature_platform.stores.online_protocol import TTL, OnlineTable
+from feature_platform.stores.protocols import StreamSource
 from feature_platform.stores.redis_online import RedisOnlineStore
 from feature_platform.stores.redis_servers import node_clients
 from feature_platform.stores.redis_settings import RedisSettings
