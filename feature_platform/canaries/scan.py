@@ -24,7 +24,8 @@ from feature_platform.canaries.needles import Hit, Needles
 from feature_platform.canaries.servers import Found, Postgres, Redis
 from feature_platform.compiler.platform_sql import platform_sql
 from feature_platform.project.online import online_table
-from feature_platform.project.project import DAGSTER_POSTGRES_VARIABLE, Project
+from feature_platform.project.project import Project
+from feature_platform.project.state import DAGSTER_POSTGRES_VARIABLE
 from feature_platform.project.stores import doris_settings, redis_settings
 from feature_platform.registry.graph import TableRef
 from feature_platform.specs.models import DorisStore, DuckDBDeltaStore, PostgresStore, RedisStore

@@ -38,7 +38,7 @@ def init(
 
 
 def _write(folder: Path) -> list[str]:
-    from feature_platform.project.project import state_folder
+    from feature_platform.project.state import state_folder
 
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(

@@ -98,7 +98,7 @@ def _commands(host: str, port: int) -> Sequence[Sequence[str]]:
 
 def _environment(project: Project) -> Mapping[str, str]:
     from feature_platform.orchestration.instance import dagster_home
-    from feature_platform.project.project import STATE_VARIABLE
+    from feature_platform.project.state import STATE_VARIABLE
 
     return {
         **os.environ,

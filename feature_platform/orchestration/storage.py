@@ -20,7 +20,7 @@ from dagster._serdes import ConfigurableClass, ConfigurableClassData
 
 from feature_platform.errors import FeaturePlatformError, StoreError
 from feature_platform.orchestration.codes import INSTANCE_FAILED
-from feature_platform.project.project import DAGSTER_POSTGRES_VARIABLE, STATE_VARIABLE
+from feature_platform.project.state import DAGSTER_POSTGRES_VARIABLE, STATE_VARIABLE
 
 HOME_VARIABLE: Final = "DAGSTER_HOME"
 

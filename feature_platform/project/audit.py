@@ -22,6 +22,7 @@ from feature_platform.governance.audit.trail import AuditTrail
 from feature_platform.governance.canonical import CANONICAL
 from feature_platform.project import audit_events as made
 from feature_platform.project.audit_memory import Memory
+from feature_platform.project.state import profile_named, state_folder
 from feature_platform.project.stores import is_embedded, postgres_urls
 from feature_platform.registry.fingerprint import digest
 from feature_platform.registry.graph import Registry
@@ -76,7 +77,6 @@ class ProjectAudit:
         Raises:
             FeaturePlatformError: the documents can't be read, or there is no such profile.
         """
-        from feature_platform.project.project import profile_named, state_folder
         from feature_platform.registry.load import load_registry
 
         state = state_folder(root.absolute())

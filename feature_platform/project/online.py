@@ -11,9 +11,11 @@ from feature_platform.types import TIMESTAMP, Column, TableSchema
 
 
 def online_table(view: CompiledView) -> OnlineTable:
-    """Keys, ``event_time``, features. The fingerprint changes with names and types alone: a new query over the same
-    columns can be
-    read by those who know the old one."""
+    """Keys, ``event_time``, features.
+
+    The fingerprint changes with names and types alone: a new query over the same columns can be read by those who know
+    the old one.
+    """
     features = tuple(Column(feature.name, feature.column.type) for feature in view.features)
     schema = TableSchema((*view.keys, Column("event_time", TIMESTAMP), *features))
     keys = tuple(key.name for key in view.keys)

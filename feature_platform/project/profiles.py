@@ -15,7 +15,8 @@ from feature_platform.governance.detection.profiles import (
 from feature_platform.monitoring.source_profile import profile_source
 from feature_platform.monitoring.staged_table import LiveTable
 from feature_platform.project.codes import PROFILES_BUSY, UNKNOWN_SOURCE
-from feature_platform.project.project import Project, profiles_file
+from feature_platform.project.project import Project
+from feature_platform.project.state import profiles_file
 from feature_platform.registry.graph import TableRef
 from feature_platform.stores.leases import exclusive
 from feature_platform.stores.protocols import TableName

@@ -6,7 +6,6 @@ it, and an embedded server is started then.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from datetime import UTC, datetime
@@ -14,16 +13,17 @@ from functools import cached_property
 from pathlib import Path
 from threading import RLock
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from feature_platform.compiler.plan import CompiledProject, CompiledQuery
-from feature_platform.errors import CompileError, Problem, StoreError, UsageError, did_you_mean
+from feature_platform.errors import StoreError, did_you_mean
 from feature_platform.governance.labels import describe
 from feature_platform.project.audit import ProjectAudit
 from feature_platform.project.binding import Binder
-from feature_platform.project.codes import NOT_PUBLISHED, UNKNOWN_PROFILE, UNKNOWN_STORE
+from feature_platform.project.codes import NOT_PUBLISHED, UNKNOWN_STORE
 from feature_platform.project.placement import placed
 from feature_platform.project.spans import span_of, within
+from feature_platform.project.state import profile_named, profiles_file, state_folder
 from feature_platform.project.stores import (
     StoreContext,
     is_embedded,
@@ -33,7 +33,7 @@ from feature_platform.project.stores import (
     table_stream,
 )
 from feature_platform.registry.graph import Registry, TableRef
-from feature_platform.specs.models import Profile, StoreSpec
+from feature_platform.specs.models import DorisStore, Profile, StoreSpec
 from feature_platform.stores.online_protocol import OnlineStore
 from feature_platform.stores.protocols import Binding, FilesTable, NativeTable, Query, StreamTable, TableName, Warehouse
 from feature_platform.types import Column, Engine, TableSchema
@@ -44,13 +44,6 @@ if TYPE_CHECKING:
     from feature_platform.governance.policies import PolicyBook
     from feature_platform.governance.tokens import TokenKeys
     from feature_platform.stores.doris.layout import Shape
-
-STATE_VARIABLE: Final = "FP_HOME"
-"""Environment variable with the state folder: warehouse, embedded servers, token key, caches, Dagster's history."""
-
-
-DAGSTER_POSTGRES_VARIABLE: Final = "FP_DAGSTER_POSTGRES_URL"
-"""Environment variable with the database of Dagster's history. Without it: SQLite in the state folder."""
 
 
 class Project:
@@ -114,7 +107,7 @@ class Project:
                 profiles=profiles,
                 release=binder.check_view,
             )
-        _check_doris(registry, compiled, name)
+        _check_doris(registry, compiled, registry.platform.profiles[name])
         audit.compiled(compiled)
         return cls(folder, state, registry, compiled, name, audit)
 
@@ -364,56 +357,15 @@ class Project:
         return TableSchema(tuple(Column(name, column.type) for name, column in columns.items()))
 
 
-def state_folder(root: Path) -> Path:
-    """Where a project keeps what it makes: ``$FP_HOME``, else ``.fp`` beside a root called ``feature_defs``, else
-    ``.fp`` in the root.
-    """
-    if given := os.environ.get(STATE_VARIABLE):
-        return Path(given).expanduser().absolute()
-    return (root.parent if root.name == "feature_defs" else root) / ".fp"
-
-
-def profiles_file(state: Path, profile: str) -> Path:
-    """Where ``fp profile`` keeps what it found in the sources, as the stores of ``profile`` hold them."""
-    return state / "profiles" / f"{profile}.json"
-
-
-def profile_named(registry: Registry, wanted: str | None) -> str:
-    """``wanted``, by default the platform document's profile. Raises UsageError for one that there is not."""
-    known = registry.platform.profiles
-    name = wanted or registry.platform.default_profile
-    if name not in known:
-        raise UsageError(
-            UNKNOWN_PROFILE.problem(
-                f"the project has no profile '{name}'.{did_you_mean(name, known)}",
-                mend=f"use one of {', '.join(known)}, or add it to platform.yaml",
-            )
-        )
-    return name
-
-
-def _is_doris(store: StoreSpec) -> bool:
-    return getattr(store, "type", None) == "doris"
-
-
-def _check_doris(registry: Registry, compiled: CompiledProject, profile: str) -> None:
+def _check_doris(registry: Registry, compiled: CompiledProject, profile: Profile) -> None:
     """Views whose rows lie in Doris can be computed there, or what keeps them from it is told now.
 
     Raises:
         CompileError: FP-SQL-051, for all views together.
     """
-    stores = registry.platform.profiles[profile].stores
-    there = {name for name, store in stores.items() if _is_doris(store)}
-    if not there:
-        return
-    from feature_platform.compiler.doris.views import doris_query
+    in_doris = {name for name, store in profile.stores.items() if isinstance(store, DorisStore)}
+    views = [name for name in compiled.views if registry.views[name].spec.storage.offline in in_doris]
+    if views:
+        from feature_platform.compiler.doris.views import check_doris
 
-    problems: list[Problem] = []
-    for name, view in compiled.views.items():
-        if view.materialize is not None and registry.views[name].spec.storage.offline in there:
-            try:
-                doris_query(name, registry, compiled)
-            except CompileError as error:
-                problems += error.problems
-    if problems:
-        raise CompileError(problems)
+        check_doris(views, registry, compiled)

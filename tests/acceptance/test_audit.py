@@ -21,7 +21,8 @@ from feature_platform.cli.main import app
 from feature_platform.errors import AuditError, CompileError, GuardError, UsageError
 from feature_platform.orchestration.io_managers import PublishedTable
 from feature_platform.orchestration.runs import materialize
-from feature_platform.project.project import STATE_VARIABLE, Project
+from feature_platform.project.project import Project
+from feature_platform.project.state import STATE_VARIABLE
 from feature_platform.sdk.client import FeatureStore
 from tests.databases import own_database
 

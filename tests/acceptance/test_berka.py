@@ -19,7 +19,8 @@ from feature_platform.cli.main import app
 from feature_platform.errors import GuardError, UsageError
 from feature_platform.orchestration.materialization import table_of
 from feature_platform.orchestration.runs import materialize
-from feature_platform.project.project import STATE_VARIABLE, Project
+from feature_platform.project.project import Project
+from feature_platform.project.state import STATE_VARIABLE
 from feature_platform.sdk.client import FeatureStore
 from feature_platform.stores.protocols import Query
 from tests.acceptance.berka_reference import Berka, Loan

@@ -27,7 +27,8 @@ from feature_platform.errors import GuardError
 from feature_platform.orchestration.materialization import table_of
 from feature_platform.orchestration.report import RunReport
 from feature_platform.orchestration.runs import materialize
-from feature_platform.project.project import STATE_VARIABLE, Project
+from feature_platform.project.project import Project
+from feature_platform.project.state import STATE_VARIABLE
 from feature_platform.sdk.client import FeatureStore
 from feature_platform.stores.protocols import Query
 from tests.acceptance.demo_reference import Demo

@@ -17,7 +17,8 @@ import pytest
 from docs.pictures import draw, page
 from docs.pictures.page import BACKFILL, CARD, NOW, QUESTIONS
 from feature_platform.orchestration.runs import materialize
-from feature_platform.project.project import STATE_VARIABLE, Project
+from feature_platform.project.project import Project
+from feature_platform.project.state import STATE_VARIABLE
 from feature_platform.sdk.client import FeatureStore
 from tests.compiler import reference_windows as reference
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from feature_platform.project.project import STATE_VARIABLE
+from feature_platform.project.state import STATE_VARIABLE
 
 TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial.md"
 

@@ -18,7 +18,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from feature_platform.cli.main import app
-from feature_platform.project.project import STATE_VARIABLE
+from feature_platform.project.state import STATE_VARIABLE
 
 FP = Path(sys.executable).with_name("fp")
 AS_OF = "2026-03-28"

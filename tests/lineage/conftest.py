@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from feature_platform.lineage.graph import Lineage
-from feature_platform.project.project import STATE_VARIABLE, Project
+from feature_platform.project.project import Project
+from feature_platform.project.state import STATE_VARIABLE
 
 
 @pytest.fixture(scope="package")

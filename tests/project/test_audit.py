@@ -13,7 +13,8 @@ from feature_platform.governance.audit import spool
 from feature_platform.governance.audit.file_ledger import FileLedger
 from feature_platform.governance.audit.keys import KEY_FILE
 from feature_platform.governance.audit.postgres_ledger import PostgresLedger
-from feature_platform.project.project import STATE_VARIABLE, Project
+from feature_platform.project.project import Project
+from feature_platform.project.state import STATE_VARIABLE
 from feature_platform.stores.embedded import running
 
 TEMPLATE = Path(__file__).parents[2] / "feature_platform" / "templates"

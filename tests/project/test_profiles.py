@@ -14,7 +14,8 @@ from typer.testing import CliRunner
 from feature_platform.cli.main import app
 from feature_platform.errors import CompileError, GuardError, UsageError
 from feature_platform.project.profiles import refresh
-from feature_platform.project.project import STATE_VARIABLE, Project, profiles_file
+from feature_platform.project.project import Project
+from feature_platform.project.state import STATE_VARIABLE, profiles_file
 
 TEMPLATE = Path(__file__).parents[2] / "feature_platform" / "templates"
 UNDECLARED = "  contact: {type: string}"

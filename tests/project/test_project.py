@@ -13,7 +13,8 @@ import pytest
 
 from feature_platform.errors import FeaturePlatformError, GovernanceError, RegistryError, StoreError, UsageError
 from feature_platform.project.online import online_table
-from feature_platform.project.project import STATE_VARIABLE, Project, state_folder
+from feature_platform.project.project import Project
+from feature_platform.project.state import STATE_VARIABLE, state_folder
 from feature_platform.registry.graph import TableRef
 from feature_platform.stores.online_protocol import OnlineStore
 from feature_platform.stores.protocols import FilesTable, Query, StreamTable, TableName, Warehouse

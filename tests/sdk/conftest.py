@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from feature_platform.orchestration.runs import materialize
-from feature_platform.project.project import STATE_VARIABLE, Project
+from feature_platform.project.project import Project
+from feature_platform.project.state import STATE_VARIABLE
 from tests.sdk.two_stores import END, PUBLISHED, Data, random_data, write_project
 
 

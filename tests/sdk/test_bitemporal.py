@@ -19,7 +19,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from feature_platform import Sql
-from feature_platform.project.project import STATE_VARIABLE, Project
+from feature_platform.project.project import Project
+from feature_platform.project.state import STATE_VARIABLE
 from feature_platform.sdk.client import FeatureStore
 
 DAY = timedelta(days=1)

@@ -17,7 +17,8 @@ import pytest
 import feature_platform
 from feature_platform.errors import FeaturePlatformError, GuardError, StoreError, UsageError
 from feature_platform.orchestration.runs import materialize
-from feature_platform.project.project import STATE_VARIABLE, Project
+from feature_platform.project.project import Project
+from feature_platform.project.state import STATE_VARIABLE
 from feature_platform.sdk.client import FeatureStore
 from feature_platform.sdk.sql_spine import Sql
 

@@ -20,7 +20,8 @@ from feature_platform.cli.main import app
 from feature_platform.errors import StoreError, UsageError
 from feature_platform.orchestration.materialization import audit, request, stage
 from feature_platform.orchestration.materialization import publish as publish_audited
-from feature_platform.project.project import STATE_VARIABLE, Project
+from feature_platform.project.project import Project
+from feature_platform.project.state import STATE_VARIABLE
 from feature_platform.sdk.client import FeatureStore
 
 OLD, NEW = (bytes(range(start, start + 40)).hex() for start in (10, 90))

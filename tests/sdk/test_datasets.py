@@ -19,7 +19,8 @@ from typer.testing import CliRunner
 from feature_platform.cli.main import app
 from feature_platform.errors import UsageError
 from feature_platform.orchestration.runs import materialize
-from feature_platform.project.project import STATE_VARIABLE, Project
+from feature_platform.project.project import Project
+from feature_platform.project.state import STATE_VARIABLE
 from feature_platform.sdk.client import FeatureStore
 from feature_platform.sdk.datasets import datasets
 from feature_platform.sdk.digests import ColumnDigests, rechunked

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from feature_platform.errors import GuardError, UsageError
-from feature_platform.project.project import STATE_VARIABLE, Project
+from feature_platform.project.project import Project
+from feature_platform.project.state import STATE_VARIABLE
 from feature_platform.sdk.client import FeatureStore
 from feature_platform.sdk.selection import Asker, select
 from tests.compiler.sql_projects import project, view

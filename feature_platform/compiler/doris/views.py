@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from feature_platform.compiler.aggregations import compile_aggregations
 from feature_platform.compiler.catalog import catalog_of
 from feature_platform.compiler.derived import compile_derived
 from feature_platform.compiler.plan import CompiledProject, CompiledQuery
 from feature_platform.compiler.sql_views import compile_sql_view
+from feature_platform.errors import CompileError, Problem
 from feature_platform.registry.graph import Registry
 from feature_platform.types import Engine
 
@@ -32,3 +35,21 @@ def doris_query(view: str, registry: Registry, compiled: CompiledProject) -> Com
     query = made.materialize or made.derive
     assert query is not None
     return query
+
+
+def check_doris(views: Iterable[str], registry: Registry, compiled: CompiledProject) -> None:
+    """Makes the queries of ``views`` for what it tells: those that have none.
+
+    Raises:
+        CompileError: FP-SQL-051, for all views together.
+    """
+    problems: list[Problem] = []
+    for name in views:
+        if compiled.views[name].materialize is None:
+            continue
+        try:
+            doris_query(name, registry, compiled)
+        except CompileError as error:
+            problems += error.problems
+    if problems:
+        raise CompileError(problems)
