@@ -93,7 +93,7 @@ QUERIES = {
     ("canaries/scan.py", "Query", "platform_sql(select, warehouse.engine)"),
     ("monitoring/staged_table.py", "Query", "platform_sql(statement, self.engine)"),
     ("orchestration/io_managers.py", "Query", "platform_sql(select, warehouse.engine)"),
-    ("orchestration/online.py", "Query", "platform_sql(select, warehouse.engine)"),
+    ("orchestration/online_rows.py", "Query", "platform_sql(select, warehouse.engine)"),
     ("orchestration/store_status.py", "Query", "platform_sql(newest, warehouse.engine)"),
     ("orchestration/online_changes.py", "Query", "platform_sql(select, warehouse.engine)"),
     ("project/stores.py", "Query", "platform_sql(statement, warehouse.engine)"),

@@ -35,7 +35,8 @@ from feature_platform.orchestration.materialization import (
     tick,
 )
 from feature_platform.orchestration.metadata import PARTITION_ROW_COUNT, UNCHANGED
-from feature_platform.orchestration.online import Copy, StagedCopy, TooLate, copy_of, discard_copy, stage_copy, too_late
+from feature_platform.orchestration.online import StagedCopy, TooLate, discard_copy, stage_copy, too_late
+from feature_platform.orchestration.online_rows import Copy, copy_of
 from feature_platform.orchestration.openlineage import RunLineage
 from feature_platform.orchestration.partitions import partition_of, utc_now
 from feature_platform.orchestration.planning import CHUNK

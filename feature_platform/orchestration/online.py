@@ -9,16 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from secrets import token_hex
-from typing import TYPE_CHECKING, Any, Final
-
-from sqlglot import exp
+from typing import TYPE_CHECKING, Final
 
 from feature_platform.compiler.plan import CompiledView
-from feature_platform.compiler.platform_sql import platform_sql
 from feature_platform.errors import GateError, StoreError
-from feature_platform.orchestration.codes import NO_ROWS_FOR_ONLINE, NOT_AUDITED
+from feature_platform.orchestration.codes import NOT_AUDITED
 from feature_platform.orchestration.materialization import (
     FINGERPRINT,
     INPUT_PREFIX,
@@ -35,14 +32,14 @@ from feature_platform.orchestration.online_changes import (
     too_many,
     why_snapshot,
 )
-from feature_platform.orchestration.partitions import partition_of
+from feature_platform.orchestration.online_rows import Copy, copy_of, entity_count, newest_rows, next_due
 from feature_platform.project.key_versions import as_properties, published_versions
 from feature_platform.project.online import online_table
 from feature_platform.stores.codes import ONLINE_LATER
 from feature_platform.stores.online_order import is_earlier, superseded
 from feature_platform.stores.online_protocol import MOMENT, TTL, StagedOnline
 from feature_platform.stores.online_writes import changes_moved
-from feature_platform.stores.protocols import AS_OF, Publication, Query, StagedWrite, Warehouse
+from feature_platform.stores.protocols import AS_OF, Publication, StagedWrite, Warehouse
 
 if TYPE_CHECKING:
     from feature_platform.project.project import Project
@@ -54,26 +51,8 @@ VALID_UNTIL: Final = "valid_until"
 """Property of an online publication: when a row that was still in the future at ``as_of`` becomes due; empty if none
 is."""
 
-
 WENT_BACK_FROM: Final = "went_back_from"
 """Property of an online publication that replaced rows of a later moment on purpose: that moment."""
-
-
-@dataclass(frozen=True)
-class Copy:
-    """Which offline rows go online: all that are due at ``as_of``, in a partitioned aggregation view one
-    partition's."""
-
-    view: str
-    store: str
-    as_of: datetime
-    origin: str
-    """Version of the offline rows."""
-    tick: datetime | None
-    """Only rows of this event time: the newest tick of a partitioned aggregation view. An entity without events in its
-    windows has no row there, and must not get an older one."""
-    moment: datetime | None
-    """What every row stands for: the tick of an aggregation view. None: each row has a time of its own."""
 
 
 @dataclass(frozen=True)
@@ -109,32 +88,6 @@ class TooLate:
     reason: str
 
 
-def copy_of(project: Project, view: str, store: str, as_of: datetime) -> Copy:
-    """What an online copy as of ``as_of`` consists of.
-
-    Raises:
-        StoreError: nothing that is due at ``as_of`` was published offline.
-    """
-    compiled = project.compiled.views[view]
-    live = project.warehouse(offline_store(project, view)).publications(table_of(view))
-    if compiled.form == "aggregations" and compiled.partitioned:
-        due = [(partition_of(each.partition, compiled.partitioned).end, each) for each in live if each.partition]
-        due = [(end, each) for end, each in due if end <= as_of]
-        if due:
-            end, newest = max(due, key=lambda pair: pair[0])
-            return Copy(view, store, as_of, f"{newest.partition}@{newest.version}", end, end)
-    elif live:
-        newest = max(live, key=lambda each: each.published_at)
-        made = newest.properties.get(AS_OF) if compiled.form == "aggregations" else None
-        return Copy(view, store, as_of, newest.version, None, datetime.fromisoformat(made) if made else None)
-    raise StoreError(
-        NO_ROWS_FOR_ONLINE.problem(
-            f"view '{view}' has no offline rows as of {as_of:%Y-%m-%d %H:%M} UTC that could go to '{store}'",
-            mend=f"materialize it offline first: fp materialize {view}",
-        )
-    )
-
-
 def stage_copy(project: Project, copy: Copy, *, run_id: str, full: bool = False, backwards: bool = False) -> StagedCopy:
     """Loads what changed since the last copy beside the live rows: where that can't be told, is too much, or with
     ``full``, all of the newest rows. ``backwards``: also where what is live is as of a later moment.
@@ -154,7 +107,7 @@ def stage_copy(project: Project, copy: Copy, *, run_id: str, full: bool = False,
     properties = _properties(project, copy) | {RUN: run_id, MIRROR: token_hex(8)}
     if live is not None and is_earlier(properties, live.properties):
         properties[WENT_BACK_FROM] = live.properties[AS_OF]
-    entities = int(_single(warehouse, _entities(project, copy)))
+    entities = entity_count(project, copy)
     new = warehouse.stage(
         mirror, table.schema, newest_rows(project, copy), properties={MIRROR: properties[MIRROR], RUN: run_id}
     )
@@ -290,33 +243,14 @@ def copy_up_to_date(project: Project, view: str, store: str, as_of: datetime) ->
     return copy.tick is not None or _still_valid(live.properties, as_of)
 
 
-def newest_rows(project: Project, copy: Copy) -> Query:
-    """Keys, event_time and features of the newest row per entity that is due at ``as_of`` and within the view's ttl.
-
-    The rule of the window standard for feature rows: ``event_time <= q``, ``available_at <= q``, ``event_time >= q -
-    ttl``; of several the greatest event_time wins, then the greatest available_at.
-    """
-    names = online_table(project.compiled.views[copy.view]).schema.names
-    keys = [_column(key.name) for key in project.compiled.views[copy.view].keys]
-    newest = [exp.Ordered(this=_column(name), desc=True, nulls_first=False) for name in ("event_time", "available_at")]
-    select = (
-        exp.select(*(_column(name) for name in names))
-        .distinct(*keys)
-        .from_(_published(copy))
-        .where(*_due(project, copy))
-        .order_by(*(key.copy() for key in keys), *newest)
-    )
-    return _query(project, copy, select)
-
-
 def _properties(project: Project, copy: Copy) -> dict[str, str]:
     """What the online publication records."""
-    next_due = _next_due(project, copy)
+    until = next_due(project, copy)
     found = {
         **_recorded(project.compiled.views[copy.view], copy),
         **as_properties(published_versions(project, copy.view)),
         AS_OF: copy.as_of.isoformat(),
-        VALID_UNTIL: "" if next_due is None else next_due.isoformat(),
+        VALID_UNTIL: "" if until is None else until.isoformat(),
     }
     if copy.moment is not None:
         found[MOMENT] = copy.moment.isoformat()
@@ -326,71 +260,6 @@ def _properties(project: Project, copy: Copy) -> dict[str, str]:
 def _ttl(project: Project, view: str) -> dict[str, str]:
     ttl = project.registry.views[view].spec.ttl
     return {} if ttl is None else {TTL: str(ttl.microseconds)}
-
-
-def _due(project: Project, copy: Copy) -> list[exp.Expression]:
-    if copy.tick is not None:
-        return [exp.EQ(this=_column("event_time"), expression=_moment("tick"))]
-    conditions: list[exp.Expression] = [
-        exp.LTE(this=_column(name), expression=_moment("as_of")) for name in ("event_time", "available_at")
-    ]
-    if project.registry.views[copy.view].spec.ttl is not None:
-        conditions.append(exp.GTE(this=_column("event_time"), expression=_moment("oldest")))
-    return conditions
-
-
-def _next_due(project: Project, copy: Copy) -> datetime | None:
-    """When the next row becomes due: the least of max(event_time, available_at) after ``as_of``."""
-    if copy.tick is not None:
-        return None
-    due = exp.Greatest(this=_column("event_time"), expressions=[_column("available_at")])
-    later = exp.GT(this=due.copy(), expression=_moment("as_of"))
-    query = _query(project, copy, exp.select(exp.Min(this=due)).from_(_published(copy)).where(later))
-    moment: datetime | None = _single(project.warehouse(offline_store(project, copy.view)), query)
-    return moment
-
-
-def _entities(project: Project, copy: Copy) -> Query:
-    """How many entities have a row that is due: counted without the rule that picks one, so as to check it."""
-    keys = [_column(key.name) for key in project.compiled.views[copy.view].keys]
-    distinct = exp.select(*keys).distinct().from_(_published(copy)).where(*_due(project, copy))
-    return _query(project, copy, exp.select(exp.Count(this=exp.Star())).from_(distinct.subquery("entities")))
-
-
-def _single(warehouse: Warehouse, query: Query) -> Any:
-    return warehouse.read(query).read_all().column(0)[0].as_py()
-
-
-def _query(project: Project, copy: Copy, select: exp.Select) -> Query:
-    store = offline_store(project, copy.view)
-    warehouse = project.warehouse(store)
-    table = table_of(copy.view)
-    binding = warehouse.binding(table)
-    assert binding is not None, "a copy is made of published rows"
-    wanted = {node.name for node in select.find_all(exp.Parameter)}
-    parameters = {name: value for name, value in _moments(project, copy).items() if name in wanted}
-    return Query(platform_sql(select, warehouse.engine), warehouse.engine, parameters, {table: binding})
-
-
-def _moments(project: Project, copy: Copy) -> Mapping[str, datetime]:
-    moments = {"as_of": copy.as_of}
-    if copy.tick is not None:
-        moments["tick"] = copy.tick
-    if (ttl := project.registry.views[copy.view].spec.ttl) is not None:
-        moments["oldest"] = copy.as_of - timedelta(microseconds=ttl.microseconds)
-    return moments
-
-
-def _published(copy: Copy) -> exp.Table:
-    return exp.table_(copy.view, db=table_of(copy.view).schema, quoted=True)
-
-
-def _moment(name: str) -> exp.Expression:
-    return exp.Parameter(this=exp.to_identifier(name))
-
-
-def _column(name: str) -> exp.Column:
-    return exp.column(name, quoted=True)
 
 
 def _recorded(view: CompiledView, copy: Copy) -> dict[str, str]:

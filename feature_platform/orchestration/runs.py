@@ -11,28 +11,22 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from feature_platform.errors import Problem, StoreError, UsageError
+from feature_platform.errors import StoreError
 from feature_platform.orchestration.intervals import (
     Intervals,
     ParityException,
-    first_partition,
     intervals,
     live_partitions,
-    lookback_partitions,
     parity,
 )
-from feature_platform.orchestration.keys import Path, ViewAsset, assets_of, service_path, table_path
-from feature_platform.orchestration.materialization import missing_before, table_of, table_version, tick, why_stale
-from feature_platform.orchestration.online import copy_up_to_date
-from feature_platform.orchestration.partitions import parse_interval, utc_now
+from feature_platform.orchestration.keys import Path, ViewAsset
+from feature_platform.orchestration.materialization import table_of
 from feature_platform.orchestration.planning import (
     CHUNK,
     Batch,
     Candidate,
     Task,
-    Wanted,
     batches,
-    requested_partitions,
     stale_tasks,
 )
 from feature_platform.orchestration.report import (
@@ -45,19 +39,15 @@ from feature_platform.orchestration.report import (
     Status,
     merged,
 )
-from feature_platform.orchestration.selection import Selected, select
-from feature_platform.orchestration.services import tables_behind
-from feature_platform.orchestration.touched import Touched
+from feature_platform.orchestration.request import Request, requested
+from feature_platform.orchestration.staleness import Staleness
 
 if TYPE_CHECKING:
     import dagster as dg
 
-    from feature_platform.compiler.plan import CompiledView
     from feature_platform.orchestration.execution import Outcome, Runner
     from feature_platform.orchestration.resources import Listener, Progress
     from feature_platform.project.project import Project
-    from feature_platform.registry.graph import TableRef
-    from feature_platform.stores.protocols import Partition, Publication
 
 
 def materialize(  # noqa: PLR0913 - independent options, by keyword
@@ -87,13 +77,13 @@ def materialize(  # noqa: PLR0913 - independent options, by keyword
         UsageError: the selection or the partition makes no sense; all problems together.
     """
     began = time.monotonic()
-    request = _requested(project, selection, partition, as_of)
+    request = requested(project, selection, partition, as_of)
     candidates = request.candidates()
     from feature_platform.orchestration.instance import close_dead_runs, instance
 
     with instance(project) as opened:
         close_dead_runs(project, opened)
-        tasks = stale_tasks(candidates, _Currency(request, opened).why_stale, force=force, chunk=chunk)
+        tasks = stale_tasks(candidates, Staleness(request, opened).why_stale, force=force, chunk=chunk)
         reports = list(_run(project, opened, batches(tasks), as_of, force, on_event))
     reports = merged([*reports, *_skipped(project, candidates, {task.path for task in tasks})])
     order = {candidate.path: index for index, candidate in enumerate(candidates)}
@@ -118,12 +108,12 @@ def plan(  # noqa: PLR0913 - independent options, by keyword
     Raises:
         UsageError: as :func:`materialize`.
     """
-    request = _requested(project, selection, partition, as_of)
+    request = requested(project, selection, partition, as_of)
     candidates = request.candidates()
     from feature_platform.orchestration.instance import instance
 
     with instance(project) as opened:
-        tasks = stale_tasks(candidates, _Currency(request, opened).why_stale, force=force, chunk=chunk)
+        tasks = stale_tasks(candidates, Staleness(request, opened).why_stale, force=force, chunk=chunk)
         assets = {candidate.path: candidate.asset for candidate in candidates}
         planned = [[_planned(project, task, assets[task.path]) for task in batch.tasks] for batch in batches(tasks)]
         if record:
@@ -141,14 +131,14 @@ def view_intervals(
         UsageError: the selection makes no sense.
         StoreError: a store or an input can't be read.
     """
-    request = _requested(project, selection, None, as_of)
-    return [intervals(project, view, request.moment) for view in _partitioned(request)]
+    request = requested(project, selection, None, as_of)
+    return [intervals(project, view, request.moment) for view in request.partitioned]
 
 
-def _parity(request: _Request) -> dict[str, tuple[ParityException, ...]]:
+def _parity(request: Request) -> dict[str, tuple[ParityException, ...]]:
     """Parity exceptions by view. A view that can't be looked at has none: the plan says what is wrong with it."""
     found: dict[str, tuple[ParityException, ...]] = {}
-    for view in _partitioned(request):
+    for view in request.partitioned:
         try:
             every = live_partitions(request.project, view)
             exceptions = tuple(parity(request.project, view, request.moment, of=every))
@@ -157,11 +147,6 @@ def _parity(request: _Request) -> dict[str, tuple[ParityException, ...]]:
         if exceptions:
             found[view] = exceptions
     return found
-
-
-def _partitioned(request: _Request) -> list[str]:
-    views = request.project.compiled.views
-    return [view for view in request.selected.views if views[view].partitioned and views[view].materialize]
 
 
 def _observe(opened: dg.DagsterInstance, planned: Sequence[PlannedAsset]) -> None:
@@ -198,136 +183,6 @@ def _expected_rows(project: Project, task: Task, asset: ViewAsset) -> int | None
     except StoreError:
         return None
     return round(sum(each.rows for each in live) / len(live) * max(task.partitions, 1)) if live else None
-
-
-def _requested(
-    project: Project, selection: Sequence[str] | None, partition: str | None, as_of: datetime | None
-) -> _Request:
-    interval: Wanted = None
-    project.rotates_partitions = partition == "all"
-    if partition is not None:
-        interval = "all" if partition == "all" else parse_interval(partition)
-    return _Request(project, select(project.registry, selection), interval, as_of, utc_now())
-
-
-@dataclass(frozen=True)
-class _Request:
-    """What was asked for, understood."""
-
-    project: Project
-    selected: Selected
-    interval: Wanted
-    as_of: datetime | None
-    now: datetime
-
-    @property
-    def moment(self) -> datetime:
-        return self.as_of or self.now
-
-    def candidates(self) -> list[Candidate]:
-        """Every asset of the selection, in topological order.
-
-        Raises:
-            UsageError: partitions that some view does not have.
-        """
-        found: list[Candidate] = []
-        problems: list[Problem] = []
-        for view in self.selected.views:
-            partitions = self._partitions(view)
-            if isinstance(partitions, Problem):
-                problems.append(partitions)
-            else:
-                found.extend(self._of_view(view, partitions))
-        if problems:
-            raise UsageError(problems)
-        return found + [self._of_service(name) for name in self.selected.services]
-
-    def _of_view(self, view: str, partitions: tuple[Partition, ...]) -> Iterator[Candidate]:
-        registry = self.project.registry
-        offline: Path | None = None
-        for asset in assets_of(registry.views[view]):
-            if asset.role == "offline":
-                offline = asset.path
-                reads = [table_path(registry, ref) for ref in registry.views[view].reads]
-                unit = self.project.compiled.views[view].partitioned
-                yield Candidate(asset.path, frozenset(reads), asset, unit, partitions)
-            else:
-                assert offline is not None, "history comes first"
-                yield Candidate(asset.path, frozenset({offline}), asset)
-
-    def _of_service(self, name: str) -> Candidate:
-        views = [view for view, _ in self.project.compiled.services[name].features]
-        tables = tables_behind(self.project.registry, views)
-        return Candidate(service_path(name), frozenset(asset.path for asset in tables), None)
-
-    def _partitions(self, view: str) -> tuple[Partition, ...] | Problem:
-        unit = self.project.compiled.views[view].partitioned
-        if unit is None:
-            return ()
-        linked = self.project.registry.views[view]
-        start, lookback = first_partition(linked, unit), lookback_partitions(linked, unit)
-        found = requested_partitions(view, unit, start, lookback, interval=self.interval, as_of=self.moment)
-        if self.interval is not None or isinstance(found, Problem) or not found:
-            return found
-        return (*missing_before(self.project, view, found[0]), *found)
-
-
-@dataclass(frozen=True)
-class _Currency:
-    """Whether an asset is up to date, and why not. Looks up each input and each table once."""
-
-    request: _Request
-    instance: dg.DagsterInstance
-    _versions: dict[TableRef, str] = field(default_factory=dict)
-    _live: dict[str, dict[str | None, Publication]] = field(default_factory=dict)
-    """By view and partition. Thousands of partitions are asked about, and a table tells all of them at once."""
-    _touched: dict[str, Touched] = field(default_factory=dict)
-
-    def why_stale(self, candidate: Candidate, partition: Partition | None) -> str:
-        """An asset whose store can't answer is not up to date: the attempt to build it will say why."""
-        try:
-            if candidate.asset is None:
-                return "" if self._service(candidate.path) else "definition changed"
-            return self._table(candidate, candidate.asset, partition)
-        except StoreError:
-            return "its store or an input can't be read"
-
-    def _table(self, candidate: Candidate, asset: ViewAsset, partition: Partition | None) -> str:
-        project, request = self.request.project, self.request
-        if asset.role == "online":
-            current = copy_up_to_date(project, asset.view, asset.store, request.moment)
-            return "" if current else "the online copy is not of today's rows"
-        as_of = request.as_of or tick(project.registry.views[asset.view].spec, request.now)
-        if asset.view not in self._live:
-            live = project.warehouse(asset.store).publications(table_of(asset.view))
-            self._live[asset.view] = {each.partition: each for each in live}
-            by_key = {each.partition: each for each in live if each.partition is not None}
-            compiled = project.compiled.views[asset.view]
-            self._touched[asset.view] = Touched(project, compiled, by_key, candidate.partitions)
-        return why_stale(
-            project,
-            asset.view,
-            partition,
-            as_of=as_of,
-            versions=self._of_inputs,
-            live=self._live[asset.view],
-            touched=self._touched[asset.view],
-        )
-
-    def _service(self, path: Path) -> bool:
-        from dagster import AssetKey
-
-        event = self.instance.get_latest_materialization_event(AssetKey(path))
-        seen = (
-            event.asset_materialization.metadata.get("fingerprint") if event and event.asset_materialization else None
-        )
-        return seen is not None and seen.value == self.request.project.compiled.services[path[-1]].fingerprint
-
-    def _of_inputs(self, view: CompiledView) -> dict[str, str]:
-        for ref in view.reads:
-            if ref not in self._versions:
-                self._versions[ref] = table_version(self.request.project, ref)
-        return {str(ref): self._versions[ref] for ref in view.reads}
 
 
 def _run(  # noqa: PLR0913, PLR0917 - one call, above

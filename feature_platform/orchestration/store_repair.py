@@ -14,8 +14,9 @@ from uuid import uuid4
 
 from feature_platform.errors import FeaturePlatformError
 from feature_platform.orchestration.materialization import offline_store, table_of
-from feature_platform.orchestration.online import copy_of, discard_copy, publish_copy, stage_copy
+from feature_platform.orchestration.online import discard_copy, publish_copy, stage_copy
 from feature_platform.orchestration.online_changes import mirror_of
+from feature_platform.orchestration.online_rows import copy_of
 from feature_platform.orchestration.store_status import StoreStatus, store_status
 
 if TYPE_CHECKING:

@@ -28,8 +28,9 @@ from feature_platform.errors import GateError
 from feature_platform.governance.tokens import TokenKeys
 from feature_platform.orchestration import materialization
 from feature_platform.orchestration.intervals import live_partitions
-from feature_platform.orchestration.online import copy_of, publish_copy, stage_copy
+from feature_platform.orchestration.online import publish_copy, stage_copy
 from feature_platform.orchestration.online_changes import Difference
+from feature_platform.orchestration.online_rows import copy_of
 from feature_platform.orchestration.partitions import partition_of
 from feature_platform.orchestration.runs import materialize
 from feature_platform.orchestration.store_repair import repair

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from feature_platform.cli.main import app
 from feature_platform.cli.materialize import for_people
-from feature_platform.orchestration.online import copy_of, publish_copy, stage_copy
+from feature_platform.orchestration.online import publish_copy, stage_copy
+from feature_platform.orchestration.online_rows import copy_of
 from feature_platform.orchestration.report import AssetReport, RunEvent, RunReport
 from feature_platform.orchestration.runs import materialize
 from feature_platform.orchestration.store_repair import repair

@@ -12,7 +12,8 @@ import pytest
 from feature_platform.errors import StoreError
 from feature_platform.orchestration import materialization
 from feature_platform.orchestration.intervals import live_partitions
-from feature_platform.orchestration.online import copy_of, publish_copy, stage_copy
+from feature_platform.orchestration.online import publish_copy, stage_copy
+from feature_platform.orchestration.online_rows import copy_of
 from feature_platform.orchestration.partitions import partition_of
 from feature_platform.orchestration.store_status import store_status
 from feature_platform.project.project import Project
