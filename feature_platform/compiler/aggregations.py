@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
-from feature_platform.compiler.aggregation_lines import AggregationPlan, plan_aggregations
+from feature_platform.compiler.aggregation_lines import plan_aggregations
+from feature_platform.compiler.aggregation_plan import AggregationPlan
 from feature_platform.compiler.catalog import Catalog
 from feature_platform.compiler.event_versions import (
     event_relation,

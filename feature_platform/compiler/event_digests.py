@@ -14,7 +14,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Final
 
-from feature_platform.compiler.aggregation_lines import AggregationPlan, plan_aggregations
+from feature_platform.compiler.aggregation_lines import plan_aggregations
+from feature_platform.compiler.aggregation_plan import AggregationPlan
 from feature_platform.compiler.aggregations import partition_of
 from feature_platform.compiler.catalog import Catalog
 from feature_platform.compiler.event_versions import event_relation, known_since, reach_of, version_relations

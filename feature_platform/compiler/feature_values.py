@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from feature_platform.compiler.aggregation_lines import AggregationPlan, PlannedFeature
+from feature_platform.compiler.aggregation_plan import AggregationPlan, PlannedFeature
 from feature_platform.compiler.fragments import NOTHING, Sql, cast, column, equal, literal, name, sql
 from feature_platform.compiler.measures import COUNTS, answer
 from feature_platform.types import Engine

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from feature_platform.compiler.aggregation_lines import PlannedFeature
+from feature_platform.compiler.aggregation_plan import PlannedFeature
 from feature_platform.compiler.fragments import (
     NOTHING,
     Relation,

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from feature_platform.compiler.aggregation_lines import AggregationPlan
+from feature_platform.compiler.aggregation_plan import AggregationPlan
 from feature_platform.compiler.fragments import (
     NOTHING,
     Relation,

@@ -36,13 +36,11 @@ from feature_platform.compiler.lambdas import (
 )
 from feature_platform.compiler.parse import DIALECT
 from feature_platform.compiler.report import Report
+from feature_platform.compiler.row_values import QUANTIFIABLE, comparison, is_row, membership, row_value
 from feature_platform.compiler.stars import is_star
-from feature_platform.compiler.table_constructs import is_list_of_columns
 from feature_platform.compiler.trees import nodes, walk
 from feature_platform.compiler.unnesting import check_unnest
 
-_COMPARISONS: Final = (exp.EQ, exp.NEQ, exp.NullSafeEQ, exp.NullSafeNEQ, exp.In)
-_QUANTIFIABLE: Final = (exp.EQ, exp.NEQ, exp.LT, exp.LTE, exp.GT, exp.GTE)
 _OWN: Final = frozenset({"row", "all"})
 _AGGREGATES: Final = frozenset({"list_aggregate", "list_aggr", "array_aggregate", "array_aggr", "aggregate"})
 _UTC: Final = frozenset({"utc", "etc/utc"})
@@ -82,21 +80,16 @@ def is_spelling(node: exp.Anonymous) -> bool:
     )
 
 
-def is_row(node: exp.Expr) -> bool:
-    """Whether it is a row value: ``(a, b)`` or ``row(a, b)``."""
-    return isinstance(node, exp.Tuple) or (isinstance(node, exp.Anonymous) and str(node.this).lower() == "row")
-
-
 def _anonymous(node: exp.Anonymous, report: Report) -> exp.Expr:
     if is_row(node):
-        return _row(node, report)
+        return row_value(node, report)
     if isinstance(node.parent, exp.Dot) and node.arg_key == "expression":
         return node  # a call with a dot in front, which gives it its first argument
     if spelled_as_call(node):
         return lambda_call(node, report)
     if str(node.this).lower() in _AGGREGATES:
         return _folded(node) or node
-    if str(node.this).lower() == "all" and isinstance(node.parent, _QUANTIFIABLE) and len(node.expressions) == 1:
+    if str(node.this).lower() == "all" and isinstance(node.parent, QUANTIFIABLE) and len(node.expressions) == 1:
         return exp.All(this=node.expressions[0])
     return node
 
@@ -107,21 +100,6 @@ def _folded(node: exp.Anonymous) -> exp.Expr | None:
         return None
     name = f"list_{node.expressions[1].name.lower()}"
     return exp.Anonymous(this=name, expressions=node.expressions[:1]) if function_named(name) else None
-
-
-def _row(node: exp.Expr, _report: Report) -> exp.Expr:
-    if isinstance(node.parent, _COMPARISONS) or is_list_of_columns(node):
-        return node  # the comparison takes it apart; elsewhere it only lists columns
-    return _struct(node)
-
-
-def _struct(row: exp.Expr) -> exp.Expr:
-    # The names are those that DuckDB itself gives the fields where it hands rows out.
-    fields = [
-        exp.PropertyEQ(this=exp.Identifier(this=f"element{number}", quoted=True), expression=value)
-        for number, value in enumerate(row.expressions, start=1)
-    ]
-    return exp.Struct(expressions=fields)
 
 
 def _dot(node: exp.Dot, report: Report) -> exp.Expr:
@@ -180,64 +158,6 @@ def _lambda(node: exp.Lambda, _report: Report) -> exp.Expr:
     """``f(j -> 'key')`` is access into JSON, which the parser takes for a lambda."""
     if len(node.expressions) == 1 and isinstance(node.this, exp.Literal) and not is_lambda_argument(node):
         return exp.JSONExtract(this=exp.Column(this=node.expressions[0]), expression=node.this)
-    return node
-
-
-def _equality(node: exp.Binary, _report: Report) -> exp.Expr:
-    left, right = node.this, node.expression
-    if isinstance(right, exp.Any | exp.All):
-        return _quantified(node, right)
-    if not (is_row(left) and is_row(right) and len(left.expressions) == len(right.expressions)):
-        for side in (left, right):
-            if is_row(side):
-                side.replace(_struct(side))
-        return node
-    # Rows compare as DuckDB's structs do: two NULLs are equal.
-    pairs = [
-        exp.NullSafeEQ(this=one, expression=two) for one, two in zip(left.expressions, right.expressions, strict=True)
-    ]
-    equal = exp.Paren(this=exp.and_(*pairs, copy=False))
-    return exp.Not(this=equal) if isinstance(node, exp.NEQ | exp.NullSafeNEQ) else equal
-
-
-def _quantified(node: exp.Binary, quantified: exp.Expr) -> exp.Expr:
-    """``= ANY (SELECT ...)`` is IN, ``<> ALL (SELECT ...)`` is NOT IN; the others stay."""
-    query = quantified.this
-    if isinstance(quantified, exp.Any) and isinstance(node, exp.EQ) and isinstance(query, exp.Query):
-        return exp.In(this=node.this, query=_subquery(query))
-    if isinstance(quantified, exp.All) and isinstance(node, exp.NEQ) and isinstance(query, exp.Query):
-        return exp.Not(this=exp.In(this=node.this, query=_subquery(query)))
-    if is_row(node.this):
-        node.set("this", _struct(node.this))
-    return node
-
-
-def _subquery(query: exp.Expr) -> exp.Expr:
-    while isinstance(query, exp.Subquery) and isinstance(query.this, exp.Subquery):
-        query = query.this
-    return query if isinstance(query, exp.Subquery) else exp.Subquery(this=query)
-
-
-def _membership(node: exp.In, _report: Report) -> exp.Expr:
-    if isinstance(node.parent, exp.Pivot):
-        return node  # UNPIVOT lists columns
-    listed = node.args.get("field")
-    query = node.args.get("query")
-    if query is not None and is_row(node.this):
-        node.set("this", exp.Tuple(expressions=node.this.expressions))
-        return node
-    if listed is not None:
-        if is_row(node.this):
-            node.set("this", _struct(node.this))
-        return exp.ArrayContains(this=listed, expression=node.this)
-    if is_row(node.this) and node.expressions:
-        rows = node.expressions
-        if all(is_row(row) and len(row.expressions) == len(node.this.expressions) for row in rows):
-            tests = [_equality(exp.EQ(this=node.this.copy(), expression=row.copy()), _report) for row in rows]
-            return exp.Paren(this=exp.or_(*tests, copy=False))
-    for value in [node.this, *node.expressions]:
-        if is_row(value):
-            value.replace(_struct(value))
     return node
 
 
@@ -373,8 +293,8 @@ def _in_list_argument(node: exp.Expr) -> bool:
 _LEFT_OVER: Final[Mapping[type[exp.Expr], Callable[[exp.Expr], bool]]] = {
     exp.Anonymous: lambda node: not (isinstance(node, exp.Anonymous) and is_spelling(node)),
     exp.Lambda: _in_list_argument,
-    exp.Any: lambda node: isinstance(node.parent, _QUANTIFIABLE) and node.arg_key == "expression",
-    exp.All: lambda node: isinstance(node.parent, _QUANTIFIABLE) and node.arg_key == "expression",
+    exp.Any: lambda node: isinstance(node.parent, QUANTIFIABLE) and node.arg_key == "expression",
+    exp.All: lambda node: isinstance(node.parent, QUANTIFIABLE) and node.arg_key == "expression",
     exp.PropertyEQ: lambda node: isinstance(node.parent, exp.Struct),
     exp.StructExtract: lambda node: isinstance(node.args.get("expression"), exp.Literal),
     exp.Comprehension: lambda _node: False,
@@ -386,17 +306,17 @@ _LEFT_OVER: Final[Mapping[type[exp.Expr], Callable[[exp.Expr], bool]]] = {
 Rule = Callable[[Any, Report], exp.Expr]
 _RULES: Final[dict[type[exp.Expr], Rule]] = {
     exp.Anonymous: _anonymous,
-    exp.Tuple: _row,
+    exp.Tuple: row_value,
     exp.Dot: _dot,
     exp.Array: _array,
     exp.Lambda: _lambda,
     exp.Transform: _lambda_holder,
     exp.ArrayFilter: _lambda_holder,
-    exp.EQ: _equality,
-    exp.NEQ: _equality,
-    exp.NullSafeEQ: _equality,
-    exp.NullSafeNEQ: _equality,
-    exp.In: _membership,
+    exp.EQ: comparison,
+    exp.NEQ: comparison,
+    exp.NullSafeEQ: comparison,
+    exp.NullSafeNEQ: comparison,
+    exp.In: membership,
     exp.SimilarTo: _similar,
     exp.PositionalColumn: _position,
     exp.AtTimeZone: _zone,
@@ -408,8 +328,8 @@ _RULES: Final[dict[type[exp.Expr], Rule]] = {
     exp.ArrayContainedBy: _contained,
     exp.ArrayPrepend: _prepended,
     exp.ArraySort: _sorted,
-    exp.LT: _equality,
-    exp.LTE: _equality,
-    exp.GT: _equality,
-    exp.GTE: _equality,
+    exp.LT: comparison,
+    exp.LTE: comparison,
+    exp.GT: comparison,
+    exp.GTE: comparison,
 }

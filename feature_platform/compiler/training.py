@@ -16,7 +16,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from feature_platform.compiler.aggregation_lines import AggregationPlan, plan_aggregations
+from feature_platform.compiler.aggregation_lines import plan_aggregations
+from feature_platform.compiler.aggregation_plan import AggregationPlan
 from feature_platform.compiler.asked_views import Asked, Rows, asked_together
 from feature_platform.compiler.catalog import Catalog, catalog_of
 from feature_platform.compiler.codes import SPINE_COLUMN, SPINE_TYPE, UNKNOWN_FEATURE

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from feature_platform.compiler.aggregation_lines import AggregationPlan, PlannedFeature
+from feature_platform.compiler.aggregation_plan import AggregationPlan, PlannedFeature
 from feature_platform.compiler.event_versions import event_relation, numbered_versions, version_relations
 from feature_platform.compiler.feature_values import pointed_at, value
 from feature_platform.compiler.fragments import (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from feature_platform.compiler.aggregation_lines import AggregationPlan
+from feature_platform.compiler.aggregation_plan import AggregationPlan
 from feature_platform.compiler.doris.events import event_relation, numbered_versions, version_relations
 from feature_platform.compiler.doris.frames import reached
 from feature_platform.compiler.doris.lint import checked

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from feature_platform.compiler.aggregation_lines import AggregationPlan
+from feature_platform.compiler.aggregation_plan import AggregationPlan
 from feature_platform.compiler.doris.events import event_relation, version_relations
 from feature_platform.compiler.doris.frames import left
 from feature_platform.compiler.doris.lint import checked

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from feature_platform.compiler.aggregation_lines import AggregationPlan
+from feature_platform.compiler.aggregation_plan import AggregationPlan
 from feature_platform.compiler.doris.text import (
     aliased,
     cast,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from feature_platform.compiler.aggregation_lines import AggregationPlan, PlannedFeature
+from feature_platform.compiler.aggregation_plan import AggregationPlan, PlannedFeature
 from feature_platform.compiler.codes import NO_FORM
 from feature_platform.compiler.doris.frames import inside
 from feature_platform.compiler.doris.text import (

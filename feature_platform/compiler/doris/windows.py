@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from feature_platform.compiler.aggregation_lines import AggregationPlan
+from feature_platform.compiler.aggregation_plan import AggregationPlan
 from feature_platform.compiler.doris.events import event_relation, numbered_versions, version_relations
 from feature_platform.compiler.doris.frames import entered, left, reached
 from feature_platform.compiler.doris.measured import exact, feature_relations
