@@ -9,8 +9,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,10 @@ from typing import Any
 import redis
 
 from feature_platform.stores.embedded_programs import redis_program
+from tests.waiting import eventually
 
 SENTINEL_PASSWORD = "watchword"  # noqa: S105 - of a server of the tests
 _SLOTS = 16_384
-_DEADLINE_SECONDS = 20.0
 
 
 @dataclass
@@ -134,14 +133,6 @@ def answers(client: Any) -> bool:
         return bool(client.ping())
     except redis.ConnectionError:
         return False
-
-
-def eventually(holds: Callable[[], bool]) -> None:
-    """Waits until ``holds``, at most some seconds."""
-    deadline = time.monotonic() + _DEADLINE_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline, "it did not come to that in time"
-        time.sleep(0.01)
 
 
 def _replicates(client: Any, master: str) -> bool:

@@ -31,6 +31,7 @@ from feature_platform.stores.online_encoding import row_decoder
 from feature_platform.stores.online_protocol import OnlineTable
 from feature_platform.stores.redis_online import RedisOnlineStore
 from feature_platform.types import BIGINT, DATE, TIMESTAMP, Column, TableSchema
+from tests.databases import own_database
 from tests.orchestration.builders import LAST_PAYMENT, Payment, Workplace, environment, utc, workplace
 
 MAIL = "zebedee.quillfeather.canary@example.org"
@@ -55,10 +56,7 @@ def place(
     tmp_path_factory: pytest.TempPathFactory, postgres_url: str, redis_url: str
 ) -> Iterator[tuple[Workplace, str, str]]:
     """A project whose source has a canary among its payers; materialized to every store."""
-    with psycopg.connect(postgres_url, autocommit=True) as server:
-        server.execute("DROP DATABASE IF EXISTS canaries")
-        server.execute("CREATE DATABASE canaries")
-    database = urlunsplit(urlsplit(postgres_url)._replace(path="/canaries"))
+    database = own_database(postgres_url, "canaries")
     made = workplace(tmp_path_factory.mktemp("canaries"), LAST_PAYMENT, BY_MAIL)
     made.pay([Payment(7, utc(2026, 1, 3, 11), email=MAIL)], file="2.csv")
     with pytest.MonkeyPatch.context() as patched:

@@ -11,17 +11,15 @@ import pytest
 from feature_platform.governance.tokens import TokenKeys
 from tests.compiler.interference.oracle import Worlds, every_world, opened
 from tests.compiler.sql_engines import SqlEngines
+from tests.databases import own_database
 
 
 @pytest.fixture(scope="session")
 def sql_engines(postgres_url: str) -> Iterator[SqlEngines]:
     keys = TokenKeys(bytes(range(7, 47)))
-    with psycopg.connect(postgres_url, autocommit=True) as server:
-        server.execute("DROP DATABASE IF EXISTS sql_compiler")
-        server.execute("CREATE DATABASE sql_compiler")
     with (
         duckdb.connect(config={"threads": 1}) as in_memory,
-        psycopg.connect(postgres_url, dbname="sql_compiler", autocommit=True) as server,
+        psycopg.connect(own_database(postgres_url, "sql_compiler"), autocommit=True) as server,
     ):
         keys.duckdb(in_memory)
         keys.postgres(server)

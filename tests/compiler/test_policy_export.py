@@ -17,6 +17,7 @@ from feature_platform.governance.tokens import TokenKeys
 from feature_platform.registry.graph import Registry
 from feature_platform.registry.load import load_registry
 from tests.compiler.sql_projects import PLATFORM
+from tests.databases import own_database
 
 SOURCES = {"customers": "raw.customers", "transactions": "raw.transactions"}
 
@@ -40,10 +41,7 @@ def exported(registry: Registry, purpose: str, engine: Any, *, tokens: bool = Fa
 
 @pytest.fixture
 def database(postgres_url: str) -> Iterator[psycopg.Connection[Any]]:
-    with psycopg.connect(postgres_url, autocommit=True) as server:
-        server.execute("DROP DATABASE IF EXISTS walled")
-        server.execute("CREATE DATABASE walled")
-    with psycopg.connect(postgres_url, dbname="walled", autocommit=True) as connection:
+    with psycopg.connect(own_database(postgres_url, "walled"), autocommit=True) as connection:
         TokenKeys(bytes(range(7, 47))).postgres(connection)
         connection.execute("CREATE SCHEMA raw")
         connection.execute(

@@ -23,6 +23,7 @@ from feature_platform.project.online import online_table
 from feature_platform.project.project import Project
 from feature_platform.stores.leases import try_exclusive
 from feature_platform.stores.protocols import Query, TableName
+from tests.databases import own_database
 from tests.faults.model import ACCOUNTS, Answers, Data, following, write
 from tests.faults.model import first as first_data
 from tests.faults.proxy import Proxy
@@ -172,8 +173,7 @@ class World:
         self.root = self.folder / "feature_defs"
         self.state = self.folder / ".fp"
         self.database = f"w{seed}_{os.getpid()}"
-        with psycopg.connect(used.postgres.url, autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{self.database}"')
+        own_database(used.postgres.url, self.database)
         client = redis.Redis.from_url(used.redis.url)
         client.flushall()
         client.close()

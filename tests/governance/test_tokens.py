@@ -28,6 +28,7 @@ from feature_platform.governance.canonical import CANONICAL
 from feature_platform.governance.token_hash import class_block
 from feature_platform.governance.token_keys import KeyMaterial
 from feature_platform.governance.tokens import TokenKeys, is_token, token_pattern, token_version
+from tests.databases import own_database
 from tests.governance.conftest import KEY, Engines
 
 values = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=30)
@@ -475,11 +476,10 @@ def test_a_transaction_can_use_an_older_version(postgres_url: str, engines: Engi
 
 
 def test_many_connections_can_install_the_function_at_once(postgres_url: str, keys: TokenKeys) -> None:
-    with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE at_once")
+    database = own_database(postgres_url, "at_once")
 
     def install(_: int) -> tuple[Any, ...] | None:
-        with psycopg.connect(postgres_url, dbname="at_once") as connection:
+        with psycopg.connect(database) as connection:
             keys.postgres(connection)
             return connection.execute("SELECT fp_tokens.token('email', 'a@b.cz')").fetchone()
 
@@ -488,11 +488,11 @@ def test_many_connections_can_install_the_function_at_once(postgres_url: str, ke
 
 
 def test_a_role_that_may_not_install_gets_a_mend_and_no_key(postgres_url: str, keys: TokenKeys) -> None:
+    database = own_database(postgres_url, "closed")
     with psycopg.connect(postgres_url, autocommit=True) as connection:
-        connection.execute("CREATE DATABASE closed")
         connection.execute("CREATE ROLE nobody_special LOGIN")
     with (
-        psycopg.connect(postgres_url, dbname="closed", user="nobody_special") as connection,
+        psycopg.connect(database, user="nobody_special") as connection,
         pytest.raises(GovernanceError, match="FP-GOV-014") as refusal,
     ):
         keys.postgres(connection)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from feature_platform.orchestration.instance import instance
 from feature_platform.orchestration.runs import materialize, plan
 from feature_platform.stores.protocols import TableName
 from tests.orchestration.builders import DAILY_SPEND, LAST_PAYMENT, Payment, Workplace, inherited, rows_of, utc
+from tests.waiting import reached
 
 DAYS = 50
 NOON = utc(2026, 1, 1, 12) + timedelta(days=DAYS)
@@ -117,11 +117,7 @@ def test_a_backfill_of_fifty_partitions_goes_on_where_it_was_killed(cards: Workp
     marker = tmp_path / "reached"
     command = [sys.executable, "-c", BACKFILL, str(cards.root), str(marker), NOON.isoformat()]
     with subprocess.Popen(command, env=inherited(), stderr=subprocess.PIPE) as process:
-        deadline = time.monotonic() + 120
-        while not marker.exists():
-            assert process.poll() is None, process.stderr and process.stderr.read().decode()
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        reached(marker, process)
         process.send_signal(signal.SIGKILL)
     with cards.open() as project:
         half = {each.partition for each in project.warehouse().publications(TABLE)}

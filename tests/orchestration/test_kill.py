@@ -20,6 +20,7 @@ from feature_platform.orchestration.runs import materialize
 from feature_platform.project.project import Project
 from feature_platform.stores.protocols import TableName
 from tests.orchestration.builders import LAST_PAYMENT, Payment, Workplace, inherited, online, rows_of, utc
+from tests.waiting import reached
 
 NOON = utc(2026, 1, 4, 12)
 
@@ -51,11 +52,7 @@ def materializing(cards: Workplace, asset: str, step: str, *, wait: float) -> It
     command = [sys.executable, "-c", MATERIALIZE, str(cards.root), str(marker), asset, step, str(wait)]
     with subprocess.Popen(command, env=inherited(), stderr=subprocess.PIPE) as process:
         try:
-            deadline = time.monotonic() + 120
-            while not marker.exists():
-                assert process.poll() is None, process.stderr and process.stderr.read().decode()
-                assert time.monotonic() < deadline
-                time.sleep(0.005)
+            reached(marker, process)
             yield process
         finally:
             process.kill()

@@ -9,10 +9,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
-import psycopg
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -25,6 +23,7 @@ from feature_platform.project.key_versions import holders, rotation_status
 from feature_platform.project.project import Project
 from feature_platform.project.state import STATE_VARIABLE
 from feature_platform.sdk.client import FeatureStore
+from tests.databases import own_database
 
 OLD, NEW = (bytes(range(start, start + 40)).hex() for start in (10, 90))
 CARD, OTHER = "4111111111111111", "5500005555555559"
@@ -105,12 +104,9 @@ def root(tmp_path_factory: pytest.TempPathFactory, postgres_url: str, redis_url:
     (folder / "platform.yaml").write_text(PROJECT.replace("PREFIX", f"t{uuid4().hex[:8]}"), encoding="utf-8")
     rows = {"card_number": [CARD, OTHER], "updated_at": [NOW - 5 * DAY] * 2, "level": ["gold", "silver"]}
     pq.write_table(pa.table(rows), folder / ".fp" / "data" / "holders.parquet")
-    with psycopg.connect(postgres_url, autocommit=True) as server:
-        server.execute("CREATE DATABASE rotation")
     with pytest.MonkeyPatch.context() as environment:
         environment.delenv(STATE_VARIABLE, raising=False)
-        address = urlunsplit(urlsplit(postgres_url)._replace(path="/rotation"))
-        environment.setenv("FP_TEST_POSTGRES", address)
+        environment.setenv("FP_TEST_POSTGRES", own_database(postgres_url, "rotation"))
         environment.setenv("FP_TEST_REDIS", redis_url)
         yield folder
 

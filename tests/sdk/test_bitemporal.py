@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import psycopg
@@ -22,6 +21,7 @@ from feature_platform import Sql
 from feature_platform.project.project import Project
 from feature_platform.project.state import STATE_VARIABLE
 from feature_platform.sdk.client import FeatureStore
+from tests.databases import own_database
 
 DAY = timedelta(days=1)
 START = datetime.fromisoformat("2026-03-01T00:00:00")
@@ -105,10 +105,7 @@ class Shop:
 def shop(
     request: pytest.FixtureRequest, tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Shop]:
-    name = f"bitemporal_{uuid4().hex[:8]}"
-    with psycopg.connect(postgres_url, autocommit=True) as owner:
-        owner.execute(f"CREATE DATABASE {name}")
-    address = urlunsplit(urlsplit(postgres_url)._replace(path=f"/{name}"))
+    address = own_database(postgres_url, f"bitemporal_{uuid4().hex[:8]}")
     monkeypatch.delenv(STATE_VARIABLE, raising=False)
     monkeypatch.setenv("FP_BITEMPORAL", address)
     monkeypatch.setenv("FP_BITEMPORAL_KEY", bytes(range(40)).hex())

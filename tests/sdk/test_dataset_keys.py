@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import psycopg
@@ -23,6 +22,7 @@ from feature_platform.orchestration.materialization import publish as publish_au
 from feature_platform.project.project import Project
 from feature_platform.project.state import STATE_VARIABLE
 from feature_platform.sdk.client import FeatureStore
+from tests.databases import own_database
 
 OLD, NEW = (bytes(range(start, start + 40)).hex() for start in (10, 90))
 BOTH = f"v2:{NEW},v1:{OLD}"
@@ -86,10 +86,7 @@ sql: SELECT card_number, paid_at, amount FROM payments
 @pytest.fixture
 def server(tmp_path: Path, postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[psycopg.Connection[object]]:
     """A database of its own with the source's rows; the project lies in ``tmp_path``."""
-    name = f"datasets_{uuid4().hex[:8]}"
-    with psycopg.connect(postgres_url, autocommit=True) as owner:
-        owner.execute(f"CREATE DATABASE {name}")
-    address = urlunsplit(urlsplit(postgres_url)._replace(path=f"/{name}"))
+    address = own_database(postgres_url, f"datasets_{uuid4().hex[:8]}")
     monkeypatch.delenv(STATE_VARIABLE, raising=False)
     monkeypatch.setenv("FP_DATASET_SERVER", address)
     monkeypatch.setenv("FP_DATASET_KEY", OLD)

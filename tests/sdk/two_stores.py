@@ -12,7 +12,6 @@ from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
 import psycopg
@@ -23,6 +22,7 @@ from feature_platform.project.project import Project
 from feature_platform.registry.cron import parse_cron
 from feature_platform.specs.models import Source
 from tests.compiler.reference_windows import feature, newest_row, newest_tick
+from tests.databases import own_database
 
 START = datetime.fromisoformat("2026-03-01T00:00:00")
 END = START + timedelta(days=40)
@@ -303,10 +303,7 @@ def write_project(folder: Path, postgres_url: str, data: Data, *, text: str = PR
     (folder / "platform.yaml").write_text(text.replace("SHOP", schema), encoding="utf-8")
     for name in ("payments", "labels"):
         pq.write_table(table(getattr(data, name)), folder / ".fp" / "data" / f"{name}.parquet")
-    name = f"two_stores_{uuid4().hex[:8]}"
-    with psycopg.connect(postgres_url, autocommit=True) as server:
-        server.execute(f"CREATE DATABASE {name}")
-    address = urlunsplit(urlsplit(postgres_url)._replace(path=f"/{name}"))
+    address = own_database(postgres_url, f"two_stores_{uuid4().hex[:8]}")
     with psycopg.connect(address, autocommit=True) as server:
         server.execute(f"CREATE SCHEMA {schema}")
         for each in ("clicks", "churn"):

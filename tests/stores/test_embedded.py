@@ -7,8 +7,7 @@ import signal
 import stat
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -18,6 +17,7 @@ import redis
 
 from feature_platform.errors import StoreError
 from feature_platform.stores.embedded import EmbeddedPostgres, EmbeddedRedis, running
+from tests.waiting import eventually
 
 SERVERS = {"postgres": EmbeddedPostgres, "redis": EmbeddedRedis}
 USER = """
@@ -39,16 +39,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 def folder(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "server"
     yield folder
-    assert eventually(lambda: not running(folder))
-
-
-def eventually(condition: Callable[[], bool], seconds: float = 20) -> bool:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
+    eventually(lambda: not running(folder))
 
 
 def write(url: str, value: str) -> None:
@@ -124,7 +115,7 @@ def test_a_killed_user_does_not_keep_it_alive(kind: str, folder: Path) -> None:
     user = other_user(kind, folder)
     assert running(folder)
     kill(user)
-    assert eventually(lambda: not running(folder))
+    eventually(lambda: not running(folder))
 
 
 def test_a_killed_supervisor_takes_the_server_with_it_and_the_next_user_starts_anew(kind: str, folder: Path) -> None:
@@ -134,9 +125,9 @@ def test_a_killed_supervisor_takes_the_server_with_it_and_the_next_user_starts_a
             ["pgrep", "-f", str(folder / "users.lock")], capture_output=True, text=True, check=True
         )
         os.kill(int(supervisors.stdout.split()[0]), signal.SIGKILL)
-        assert eventually(lambda: not running(folder))
+        eventually(lambda: not running(folder))
     with SERVERS[kind](folder) as server:
-        assert eventually(lambda: read(server.url) == "kept")
+        eventually(lambda: read(server.url) == "kept")
 
 
 def test_only_the_account_itself_reaches_the_socket(kind: str, folder: Path) -> None:

@@ -19,6 +19,7 @@ from tests.stores.online_cases import NOON, online_table, postgres_kind, removal
 from tests.stores.online_cases import publish as publish_online
 from tests.stores.warehouse_cases import SPEND, publish, rows_of, schema
 from tests.stores.warehouse_cases import stream as rows_in
+from tests.waiting import eventually
 
 AMOUNTS = schema(customer_id="bigint", amount="bigint")
 SHORT = Bounds(lock_seconds=0.2)
@@ -86,11 +87,8 @@ def test_the_server_ends_a_transaction_of_ours_that_idles(postgres_url: str) -> 
 
         def idle() -> None:
             with sessions.reading() as session:
-                deadline = time.monotonic() + IN_TIME
-                alive = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s"
-                while other.execute(alive, [session.info.backend_pid]).fetchone() != (0,):
-                    assert time.monotonic() < deadline
-                    time.sleep(0.02)
+                alive, pid = "SELECT count(*) FROM pg_stat_activity WHERE pid = %s", session.info.backend_pid
+                eventually(lambda: other.execute(alive, [pid]).fetchone() == (0,), IN_TIME)
                 session.execute("SELECT 1")
 
         with pytest.raises(StoreError, match="waited longer for us"):

@@ -16,9 +16,10 @@ from feature_platform.specs.models import RedisStore
 from feature_platform.stores.redis_online import RedisOnlineStore
 from feature_platform.stores.redis_roles import roles
 from feature_platform.stores.redis_settings import RedisSettings, parse
-from tests.redis_nodes import SENTINEL_PASSWORD, eventually, sentinels
+from tests.redis_nodes import SENTINEL_PASSWORD, sentinels
 from tests.stores.online_cases import Kind, numbered, online_table, publish, redis_kind
 from tests.stores.tls_proxy import Authority, tls_proxy
+from tests.waiting import eventually
 
 TABLE = online_table()
 

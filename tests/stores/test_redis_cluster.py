@@ -24,7 +24,7 @@ from feature_platform.stores.online_protocol import OnlineChanges, OnlineTable
 from feature_platform.stores.redis_online import RedisOnlineStore
 from feature_platform.stores.redis_roles import roles
 from feature_platform.stores.redis_settings import RedisSettings
-from tests.redis_nodes import Node, cluster, cluster_url, eventually
+from tests.redis_nodes import Node, cluster, cluster_url
 from tests.stores.dying_publisher import lose
 from tests.stores.online_cases import (
     CLUSTERED,
@@ -38,6 +38,7 @@ from tests.stores.online_cases import (
     removals,
     stream,
 )
+from tests.waiting import eventually
 
 COUNT = 400
 ASKED = [(str(number),) for number in range(COUNT)]

@@ -22,8 +22,8 @@ from feature_platform.stores.protocols import StreamSource
 from feature_platform.stores.redis_online import RedisOnlineStore
 from feature_platform.stores.redis_servers import node_clients
 from feature_platform.stores.redis_settings import RedisSettings
-from tests.redis_nodes import eventually
 from tests.stores.online_cases import CLUSTERED, NOON, online_table, stream
+from tests.waiting import eventually
 
 NUMBERS = "a double, b double, c double, d bigint, e bigint, f timestamp"
 DAY = timedelta(days=1)

@@ -12,6 +12,7 @@ import psycopg
 from tests.compiler.interference.catalogue import TABLES
 from tests.compiler.interference.oracle import HELD, Outcome
 from tests.compiler.interference.worlds import World
+from tests.databases import own_database
 
 
 @dataclass(frozen=True)
@@ -39,10 +40,7 @@ def opened_in_postgres(url: str, worlds: Sequence[World]) -> Iterator[PostgresWo
 
 def _database(url: str, world: World) -> psycopg.Connection[Any]:
     name = f"world_{world.pair}_{world.side.lower()}"
-    with psycopg.connect(url, autocommit=True) as server:
-        server.execute(f"DROP DATABASE IF EXISTS {name}".encode())
-        server.execute(f"CREATE DATABASE {name}".encode())
-    connection = psycopg.connect(url, dbname=name, autocommit=True)
+    connection = psycopg.connect(own_database(url, name), autocommit=True)
     rows = world.rows()
     for table in TABLES:
         connection.execute(f'CREATE SCHEMA IF NOT EXISTS "{table.ref.schema}"'.encode())
