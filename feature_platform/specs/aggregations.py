@@ -26,8 +26,8 @@ _PARAMETERS: Final = {
     "percentile": PERCENTILES,
     "to": frozenset({"ratio"}),
 }
-_LARGEST_MAP: Final = 1_000
 """Field → the functions that need it, and that alone may have it."""
+_LARGEST_MAP: Final = 1_000
 
 
 class Aggregation(Spec):
