@@ -91,7 +91,7 @@ QUERIES = {
     ("sdk/training.py", "Query", "compiled.sql[warehouse.engine]"),
     # the platform's own statements, over published, staged or declared tables: trees without a word of a user's
     ("canaries/scan.py", "Query", "platform_sql(select, warehouse.engine)"),
-    ("monitoring/staged_table.py", "Query", "platform_sql(statement, self.engine)"),
+    ("monitoring/staged_table.py", "Query", "text = platform_sql(statement, warehouse.engine)"),
     ("orchestration/io_managers.py", "Query", "platform_sql(select, warehouse.engine)"),
     ("orchestration/online_rows.py", "Query", "platform_sql(select, warehouse.engine)"),
     ("orchestration/store_status.py", "Query", "platform_sql(newest, warehouse.engine)"),

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
-from feature_platform.cli.codes import BAD_VALUE
-from feature_platform.cli.options import JsonOption, ProfileOption, ProjectOption
-from feature_platform.cli.screen import Screen, Texts, standard_error
+from feature_platform.cli.options import JsonOption, ProfileOption, ProjectOption, moment_of
+from feature_platform.cli.screen import Screen, Texts, standard_error, standard_output
 from feature_platform.cli.session import FOUND_PROBLEMS, find_root, reporting
-from feature_platform.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -98,7 +96,7 @@ def export(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         from feature_platform.cli.audit_export import write
         from feature_platform.governance.audit.event import moment
 
-        first, last = (moment(_moment(text)) if text else "" for text in (since, until))
+        first, last = (moment(moment_of(text).replace(tzinfo=UTC)) if text else "" for text in (since, until))
         audit.export("ledger", out.suffix.lstrip(".") if out else "jsonl")
         audit.trail.drain()
         chosen = (
@@ -187,8 +185,6 @@ def _print(screen: Screen, record: Record) -> None:
         return
     from rich.text import Text
 
-    from feature_platform.cli.screen import standard_output
-
     event = record.event()
     decision = str(event.get("decision", ""))
     line = Text(f"{record.seq:>8}  {event.get('at', '')[:19].replace('T', ' ')}  ", style="dim")
@@ -232,18 +228,3 @@ def _verdict_for_people(verdict: Verdict, ledger: str) -> Iterator[RenderableTyp
         yield f"  {finding.what}"
     if verdict.faults > len(verdict.findings):
         yield f"  … and {verdict.faults - len(verdict.findings):,} more"
-
-
-def _moment(text: str) -> datetime:
-    from datetime import UTC
-
-    from feature_platform.sdk.values import parse_text
-    from feature_platform.types import TIMESTAMP
-
-    try:
-        moment: datetime | None = parse_text(text, TIMESTAMP)
-    except ValueError:
-        moment = None
-    if moment is None:
-        raise UsageError(BAD_VALUE.problem(f"'{text}' is no moment", mend="write 2026-07-01 or 2026-07-01T06:00 (UTC)"))
-    return moment.replace(tzinfo=UTC)

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from feature_platform.cli.codes import BAD_VALUE
-from feature_platform.cli.options import JsonOption, ProfileOption, ProjectOption
+from feature_platform.cli.options import JsonOption, ProfileOption, ProjectOption, moment_of
 from feature_platform.cli.screen import Screen, standard_error
 from feature_platform.cli.session import FOUND_PROBLEMS, opened
-from feature_platform.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -76,7 +73,7 @@ def plan(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         from feature_platform.orchestration.runs import plan as planned_by
         from feature_platform.orchestration.runs import view_intervals
 
-        moment = _moment(as_of) if as_of is not None else None
+        moment = moment_of(as_of) if as_of is not None else None
         names = _named(selection, descendants)
         if intervals:
             states = view_intervals(found, names, as_of=moment)
@@ -104,7 +101,7 @@ def materialize(  # noqa: PLR0913, PLR0917 - a command's options are its paramet
     with opened(screen, project, profile) as found:
         from feature_platform.orchestration.runs import materialize as run
 
-        moment = _moment(as_of) if as_of is not None else None
+        moment = moment_of(as_of) if as_of is not None else None
         with progress(screen) as on_event:
             report = run(
                 found,
@@ -251,16 +248,3 @@ def _as_dict(report: RunReport) -> dict[str, Any]:
         "run_ids": list(report.run_ids),
         "assets": [asdict(asset) for asset in report.assets],
     }
-
-
-def _moment(text: str) -> datetime:
-    from feature_platform.sdk.values import parse_text
-    from feature_platform.types import TIMESTAMP
-
-    try:
-        moment: datetime | None = parse_text(text, TIMESTAMP)
-    except ValueError:
-        moment = None
-    if moment is None:
-        raise UsageError(BAD_VALUE.problem(f"'{text}' is no moment", mend="write 2026-07-01 or 2026-07-01T06:00 (UTC)"))
-    return moment

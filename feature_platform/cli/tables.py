@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from feature_platform.cli.codes import BAD_VALUE
-from feature_platform.cli.screen import Screen
+from feature_platform.cli.screen import Screen, standard_output
 from feature_platform.errors import UsageError
 
 if TYPE_CHECKING:
@@ -83,8 +83,6 @@ def _turned(names: Sequence[str], cells: Sequence[Sequence[str]]) -> Iterator[li
 
 
 def _width() -> int:
-    from feature_platform.cli.screen import standard_output
-
     console = standard_output()
     return console.width if console.is_terminal else 10_000
 

@@ -122,9 +122,11 @@ def plan_derived(
 def _derivation(plan: DerivedPlan, engine: Engine) -> Sql:
     rows = Sql(render(_over(plan.rows, exp.table_("rows", db="inputs", quoted=True)), engine))
     if engine == "doris":
-        from feature_platform.compiler.doris.training import in_order
+        from feature_platform.compiler.doris.lint import checked
+        from feature_platform.compiler.doris.text import columns, in_order, selected
 
-        return in_order(rows, [column.name for column in plan.rows.columns])
+        found = selected(columns([column.name for column in plan.rows.columns], "d"), Sql(f"({rows}) AS `d`"))
+        return Sql(checked(in_order(found, "d")))
     return sql("SELECT d.* FROM (:rows) AS d ORDER BY d.fp_row", rows=rows)
 
 

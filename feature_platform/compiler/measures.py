@@ -26,6 +26,7 @@ from feature_platform.compiler.fragments import (
     sql,
 )
 from feature_platform.compiler.frames import Frame
+from feature_platform.registry.aggregations import ARITHMETIC
 from feature_platform.specs.aggregations import LISTS, Aggregation
 from feature_platform.specs.fields import AggregationFunction
 from feature_platform.types import BIGINT, BOOLEAN, DOUBLE, DataType, Engine, array, decimal, map_of
@@ -72,8 +73,6 @@ ORDERED: Final[frozenset[MeasureKind]] = frozenset({"oldest", "newest", "first_k
 
 COUNTS: Final = frozenset({"count", "count_distinct", "approx_count_distinct"})
 """Functions that give 0 where others give NULL."""
-_NUMBERS: Final = frozenset({"sum", "avg", "stddev", "stddev_pop", "variance", "variance_pop", "median"})
-_NUMBERS_ALWAYS: Final = _NUMBERS | {"percentile", "approx_percentile"}
 _DOUBLES: Final = frozenset(
     {
         "avg",
@@ -142,7 +141,7 @@ def result_type(function: AggregationFunction, of: DataType | None) -> DataType:
 
 def accepts(function: AggregationFunction, of: DataType) -> bool:
     """Whether ``function`` can take a column of this type."""
-    if function in _NUMBERS_ALWAYS or function == "ratio":
+    if function in ARITHMETIC:
         return of.is_numeric
     if function in ("any", "all"):
         return of.kind == "boolean"

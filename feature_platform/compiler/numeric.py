@@ -74,14 +74,7 @@ def as_decimal(type_: DataType) -> DataType:
 
 def addition(left: DataType, right: DataType) -> DataType:
     """Of ``+`` and ``-`` between numbers."""
-    if DOUBLE in (left, right):
-        return DOUBLE
-    if left.is_integer and right.is_integer:
-        return BIGINT
-    one, two = as_decimal(left), as_decimal(right)
-    scale = max(one.scale, two.scale)
-    whole = max(one.precision - one.scale, two.precision - two.scale)
-    return decimal(min(whole + scale + 1, MOST_DIGITS), scale)
+    return _common_number(left, right, carried=1)
 
 
 def multiplication(left: DataType, right: DataType) -> DataType:
@@ -101,12 +94,7 @@ def multiplication(left: DataType, right: DataType) -> DataType:
 
 def remainder(left: DataType, right: DataType) -> DataType:
     """Of ``%`` between exact numbers."""
-    if left.is_integer and right.is_integer:
-        return BIGINT
-    one, two = as_decimal(left), as_decimal(right)
-    scale = max(one.scale, two.scale)
-    whole = max(one.precision - one.scale, two.precision - two.scale)
-    return decimal(min(whole + scale, MOST_DIGITS), scale)
+    return _common_number(left, right)
 
 
 def supertype(types: list[Inferred]) -> Inferred:
@@ -140,7 +128,7 @@ def _meet(left: Inferred, right: Inferred) -> Inferred:
         return right
     if isinstance(left, DataType) and isinstance(right, DataType):
         if left.is_numeric and right.is_numeric:
-            return _meet_numbers(left, right)
+            return _common_number(left, right)
         if left.is_temporal and right.is_temporal:
             return TIMESTAMP if TIMESTAMP in (left, right) else DATE
         if left.kind == right.kind and left.is_nested:
@@ -171,7 +159,8 @@ def _meet_nested(left: DataType, right: DataType) -> DataType:
     )
 
 
-def _meet_numbers(left: DataType, right: DataType) -> DataType:
+def _common_number(left: DataType, right: DataType, carried: int = 0) -> DataType:
+    """A type for the values of both; with digits to carry over if they are decimals."""
     if DOUBLE in (left, right):
         return DOUBLE
     if left.is_integer and right.is_integer:
@@ -179,7 +168,7 @@ def _meet_numbers(left: DataType, right: DataType) -> DataType:
     one, two = as_decimal(left), as_decimal(right)
     scale = max(one.scale, two.scale)
     whole = max(one.precision - one.scale, two.precision - two.scale)
-    return decimal(min(whole + scale, MOST_DIGITS), scale)
+    return decimal(min(whole + scale + carried, MOST_DIGITS), scale)
 
 
 def _decimal(precision: int, scale: int) -> DataType:

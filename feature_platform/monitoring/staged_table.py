@@ -56,15 +56,9 @@ class LiveTable:
 
     def rows(self, statement: exp.Query, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """The statement's rows as dictionaries."""
-        query = Query(
-            platform_sql(statement, self.engine),
-            self.engine,
-            parameters or {},
-            {self.name: self.binding},
-            timeout_seconds=self.timeout_seconds,
-        )
-        found: list[dict[str, Any]] = self.warehouse.read(query).read_all().to_pylist()
-        return found
+        tables = {self.name: self.binding}
+        answer = _read(self.warehouse, statement, parameters, tables, self.timeout_seconds)
+        return _as_dictionaries(answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,19 +86,11 @@ class StagedTable:
 
     def read(self, statement: exp.Query, parameters: Mapping[str, Any] | None = None) -> pa.Table:
         """The statement's rows."""
-        query = Query(
-            platform_sql(statement, self.engine),
-            self.engine,
-            parameters or {},
-            self.staged.reading,
-            timeout_seconds=self.timeout_seconds,
-        )
-        return self.warehouse.read(query).read_all()
+        return _read(self.warehouse, statement, parameters, self.staged.reading, self.timeout_seconds)
 
     def rows(self, statement: exp.Query, parameters: Mapping[str, Any] | None = None) -> list[dict[str, Any]]:
         """The statement's rows as dictionaries."""
-        found: list[dict[str, Any]] = self.read(statement, parameters).to_pylist()
-        return found
+        return _as_dictionaries(self.read(statement, parameters))
 
 
 def column(name: str) -> exp.Column:
@@ -115,6 +101,23 @@ def column(name: str) -> exp.Column:
 def count_where(condition: exp.Expression) -> exp.Expression:
     """``count(*) FILTER (WHERE condition)``."""
     return exp.Filter(this=exp.Count(this=exp.Star()), expression=exp.Where(this=condition))
+
+
+def _read(
+    warehouse: Warehouse,
+    statement: exp.Query,
+    parameters: Mapping[str, Any] | None,
+    tables: Mapping[TableName, Binding],
+    seconds: float,
+) -> pa.Table:
+    text = platform_sql(statement, warehouse.engine)
+    query = Query(text, warehouse.engine, parameters or {}, tables, timeout_seconds=seconds)
+    return warehouse.read(query).read_all()
+
+
+def _as_dictionaries(table: pa.Table) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = table.to_pylist()
+    return found
 
 
 def _table(name: TableName) -> exp.Table:

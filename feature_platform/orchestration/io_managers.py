@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+from sqlglot import exp
 
+from feature_platform.compiler.platform_sql import platform_sql
 from feature_platform.errors import StoreError
 from feature_platform.orchestration.failures import explained
 from feature_platform.orchestration.materialization import Audited, discard, publish, table_of
@@ -20,6 +22,7 @@ from feature_platform.orchestration.online import StagedCopy, TooLate, discard_c
 from feature_platform.orchestration.openlineage import RunLineage
 from feature_platform.orchestration.resources import LINEAGE, PROGRESS, PROJECT, REQUIRED, Listener, Progress
 from feature_platform.project.online import online_table
+from feature_platform.registry.graph import TableRef
 from feature_platform.stores.online_protocol import OnlineTable
 from feature_platform.stores.protocols import Publication, Query, TableName
 
@@ -47,11 +50,6 @@ class PublishedTable:
         Raises:
             StoreError: nothing was published yet.
         """
-        from sqlglot import exp
-
-        from feature_platform.compiler.platform_sql import platform_sql
-        from feature_platform.registry.graph import TableRef
-
         bindings = self.project.bindings([TableRef("view", self.view)], self.store)
         warehouse = self.project.warehouse(self.store)
         self.project.audit.table_read(self.project.compiled.views[self.view])

@@ -40,6 +40,7 @@ from feature_platform.orchestration.report import (
     merged,
 )
 from feature_platform.orchestration.request import Request, requested
+from feature_platform.orchestration.resources import PROGRESS, PROJECT, lent_project, listener
 from feature_platform.orchestration.staleness import Staleness
 
 if TYPE_CHECKING:
@@ -215,7 +216,6 @@ def _run(  # noqa: PLR0913, PLR0917 - one call, above
 def _runner(project: Project, opened: dg.DagsterInstance, hear: Listener) -> Runner:
     from feature_platform.orchestration.execution import Runner
     from feature_platform.orchestration.factory import definitions_of
-    from feature_platform.orchestration.resources import PROGRESS, PROJECT, lent_project, listener
 
     resources = {PROJECT: lent_project(project), PROGRESS: listener(hear)}
     return Runner(project, definitions_of(project, resources=resources), opened)

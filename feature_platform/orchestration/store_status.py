@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Literal
 
+from sqlglot import exp
+
+from feature_platform.compiler.platform_sql import platform_sql
 from feature_platform.errors import FeaturePlatformError
 from feature_platform.orchestration.materialization import FINGERPRINT, offline_store, table_of
 from feature_platform.orchestration.online import copy_up_to_date
@@ -143,10 +146,6 @@ def _health(view: CompiledView, live: Sequence[Publication], held: Holdings) -> 
 
 
 def _newest_event(warehouse: Warehouse, view: CompiledView, live: Sequence[Publication]) -> datetime | None:
-    from sqlglot import exp
-
-    from feature_platform.compiler.platform_sql import platform_sql
-
     if view.form == "aggregations" and view.partitioned:
         return max(partition_of(each.partition, view.partitioned).end for each in live if each.partition)
     table = table_of(view.name)

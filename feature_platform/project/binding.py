@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from feature_platform.compiler.plan import COMPILER_VERSION
 from feature_platform.errors import GuardError, Location, Problem
+from feature_platform.governance.token_engines import set_up_duckdb
 from feature_platform.project.bound_texts import BoundTexts
 from feature_platform.project.codes import NOT_BOUND
 from feature_platform.registry.graph import TableRef
+from feature_platform.stores.duckdb_closed import connect_closed
 from feature_platform.types import Column, DataType, TableSchema
 
 if TYPE_CHECKING:
@@ -109,21 +111,8 @@ class Binder:
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         if self._connection is None:
-            import duckdb
-
-            from feature_platform.governance.token_engines import set_up_duckdb
-
-            settings: dict[str, Any] = {
-                "threads": 1,
-                "enable_external_access": False,
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-                "python_enable_replacements": False,
-            }
-            connection = duckdb.connect(config=settings)
-            connection.execute("SET TimeZone = 'UTC'").fetchall()
+            connection = connect_closed()
             set_up_duckdb(connection, ())  # the function's name and type; no key
-            connection.execute("PRAGMA disable_optimizer").fetchall()  # nothing will run
             connection.execute("SET lock_configuration = true").fetchall()
             self._connection = connection
         return self._connection

@@ -15,9 +15,13 @@ from threading import RLock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from feature_platform.compiler.catalog import Catalog, catalog_of
 from feature_platform.compiler.plan import CompiledProject, CompiledQuery
 from feature_platform.errors import StoreError, did_you_mean
+from feature_platform.governance.access import Access, author_of
+from feature_platform.governance.detection.profiles import load_profiles
 from feature_platform.governance.labels import describe
+from feature_platform.governance.tokens import TokenKeys
 from feature_platform.project.audit import ProjectAudit
 from feature_platform.project.binding import Binder
 from feature_platform.project.codes import NOT_PUBLISHED, UNKNOWN_STORE
@@ -39,10 +43,7 @@ from feature_platform.stores.protocols import Binding, FilesTable, NativeTable, 
 from feature_platform.types import Column, Engine, TableSchema
 
 if TYPE_CHECKING:
-    from feature_platform.compiler.catalog import Catalog
-    from feature_platform.governance.access import Access
     from feature_platform.governance.policies import PolicyBook
-    from feature_platform.governance.tokens import TokenKeys
     from feature_platform.stores.doris.layout import Shape
 
 
@@ -89,7 +90,6 @@ class Project:
             FeaturePlatformError: every problem of every document, together.
         """
         from feature_platform.compiler.project import compile_project
-        from feature_platform.governance.detection.profiles import load_profiles
         from feature_platform.registry.load import load_registry
 
         folder = Path(root).absolute()
@@ -119,8 +119,6 @@ class Project:
         Raises:
             FeaturePlatformError: every problem of every document, together.
         """
-        from feature_platform.compiler.plan import CompiledProject
-        from feature_platform.governance.access import author_of
         from feature_platform.registry.load import load_registry
 
         folder = Path(root).absolute()
@@ -149,15 +147,11 @@ class Project:
 
     def access(self, purpose: str, role: str) -> Access:
         """Somebody who asks for data of this project now."""
-        from feature_platform.governance.access import Access
-
         return Access((purpose,), role, self.environment, self.policies)
 
     @cached_property
     def catalog(self) -> Catalog:
         """Everything that a query may name."""
-        from feature_platform.compiler.catalog import catalog_of
-
         return catalog_of(self.registry, self.compiled.views, self.compiled.profiles)
 
     @cached_property
@@ -167,8 +161,6 @@ class Project:
         Raises:
             GovernanceError: the key is missing or unusable.
         """
-        from feature_platform.governance.tokens import TokenKeys
-
         own_key = self.state if is_embedded(self.profile) else None
         keys = TokenKeys.from_environment(self.profile.token_key_env, own_key, plugin=self.profile.token_keys)
         self.audit.token_keys(keys)

@@ -36,6 +36,7 @@ ARITHMETIC: Final = frozenset(
         "ratio",
     }
 )
+"""Functions that take numbers alone."""
 ORDERING: Final = frozenset({"min", "max"})
 POSITIONAL: Final = frozenset({"first", "last", "first_k", "last_k", "last_distinct_k"})
 LOGICAL: Final = frozenset({"any", "all"})

@@ -11,6 +11,7 @@ from sqlglot import exp, parse_one
 from feature_platform.compiler.plan import CompiledView
 from feature_platform.errors import StoreError
 from feature_platform.stores.codes import QUERY_FAILED
+from feature_platform.stores.duckdb_closed import connect_closed
 from feature_platform.types import BIGINT, DataType, array, struct
 
 if TYPE_CHECKING:
@@ -85,19 +86,7 @@ class Deriver:
 
     def _open(self) -> duckdb.DuckDBPyConnection:
         if self._connection is None:
-            import duckdb
-
-            settings: dict[str, Any] = {
-                "threads": 1,
-                "enable_external_access": False,
-                "autoinstall_known_extensions": False,
-                "autoload_known_extensions": False,
-                "python_enable_replacements": False,
-            }
-            self._connection = duckdb.connect(config=settings)
-            self._connection.execute("SET TimeZone = 'UTC'")
-            # Planning is most of the time that a handful of rows takes, and there is nothing to optimise in them.
-            self._connection.execute("PRAGMA disable_optimizer")
+            self._connection = connect_closed()
         return self._connection
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from feature_platform.governance.labels import CLEAN, Labels, describe
+from feature_platform.sdk.files import written
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -114,8 +115,6 @@ class Result:
             UsageError: FP-SDK-015, a column of the spine has a type that Parquet does not have.
             OSError: the file can't be written.
         """
-        from feature_platform.sdk.files import written
-
         return written(self, Path(path), "parquet")
 
     def column(self, name: str) -> ColumnInfo:

@@ -1,4 +1,4 @@
-"""Warehouses (DuckDB over Delta, PostgreSQL) and online stores (Redis, PostgreSQL) behind two small protocols.
+"""Warehouses (DuckDB over Delta, PostgreSQL, Doris) and online stores (Redis, PostgreSQL) behind two small protocols.
 
-May import: ``specs``. Start at :mod:`protocols`.
+May import: ``governance`` and below. Start at :mod:`protocols` (warehouses) and :mod:`online_protocol`.
 """

@@ -44,7 +44,7 @@ from feature_platform.stores.duckdb_delta_session import (
     registered,
     reported,
 )
-from feature_platform.stores.duckdb_delta_snapshot import delta_reported, pinned, snapshot
+from feature_platform.stores.duckdb_delta_snapshot import Snapshot, delta_reported, pinned, snapshot
 from feature_platform.stores.leases import Lease, exclusive, own
 from feature_platform.stores.owned_batches import OwnedBatches
 from feature_platform.stores.parts import Parts
@@ -136,10 +136,7 @@ class DuckDBDeltaWarehouse:
             StoreError: nothing was published, or no file is there.
         """
         if isinstance(table, NativeTable):
-            live = snapshot(self._folder(table.name))
-            if live is None:
-                raise StoreError(not_published(table.name))
-            return str(live.version)
+            return str(self._live(table.name).version)
         if isinstance(table, FilesTable):
             return files_version(matching_files(table, self._data_roots))
         return secrets.token_hex(8)
@@ -151,9 +148,7 @@ class DuckDBDeltaWarehouse:
             StoreError: nothing was published, or no file is there.
         """
         if isinstance(table, NativeTable):
-            live = snapshot(self._folder(table.name))
-            if live is None:
-                raise StoreError(not_published(table.name))
+            live = self._live(table.name)
             stored = sum((live.folder / file.path).stat().st_size for file in live.files)
             return Size(sum(file.rows for file in live.files), stored)
         if isinstance(table, FilesTable):
@@ -359,6 +354,12 @@ class DuckDBDeltaWarehouse:
         self._kept.drop(staged.token)
         if lease := self._attempts.pop(staged.token, None):
             lease.release(remove=True)
+
+    def _live(self, table: TableName) -> Snapshot:
+        live = snapshot(self._folder(table))
+        if live is None:
+            raise StoreError(not_published(table))
+        return live
 
     def _folder(self, table: TableName) -> Path:
         return layout.table_folder(self._root, table)

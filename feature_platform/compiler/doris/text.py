@@ -18,6 +18,7 @@ DAY: Final = 86_400_000_000
 """Microseconds."""
 EPOCH_DAY: Final = "CAST('1970-01-01' AS DATE)"
 
+_EVERY: Final = 2**63 - 1
 _ESCAPED: Final = re.compile(r"[\\']")
 
 
@@ -112,6 +113,11 @@ def order_by(keys: Iterable[Sql], *, newest_first: bool = False) -> Sql:
     """``ORDER BY`` with the place of NULL told: first, and last where it is descending."""
     how = " DESC NULLS LAST" if newest_first else " ASC NULLS FIRST"
     return Sql("ORDER BY " + ", ".join(f"{key}{how}" for key in keys))
+
+
+def in_order(query: Sql, of: str) -> Sql:
+    """``query``, whose relation ``of`` has ``fp_row``, in the order of it. Doris may cut an ORDER BY without LIMIT."""
+    return Sql(f"{query} {order_by([column('fp_row', of)])} LIMIT {_EVERY}")
 
 
 def with_relations(relations: Iterable[Relation], query: Sql) -> Sql:

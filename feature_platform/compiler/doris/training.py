@@ -10,7 +10,16 @@ from feature_platform.compiler.doris.lint import checked
 from feature_platform.compiler.doris.measured import filled
 from feature_platform.compiler.doris.point_in_time import newest_row_relations
 from feature_platform.compiler.doris.points import SPINE, KeyedPoints, point_relations, spine_relations
-from feature_platform.compiler.doris.text import aliased, column, columns, name, order_by, selected, with_relations
+from feature_platform.compiler.doris.text import (
+    aliased,
+    column,
+    columns,
+    in_order,
+    name,
+    order_by,
+    selected,
+    with_relations,
+)
 from feature_platform.compiler.doris.windows import window_relations
 from feature_platform.compiler.fragments import Relation, Sql, sql
 from feature_platform.compiler.given_rows import GIVEN_ROWS
@@ -21,8 +30,6 @@ if TYPE_CHECKING:
 
 _VALUES = "fp_values"
 _FEATURES = "fp_features"
-_EVERY = "LIMIT 9223372036854775807"
-"""Doris may cut an ORDER BY without LIMIT."""
 
 
 def training_text(request: Request, time: str, rows: GuardedQuery | None) -> Sql:
@@ -34,16 +41,8 @@ def training_text(request: Request, time: str, rows: GuardedQuery | None) -> Sql
     spine = Sql(f"{name('inputs')}.{name('spine')}") if rows is None else name(GIVEN_ROWS)
     relations, query = _planned(request, time, spine)
     if rows is None:
-        return Sql(checked(with_relations(relations, in_order(query))))
+        return Sql(checked(with_relations(relations, in_order(query, "s"))))
     return Sql(checked(_beside(rows, relations, query, [input_name(*each) for each in request.wanted])))
-
-
-def in_order(query: Sql, found: Sequence[str] = ()) -> Sql:
-    """``query``, which gives ``fp_row``, in the order of it; with ``found``, those columns of it."""
-    if found:
-        query = selected(columns(found, "d"), Sql(f"({query}) AS `d`"))
-        return Sql(checked(f"{query} {order_by([column('fp_row', 'd')])} {_EVERY}"))
-    return Sql(f"{query} {order_by([column('fp_row', 's')])} {_EVERY}")
 
 
 def _planned(request: Request, time: str, spine: Sql) -> tuple[list[Relation], Sql]:
@@ -115,4 +114,4 @@ def _beside(rows: GuardedQuery, relations: Sequence[Relation], query: Sql, featu
         features=name(_FEATURES),
     )
     all_of_them = [Relation(GIVEN_ROWS, given), *relations, Relation(_FEATURES, query)]
-    return with_relations(all_of_them, in_order(selected(found, source)))
+    return with_relations(all_of_them, in_order(selected(found, source), "s"))
