@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -14,33 +10,13 @@ import dagster as dg
 from feature_platform.orchestration.instance import instance
 from feature_platform.orchestration.runs import materialize, plan
 from feature_platform.stores.protocols import TableName
-from tests.orchestration.builders import DAILY_SPEND, LAST_PAYMENT, Payment, Workplace, inherited, rows_of, utc
-from tests.waiting import reached
+from tests.orchestration.builders import DAILY_SPEND, LAST_PAYMENT, Payment, Workplace, rows_of, utc
+from tests.orchestration.materializer import REACHED
+from tests.processes import child
 
 DAYS = 50
 NOON = utc(2026, 1, 1, 12) + timedelta(days=DAYS)
 TABLE = TableName("features", "daily_spend")
-BACKFILL = """
-import sys, time
-from datetime import datetime
-from pathlib import Path
-from feature_platform.orchestration.runs import materialize
-from feature_platform.project.project import Project
-
-root, marker, as_of = sys.argv[1:]
-published = 0
-
-def hear(event):
-    global published
-    published += event.step == "published"
-    if published == 2:
-        Path(marker).touch()
-        time.sleep(60)
-
-with Project.open(Path(root)) as project:
-    moment = datetime.fromisoformat(as_of)
-    materialize(project, ["daily_spend"], partition="all", as_of=moment, chunk=10, on_event=hear)
-"""
 
 
 def pay_daily(cards: Workplace) -> None:
@@ -111,14 +87,12 @@ def test_gaps_are_found_and_filled(cards: Workplace) -> None:
         assert plan(project, ["daily_spend"], partition="all", as_of=utc(2026, 1, 4, 12)).assets == ()
 
 
-def test_a_backfill_of_fifty_partitions_goes_on_where_it_was_killed(cards: Workplace, tmp_path: Path) -> None:
+def test_a_backfill_of_fifty_partitions_goes_on_where_it_was_killed(cards: Workplace) -> None:
     cards.write(DAILY_SPEND)
     pay_daily(cards)
-    marker = tmp_path / "reached"
-    command = [sys.executable, "-c", BACKFILL, str(cards.root), str(marker), NOON.isoformat()]
-    with subprocess.Popen(command, env=inherited(), stderr=subprocess.PIPE) as process:
-        reached(marker, process)
-        process.send_signal(signal.SIGKILL)
+    with child("tests.orchestration.materializer:days_of_spend", str(cards.root), NOON.isoformat()) as process:
+        assert process.stdout.readline() == REACHED, process.errors()
+        process.kill()
     with cards.open() as project:
         half = {each.partition for each in project.warehouse().publications(TABLE)}
         assert len(half) == 20

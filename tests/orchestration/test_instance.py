@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
-import sys
+import signal
 from pathlib import Path
 
 import dagster as dg
@@ -14,7 +13,8 @@ import yaml
 from feature_platform.errors import StoreError
 from feature_platform.orchestration.instance import close_dead_runs, dagster_home, instance, own_run
 from feature_platform.orchestration.runs import materialize
-from tests.orchestration.builders import LAST_PAYMENT, Workplace, inherited
+from tests.orchestration.builders import LAST_PAYMENT, Workplace
+from tests.processes import child
 
 
 def test_home_lies_in_the_state_folder_with_the_platforms_settings(cards: Workplace) -> None:
@@ -109,10 +109,5 @@ def test_a_storage_that_can_not_be_read_is_said_to_be_so(cards: Workplace) -> No
 
 
 def _die_while_running(root: Path, run_id: str) -> None:
-    code = (
-        "import os, sys\nfrom feature_platform.orchestration.instance import own_run\n"
-        "from feature_platform.project.project import Project\n"
-        "from pathlib import Path\n"
-        "with own_run(Project.open(Path(sys.argv[1])), sys.argv[2]):\n    os.kill(os.getpid(), 9)\n"
-    )
-    subprocess.run([sys.executable, "-c", code, str(root), run_id], env=inherited(), check=False)
+    with child("tests.orchestration.materializer:die_in_run", str(root), run_id) as process:
+        assert process.wait(60) == -signal.SIGKILL

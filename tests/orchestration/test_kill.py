@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,48 +17,19 @@ from feature_platform.orchestration.online_changes import mirror_of
 from feature_platform.orchestration.runs import materialize
 from feature_platform.project.project import Project
 from feature_platform.stores.protocols import TableName
-from tests.orchestration.builders import LAST_PAYMENT, Payment, Workplace, inherited, online, rows_of, utc
-from tests.waiting import reached
+from tests.orchestration.builders import LAST_PAYMENT, Payment, Workplace, online, rows_of, utc
+from tests.orchestration.materializer import REACHED
+from tests.processes import Child, child
 
 NOON = utc(2026, 1, 4, 12)
 
-MATERIALIZE = """
-import signal, sys, time
-from datetime import datetime
-from pathlib import Path
-from feature_platform.orchestration.runs import materialize
-from feature_platform.project.project import Project
-
-root, marker, asset, step, wait = sys.argv[1:]
-signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background may have it switched off
-
-def hear(event):
-    if event.asset.startswith(asset) and event.step == step:
-        Path(marker).touch()
-        time.sleep(float(wait))
-
-with Project.open(Path(root)) as project:
-    materialize(project, as_of=datetime.fromisoformat("2026-01-04T12:00"), on_event=hear)
-"""
-
 
 @contextlib.contextmanager
-def materializing(cards: Workplace, asset: str, step: str, *, wait: float) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that materializes everything, has come to ``step`` of ``asset``, and stays there ``wait`` seconds."""
-    marker = cards.folder / "reached"
-    marker.unlink(missing_ok=True)
-    command = [sys.executable, "-c", MATERIALIZE, str(cards.root), str(marker), asset, step, str(wait)]
-    with subprocess.Popen(command, env=inherited(), stderr=subprocess.PIPE) as process:
-        try:
-            reached(marker, process)
-            yield process
-        finally:
-            process.kill()
-
-
-def kill(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGKILL)
-    process.wait(timeout=30)
+def materializing(cards: Workplace, asset: str, step: str, *, rests: bool) -> Iterator[Child]:
+    """A process that materializes everything, has come to ``step`` of ``asset``, and stays there if it ``rests``."""
+    with child("tests.orchestration.materializer:everything", str(cards.root), asset, step, "yes" * rests) as process:
+        assert process.stdout.readline() == REACHED, process.errors()
+        yield process
 
 
 def leftovers(cards: Workplace, project: Project) -> list[Path]:
@@ -106,8 +75,8 @@ def published(cards: Workplace) -> Workplace:
 def test_a_kill_before_publication_leaves_the_old_rows_and_a_rerun_heals(
     published: Workplace, asset: str, step: str
 ) -> None:
-    with materializing(published, asset, step, wait=120) as process:
-        kill(process)
+    with materializing(published, asset, step, rests=True) as process:
+        process.kill()
     with published.open() as project:
         assert online(project, "last_payment", 100) == [None]
         assert len(rows_of(project, "last_payment")) == (5_004 if asset == "redis" else 4)
@@ -123,9 +92,9 @@ def test_a_kill_before_publication_leaves_the_old_rows_and_a_rerun_heals(
 def test_a_kill_during_publication_shows_old_or_new_rows_and_nothing_between(
     published: Workplace, delay: float
 ) -> None:
-    with materializing(published, "warehouse", "publish", wait=0) as process:
+    with materializing(published, "warehouse", "publish", rests=False) as process:
         time.sleep(delay)
-        kill(process)
+        process.kill()
     with published.open() as project:
         assert len(rows_of(project, "last_payment")) in (4, 5_004)
         assert materialize(project, as_of=NOON).ok
@@ -134,9 +103,9 @@ def test_a_kill_during_publication_shows_old_or_new_rows_and_nothing_between(
 
 
 def test_an_interrupt_ends_the_run_at_once_and_leaves_nothing(published: Workplace) -> None:
-    with materializing(published, "warehouse", "audit", wait=120) as process:
+    with materializing(published, "warehouse", "audit", rests=True) as process:
         process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=60) != 0
+        assert process.wait(60) != 0
     with published.open() as project:
         assert unfinished(project) == []
         assert leftovers(published, project) == []
@@ -146,14 +115,12 @@ def test_an_interrupt_ends_the_run_at_once_and_leaves_nothing(published: Workpla
 def test_two_processes_materialize_different_views_at_once(cards: Workplace) -> None:
     cards.write(LAST_PAYMENT, LAST_PAYMENT.replace("last_payment", "other_payment"))
     shutil.rmtree(cards.state / "dagster")  # so that both prepare Dagster's instance
-    script = MATERIALIZE.replace("materialize(project, ", "materialize(project, [asset], ")
-    commands = [
-        [sys.executable, "-c", script, str(cards.root), str(cards.folder / view), view, "none", "0"]
-        for view in ("last_payment", "other_payment")
-    ]
-    processes = [subprocess.Popen(command, env=inherited(), stderr=subprocess.PIPE) for command in commands]
-    failures = [process.communicate(timeout=120)[1].decode() for process in processes]
-    assert [process.returncode for process in processes] == [0, 0], failures
+    with contextlib.ExitStack() as running:
+        processes = [
+            running.enter_context(child("tests.orchestration.materializer:one_view", str(cards.root), view))
+            for view in ("last_payment", "other_payment")
+        ]
+        assert [process.wait(120) for process in processes] == [0, 0], [process.errors() for process in processes]
     with cards.open() as project:
         assert [len(rows_of(project, view)) for view in ("last_payment", "other_payment")] == [4, 4]
         assert unfinished(project) == []

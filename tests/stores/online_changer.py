@@ -19,7 +19,3 @@ def main(kind: str, url: str, prefix: str) -> None:
 def _say(phase: str) -> None:
     sys.stdout.write(f"{phase}\n")
     sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

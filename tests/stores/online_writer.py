@@ -33,7 +33,3 @@ def _rest(phase: str) -> None:
 def _say(phase: str) -> None:
     sys.stdout.write(f"{phase}\n")
     sys.stdout.flush()
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -22,6 +18,7 @@ from feature_platform.errors import StoreError
 from feature_platform.stores.online_protocol import OnlineRow, OnlineStore
 from feature_platform.stores.postgres_online import PostgresOnlineStore
 from feature_platform.stores.redis_online import RedisOnlineStore
+from tests.processes import Child, child
 from tests.stores.online_cases import (
     KINDS,
     Kind,
@@ -32,8 +29,6 @@ from tests.stores.online_cases import (
     store_kind,
     stream,
 )
-
-_ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(params=KINDS)
@@ -98,13 +93,11 @@ def test_a_writer_killed_while_it_publishes_leaves_one_whole_snapshot(kind: Kind
     table = online_table()
     publish(store, table, [{"card": "0", "amount": 1}])
     with _writer(kind, "publish") as process, _held_back(kind):
-        assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
         with pytest.raises(subprocess.TimeoutExpired):
             process.wait(timeout=0.1)  # PostgreSQL's writer leaves the old table to the next sweep after 0.2 s
         process.kill()
-        process.wait()
     _sweep(kind, store)
     assert kind.leftovers() == set()
     assert _amounts(store.read(table, [("0",), ("1",)])) in ([1, None], [2, 2])
@@ -190,17 +183,11 @@ def _sweep(kind: Kind, store: OnlineStore) -> None:
 
 
 @contextlib.contextmanager
-def _writer(kind: Kind, phase: str) -> Iterator[subprocess.Popen[str]]:
+def _writer(kind: Kind, phase: str) -> Iterator[Child]:
     """A process that writes 60,000 rows of value 2 and has reached ``phase``; it publishes when told to by a line."""
-    command = [sys.executable, "-m", "tests.stores.online_writer", kind.name, kind.url, kind.prefix, phase]
-    with subprocess.Popen(command, cwd=_ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            assert process.stdout.readline().strip() == phase
-            yield process
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(process.pid, signal.SIGKILL)
+    with child("tests.stores.online_writer:main", kind.name, kind.url, kind.prefix, phase) as process:
+        assert process.stdout.readline().strip() == phase
+        yield process
 
 
 @contextlib.contextmanager

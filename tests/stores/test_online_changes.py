@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import random
-import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 import redis
@@ -21,6 +17,7 @@ from hypothesis import strategies as st
 
 from feature_platform.errors import StoreError
 from feature_platform.stores.online_protocol import MOMENT, OnlineChanges, OnlineStore, OnlineTable
+from tests.processes import child
 from tests.stores.online_cases import (
     CHANGED_ROWS,
     KINDS,
@@ -37,7 +34,6 @@ from tests.stores.online_cases import (
     stream,
 )
 
-_ROOT = Path(__file__).parents[2]
 KEYS = tuple(range(12))
 ROWS = st.dictionaries(st.sampled_from(KEYS), st.none() | st.integers(0, 3), max_size=len(KEYS))
 
@@ -209,12 +205,10 @@ def test_a_kill_at_any_moment_leaves_old_or_new_rows_and_a_rerun_heals(
     old: list[object] = [1] * CHANGED_ROWS
     new = [None if number % 7 == 0 else 2 if number % 3 == 0 else 1 for number in range(CHANGED_ROWS)]
     store.publish(store.stage(table, numbered(table, CHANGED_ROWS, 1)))
-    command = [sys.executable, "-m", "tests.stores.online_changer", kind.name, kind.url, kind.prefix]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=_ROOT, text=True) as process:
-        assert process.stdout is not None
+    with child("tests.stores.online_changer:main", kind.name, kind.url, kind.prefix) as process:
         assert process.stdout.readline() == "begin\n"
         time.sleep(random.uniform(0, 0.08) * attempt)  # noqa: S311 - any moment will do
-        process.send_signal(signal.SIGKILL)
+        process.kill()
     found = amounts(store, table)
     if not kind.steps:
         assert found in (old, new)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import random
-import signal
-import subprocess
-import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from feature_platform.stores.protocols import Warehouse
+from tests.processes import Child, child
 from tests.stores.warehouse_cases import SPEND, Kind, duckdb_kind, opened, postgres_kind, publish, rows_of
 from tests.stores.warehouse_writer import BATCH, NUMBERS, numbers
 
 OLD = [{"number": 1, "value": 1}]
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(params=["duckdb_delta", "postgres"])
@@ -27,20 +25,12 @@ def kind(request: pytest.FixtureRequest, tmp_path: Path) -> Kind:
     return duckdb_kind(tmp_path)
 
 
-def writer(kind: Kind, phase: str) -> subprocess.Popen[str]:
+@contextlib.contextmanager
+def writer(kind: Kind, phase: str) -> Iterator[Child]:
     """A writing process that has reached ``phase``."""
-    command = [sys.executable, "-m", "tests.stores.warehouse_writer", *kind.arguments, phase]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline().strip() == phase
-    return process
-
-
-def kill(process: subprocess.Popen[str]) -> None:
-    os.kill(process.pid, signal.SIGKILL)
-    process.wait()
-    assert process.stdout is not None
-    process.stdout.close()
+    with child("tests.stores.warehouse_writer:main", *kind.arguments, phase) as process:
+        assert process.stdout.readline().strip() == phase
+        yield process
 
 
 def heal(kind: Kind, warehouse: Warehouse) -> None:
@@ -57,7 +47,8 @@ def heal(kind: Kind, warehouse: Warehouse) -> None:
 def test_a_killed_writer_leaves_the_old_rows_and_the_next_run_heals(kind: Kind, phase: str) -> None:
     with opened(kind) as warehouse:
         publish(warehouse, OLD, NUMBERS)
-        kill(writer(kind, phase))
+        with writer(kind, phase) as process:
+            process.kill()
         assert rows_of(warehouse) == OLD
         heal(kind, warehouse)
         assert warehouse.publications(SPEND)[0].rows == BATCH
@@ -70,9 +61,9 @@ def test_killed_at_random_points_of_publishing(kind: Kind) -> None:
     with opened(kind) as warehouse:
         publish(warehouse, OLD, NUMBERS)
         for _ in range(4):
-            process = writer(kind, "publish")
-            time.sleep(chosen.uniform(0.05, 0.5))
-            kill(process)
+            with writer(kind, "publish") as process:
+                time.sleep(chosen.uniform(0.05, 0.5))
+                process.kill()
             (published,) = warehouse.publications(SPEND)
             assert len(rows_of(warehouse)) == published.rows
             assert published.rows in (1, BATCH, 10 * BATCH)
@@ -92,10 +83,10 @@ def test_a_sweep_spares_the_rows_of_a_living_writer(kind: Kind) -> None:
 def test_a_sweep_spares_a_process_that_is_still_staging(kind: Kind) -> None:
     with opened(kind) as warehouse:
         publish(warehouse, OLD, NUMBERS)
-        process = writer(kind, "stage")
-        assert warehouse.sweep(SPEND) == 0
-        assert process.poll() is None
-        kill(process)
+        with writer(kind, "stage") as process:
+            assert warehouse.sweep(SPEND) == 0
+            assert process.poll() is None
+            process.kill()
         heal(kind, warehouse)
         assert len(kind.leftovers()) == 1
 

@@ -57,7 +57,3 @@ def say(phase: str) -> None:
 
 def rest() -> None:
     time.sleep(60)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
