@@ -32,7 +32,7 @@ from feature_platform.registry.graph import TableRef
 from feature_platform.sdk.codes import BAD_DATASET_NAME, DATASET_DAMAGED, UNKNOWN_DATASET
 from feature_platform.sdk.digests import ColumnDigests, rechunked
 from feature_platform.sdk.files import writer_of
-from feature_platform.sdk.results import Result
+from feature_platform.sdk.results import Result, pandas_frame, polars_frame
 from feature_platform.sdk.selection import Asker, Selected, select
 from feature_platform.sdk.training import training_set
 from feature_platform.specs.models import NAME_PATTERN
@@ -110,17 +110,12 @@ class Dataset:
             return reader.read_all()
 
     def to_pandas(self) -> pd.DataFrame:
-        """All rows as a pandas data frame."""
-        frame: pd.DataFrame = self.to_arrow().to_pandas()
-        return frame
+        """All rows as a pandas data frame, with the types of a training set's."""
+        return pandas_frame(self.to_arrow())
 
     def to_polars(self) -> pl.DataFrame:
-        """All rows as a polars data frame."""
-        import polars as pl
-
-        frame = pl.from_arrow(self.to_arrow())
-        assert isinstance(frame, pl.DataFrame)
-        return frame
+        """All rows as a polars data frame, with the types of a training set's."""
+        return polars_frame(self.to_arrow())
 
 
 def create_dataset(  # noqa: PLR0913, PLR0917 - what a training set takes, and a name

@@ -74,7 +74,7 @@ class Result:
     """Rows of a query or a training set. Nothing is computed before it is read; each read computes anew.
 
     Timestamps are ``timestamp[us, tz=UTC]``, decimals ``decimal128``, a missing value is NULL (in pandas: ``NaN``,
-    ``NaT`` or ``None``).
+    ``NaT``, ``None`` or, of 64-bit integers, ``NA``).
     """
 
     columns: tuple[ColumnInfo, ...]
@@ -92,18 +92,12 @@ class Result:
             return reader.read_all()
 
     def to_pandas(self) -> pd.DataFrame:
-        """All rows as a pandas data frame; decimals are ``decimal.Decimal`` objects, times are aware (UTC),
-        maps are dictionaries."""
-        frame: pd.DataFrame = self.to_arrow().to_pandas(maps_as_pydicts="strict")
-        return frame
+        """All rows as a pandas data frame; see :func:`pandas_frame`."""
+        return pandas_frame(self.to_arrow())
 
     def to_polars(self) -> pl.DataFrame:
-        """All rows as a polars data frame. It has no maps: they are lists of (key, value)."""
-        import polars as pl
-
-        frame = pl.from_arrow(self.to_arrow())
-        assert isinstance(frame, pl.DataFrame)
-        return frame
+        """All rows as a polars data frame; see :func:`polars_frame`."""
+        return polars_frame(self.to_arrow())
 
     def to_parquet(self, path: Path | str) -> int:
         """Writes all rows to a Parquet file, batch by batch, and gives their number.
@@ -169,3 +163,29 @@ def cast_stream(reader: pa.RecordBatchReader, schema: pa.Schema) -> pa.RecordBat
                 yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
     return pa.RecordBatchReader.from_batches(schema, batches())
+
+
+def pandas_frame(rows: pa.Table) -> pd.DataFrame:
+    """The rows in pandas. Decimals are ``decimal.Decimal`` objects, times are aware (UTC), maps are dictionaries.
+
+    A column of 64-bit integers with a NULL is ``Int64`` (or ``UInt64``): as ``float64``, which pandas would take, an
+    identifier beyond 2^53 is another one.
+    """
+    import pandas as pd
+    import pyarrow as pa
+
+    exact = {pa.int64(): pd.Int64Dtype(), pa.uint64(): pd.UInt64Dtype()}
+    frame: pd.DataFrame = rows.to_pandas(maps_as_pydicts="strict")
+    for place, column in enumerate(rows.columns):
+        if column.null_count and column.type in exact:
+            frame.isetitem(place, column.to_pandas(types_mapper=exact.get))
+    return frame
+
+
+def polars_frame(rows: pa.Table) -> pl.DataFrame:
+    """The rows in polars. It has no maps: they are lists of (key, value)."""
+    import polars as pl
+
+    frame = pl.from_arrow(rows)
+    assert isinstance(frame, pl.DataFrame)
+    return frame

@@ -247,6 +247,17 @@ def test_every_way_out_gives_the_same_rows(store: FeatureStore, tmp_path: Path) 
     assert pandas["daily__count_7d"].tolist() == table["daily__count_7d"].to_pylist()
 
 
+def test_no_digit_of_an_identifier_is_lost_in_pandas(store: FeatureStore) -> None:
+    largest, unsigned = 2**63 - 1, 2**64 - 1
+    label, other = pa.array([largest, None]), pa.array([None, unsigned], pa.uint64())
+    result = small(store, label=label, other=other, whole=[largest, 1])
+    spine = pa.table({"customer_id": [1, 2], "event_time": pa.array([START, START], AT), "label": label})
+    for frame in (result.to_pandas(), store.create_dataset("digits", spine, ["daily:count_7d"]).to_pandas()):
+        assert [frame["label"][0], frame["label"].isna().tolist()] == [largest, [False, True]]
+    frame = result.to_pandas()
+    assert [frame["other"][1], str(frame["other"].dtype), str(frame["whole"].dtype)] == [unsigned, "UInt64", "int64"]
+
+
 def test_a_file_takes_the_place_of_a_link_and_leaves_what_it_led_to(store: FeatureStore, tmp_path: Path) -> None:
     precious = tmp_path / "precious.parquet"
     precious.write_bytes(b"precious")
