@@ -85,35 +85,10 @@ def version_relations(
     ``known_at``, versions that became known later are left out, so that what holds then has no ``fp_until``. No
     candidate became known before ``since``, so nothing that replaces one did, and older events need not be read.
     """
-    keys = plan.source_key
-    kept = [*extra, "fp_t", "fp_a", *keys, *plan.payload]
-    parts = {
-        "candidates": name(f"{prefix}_candidates"),
-        "events": name(f"{prefix}_events"),
-        "repeated": name(f"{prefix}_repeated"),
-        "known": sql(
-            ":until :begun",
-            until=sql("c.fp_a <= :known_at AND", known_at=known_at) if known_at else NOTHING,
-            begun=sql("c.fp_a >= :since AND", since=since) if since else NOTHING,
-        ),
-        "kept": listed(*columns(kept, "c")),
-    }
-    if not keys:
+    parts = _parts(plan, prefix, [*extra, "fp_t", "fp_a", *plan.source_key, *plan.payload], known_at, since)
+    if not plan.source_key:
         body = sql("SELECT CAST(NULL AS TIMESTAMP) AS fp_until, :kept FROM :candidates AS c", **parts)
         return [Relation(f"{prefix}_versions", body)]
-    parts |= {
-        "keys": listed(*columns(keys, "c")),
-        "same": equal(keys, "r", "c"),
-        "told": listed(*columns(kept, "v")),
-        "told_keys": listed(*columns(keys, "v")),
-        "held": listed(*columns(kept, "h")),
-        "copied": listed(
-            *(
-                column(each, "c") if each in ("fp_t", "fp_a", *keys) else aliased(sql("NULL"), name(each))
-                for each in kept
-            )
-        ),
-    }
     repeated = sql(
         """SELECT :keys FROM :events AS c
            WHERE :known EXISTS (SELECT 1 FROM :candidates AS r WHERE :same)
@@ -137,6 +112,32 @@ def version_relations(
         **parts,
     )
     return [Relation(f"{prefix}_repeated", repeated, stored=True), Relation(f"{prefix}_versions", held)]
+
+
+def _parts(
+    plan: AggregationPlan, prefix: str, kept: Sequence[str], known_at: Sql | None, since: Sql | None
+) -> dict[str, Sql]:
+    """What the relations of versions are written with; ``kept`` are the columns of the candidates."""
+    keys = plan.source_key
+    of_event = {"fp_t", "fp_a", *keys}
+    copied = [column(each, "c") if each in of_event else aliased(sql("NULL"), name(each)) for each in kept]
+    return {
+        "candidates": name(f"{prefix}_candidates"),
+        "events": name(f"{prefix}_events"),
+        "repeated": name(f"{prefix}_repeated"),
+        "known": sql(
+            ":until :begun",
+            until=sql("c.fp_a <= :known_at AND", known_at=known_at) if known_at else NOTHING,
+            begun=sql("c.fp_a >= :since AND", since=since) if since else NOTHING,
+        ),
+        "kept": listed(*columns(kept, "c")),
+        "keys": listed(*columns(keys, "c")),
+        "same": equal(keys, "r", "c"),
+        "told": listed(*columns(kept, "v")),
+        "told_keys": listed(*columns(keys, "v")),
+        "held": listed(*columns(kept, "h")),
+        "copied": listed(*copied),
+    }
 
 
 def numbered_versions(plan: AggregationPlan, prefix: str, entity: Sequence[str], engine: Engine) -> Relation:

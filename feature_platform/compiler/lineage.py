@@ -23,6 +23,14 @@ from typing import Any, Final
 from sqlglot import exp
 
 from feature_platform.compiler.codes import SET_OPERATION
+from feature_platform.compiler.comparison_flows import (
+    case_flow,
+    comparison_flow,
+    if_flow,
+    membership_flow,
+    nullif_flow,
+    test_flow,
+)
 from feature_platform.compiler.flows import (
     NO_PARTS,
     NO_REFS,
@@ -32,10 +40,8 @@ from feature_platform.compiler.flows import (
     decided,
     deciding,
     derived,
-    kept,
     settled,
     union,
-    without_tokens,
 )
 from feature_platform.compiler.functions.catalogue import Call, call_of
 from feature_platform.compiler.grouping import keys_of
@@ -54,7 +60,7 @@ from feature_platform.compiler.recursion import is_recursive, recursive_flows
 from feature_platform.compiler.report import Report
 from feature_platform.compiler.scans import Scan, ScanColumn
 from feature_platform.compiler.scopes import bare, ctes, from_items, is_null_column
-from feature_platform.compiler.token_use import are_apart, check_comparison, check_mixture, refuse_token
+from feature_platform.compiler.token_use import are_apart, check_mixture, refuse_token
 from feature_platform.compiler.trees import children
 from feature_platform.compiler.unnesting import unnested
 from feature_platform.governance.labels import Label
@@ -77,6 +83,11 @@ class _Pass:
 
     def walk(self, node: exp.Expr) -> Flow:
         return _flow(node, self)
+
+    def columns(self, query: exp.Expr) -> list[Flow]:
+        """Of a subquery."""
+        found = _query(query, self)
+        return [settled(flow, found.path) for flow in found.columns.values()]
 
 
 def trace(tree: exp.Expr, scans: Mapping[str, Scan], report: Report) -> QueryFlows:
@@ -210,6 +221,10 @@ def _named_column(node: exp.Column, state: _Pass) -> Flow:
     return state.relations.get(node.table, {}).get(node.name, NOTHING)
 
 
+def _comparison(node: exp.Expr, state: _Pass) -> Flow:
+    return comparison_flow(node, state.walk, state.report)
+
+
 def _nothing(_node: exp.Expr, _state: _Pass) -> Flow:
     return NOTHING
 
@@ -226,22 +241,6 @@ def _exists(node: exp.Exists, state: _Pass) -> Flow:
     found = _query(node.this, state)
     whole = union([found.path, *found.columns.values()])
     return Flow(NO_REFS, whole.direct | whole.indirect, derived(whole.labels))
-
-
-def _comparison(node: exp.Expr, state: _Pass) -> Flow:
-    return _equality(node, [node.this, node.expression], state)
-
-
-def _test(node: exp.Is, state: _Pass) -> Flow:
-    tested = _flow(node.this, state)
-    if isinstance(node.expression, exp.Null):
-        return Flow(tested.direct, tested.indirect, derived(tested.labels, tokens=True), tested.transforms)
-    refuse_token(tested, node, "compared", state.report)
-    return tested
-
-
-def _if(node: exp.If, state: _Pass) -> Flow:
-    return _choice([(node.this, node.args["true"])], node.args.get("false"), state)
 
 
 def _filter(node: exp.Filter, state: _Pass) -> Flow:
@@ -272,7 +271,7 @@ def _quantified(node: exp.Expr, state: _Pass) -> Flow:
 def _call(call: Call, state: _Pass) -> Flow:
     function = call.function
     if function.name == "nullif":
-        return _equality(None, list(call.arguments), state)
+        return nullif_flow(call.arguments, state.walk, state.report)
     flows = [_flow(argument, state) for argument in call.arguments]
     inside = [_flow(ordered.this, state) for ordered in call.order]
     for flow, ordered in zip(inside, call.order, strict=True):
@@ -303,67 +302,6 @@ _HANDING_ON: Final = frozenset(
     {"coalesce", "arg_max", "arg_min", "first", "last", "lag", "lead", "first_value", "last_value", "nth_value"}
 )
 """Functions whose result is one of their arguments as it is, with all of its parts."""
-
-
-def _equality(node: exp.Expr | None, sides: list[exp.Expr], state: _Pass) -> Flow:
-    left, right = _flow(sides[0], state), _flow(sides[1], state)
-    check_comparison(node or sides[0], sides, [left, right], state.report)
-    if node is None:  # NULLIF: the left side, or NULL
-        return kept(decided(left, deciding(right)), left) if left.parts else decided(left, deciding(right))
-    both = union([left, right])
-    return Flow(both.direct, both.indirect, without_tokens(both.labels), both.transforms)
-
-
-def _membership(node: exp.In, state: _Pass) -> Flow:
-    query = node.args.get("query")
-    if isinstance(node.this, exp.Tuple) and query is not None:
-        return _row_membership(node.this.expressions, query, state)
-    tested = _flow(node.this, state)
-    if query is not None:
-        found = _query(query, state)
-        members = [settled(flow, found.path) for flow in found.columns.values()][:1]
-        sides: list[exp.Expr] = [node.this, query]
-    else:
-        members = [_flow(member, state) for member in node.expressions]
-        sides = [node.this, *node.expressions]
-    for side, member in zip(sides[1:], members, strict=False):
-        check_comparison(node, [node.this, side], [tested, member], state.report)
-    flow = union([tested, *members])
-    return Flow(flow.direct, flow.indirect, without_tokens(flow.labels), flow.transforms)
-
-
-def _row_membership(row: list[exp.Expr], query: exp.Expr, state: _Pass) -> Flow:
-    found = _query(query, state)
-    members = [settled(flow, found.path) for flow in found.columns.values()]
-    tested = [_flow(value, state) for value in row]
-    for value, one, other in zip(row, tested, members, strict=False):
-        check_comparison(value, [value, query], [one, other], state.report)
-    flow = union([*tested, *members])
-    return Flow(flow.direct, flow.indirect, without_tokens(flow.labels), flow.transforms)
-
-
-def _case(node: exp.Case, state: _Pass) -> Flow:
-    branches = [(branch.this, branch.args["true"]) for branch in node.args["ifs"]]
-    if node.this is not None:
-        subject = _flow(node.this, state)
-        for value, _ in branches:
-            check_comparison(value, [node.this, value], [subject, _flow(value, state)], state.report)
-        tested = union([subject, *(_flow(value, state) for value, _ in branches)])
-        results = [result for _, result in branches] + (
-            [node.args["default"]] if node.args.get("default") is not None else []
-        )
-        flows = [_flow(result, state) for result in results]
-        check_mixture(results, flows, state.report)
-        return kept(union(flows), tested)
-    return _choice(branches, node.args.get("default"), state)
-
-
-def _choice(branches: list[tuple[exp.Expr, exp.Expr]], default: exp.Expr | None, state: _Pass) -> Flow:
-    conditions = union(_flow(condition, state) for condition, _ in branches)
-    results = [result for _, result in branches] + ([default] if default is not None else [])
-    flows = [_flow(result, state) for result in results]
-    check_mixture(results, flows, state.report)
-    return kept(union(flows), conditions)
 
 
 def _window(node: exp.Window, state: _Pass) -> Flow:
@@ -404,10 +342,10 @@ _RULES: Final[dict[type[exp.Expr], Rule]] = {
     exp.NEQ: _comparison,
     exp.NullSafeEQ: _comparison,
     exp.NullSafeNEQ: _comparison,
-    exp.In: _membership,
-    exp.Is: _test,
-    exp.Case: _case,
-    exp.If: _if,
+    exp.In: lambda node, state: membership_flow(node, state.walk, state.columns, state.report),
+    exp.Is: lambda node, state: test_flow(node, state.walk, state.report),
+    exp.Case: lambda node, state: case_flow(node, state.walk, state.report),
+    exp.If: lambda node, state: if_flow(node, state.walk, state.report),
     exp.Window: _window,
     exp.Filter: _filter,
     exp.Cast: _cast,

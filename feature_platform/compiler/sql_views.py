@@ -65,17 +65,9 @@ def compile_sql_view(  # noqa: PLR0913 - what a view is compiled from, and for w
         replace(available_at, name=AVAILABLE_AT, type=TIMESTAMP),
         *features,
     ]
-    sources = [*(key.name for key in keys), event_time.name, available_at.name, *(feature.name for feature in features)]
-    names = {column.name.lower(): column.name for column in guarded.columns}
+    sources = [each.name for each in (*keys, event_time, available_at, *features)]
     partitioned = spec.storage.partition if spec.storage.partition != "none" else None
-    tree = _published(guarded, [names[source.lower()] for source in sources], outputs, partitioned is not None)
-    query = CompiledQuery(
-        {engine: render(tree, engine, spent=engine == engines[-1], places=guarded.places) for engine in engines},
-        tuple(outputs),
-        guarded.reads,
-        ("partition_end", "partition_start") if partitioned else (),
-        guarded.rules,
-    )
+    query = _materializing(guarded, sources, outputs, engines, partitioned=partitioned is not None)
     described = [(column.name, str(column.type), sorted(map(str, column.labels))) for column in outputs]
     # How long a row may be used is part of what its features mean: copies for online reads depend on it.
     meaning = {"ttl_microseconds": spec.ttl.microseconds if spec.ttl else None}
@@ -90,6 +82,26 @@ def compile_sql_view(  # noqa: PLR0913 - what a view is compiled from, and for w
         partitioned=partitioned,
         fingerprint=digest([COMPILER_VERSION, dict(query.sql), described, upstream, meaning]),
         reads=guarded.reads,
+    )
+
+
+def _materializing(
+    guarded: GuardedQuery,
+    sources: Sequence[str],
+    outputs: Sequence[OutputColumn],
+    engines: Sequence[Engine],
+    *,
+    partitioned: bool,
+) -> CompiledQuery:
+    """The query that gives ``outputs``, each from the column of ``guarded`` at the same place of ``sources``."""
+    names = {column.name.lower(): column.name for column in guarded.columns}
+    tree = _published(guarded, [names[source.lower()] for source in sources], outputs, partitioned)
+    return CompiledQuery(
+        {engine: render(tree, engine, spent=engine == engines[-1], places=guarded.places) for engine in engines},
+        tuple(outputs),
+        guarded.reads,
+        ("partition_end", "partition_start") if partitioned else (),
+        guarded.rules,
     )
 
 
@@ -206,7 +218,9 @@ class _Shape:
         self.problems.append(code.problem(what, mend=mend, where=where or self.view.origin.where("sql")))
 
 
-def _published(guarded: GuardedQuery, sources: list[str], outputs: list[OutputColumn], partitioned: bool) -> exp.Select:
+def _published(
+    guarded: GuardedQuery, sources: Sequence[str], outputs: Sequence[OutputColumn], partitioned: bool
+) -> exp.Select:
     types = {column.name: column.type for column in guarded.columns}
     projections: list[exp.Expr] = []
     for source, output in zip(sources, outputs, strict=True):
@@ -225,7 +239,7 @@ def _published(guarded: GuardedQuery, sources: list[str], outputs: list[OutputCo
     return select
 
 
-def _position(outputs: list[OutputColumn]) -> int:
+def _position(outputs: Sequence[OutputColumn]) -> int:
     return next(index for index, column in enumerate(outputs) if column.name == EVENT_TIME)
 
 

@@ -50,31 +50,9 @@ def version_relations(
     ``<prefix>_candidates`` has the columns ``extra``, ``fp_t``, ``fp_a``, the source key and the payload. With
     ``known_at``, microseconds, versions that became known later are left out.
     """
-    keys = plan.source_key
-    kept = [*extra, "fp_t", "fp_a", *keys, *plan.payload]
-    parts = {
-        "candidates": name(f"{prefix}_candidates"),
-        "events": name(f"{prefix}_events"),
-        "repeated": name(f"{prefix}_repeated"),
-        "known": sql("`c`.`fp_a` <= :known_at AND ", known_at=known_at) if known_at else NOTHING,
-        "kept": listed(*columns(kept, "c")),
-        "nobody": aliased(cast(sql("NULL"), BIGINT), "fp_until"),
-    }
-    if not keys:
+    parts = _parts(plan, prefix, [*extra, "fp_t", "fp_a", *plan.source_key, *plan.payload], known_at)
+    if not plan.source_key:
         return [Relation(f"{prefix}_versions", sql("SELECT :nobody, :kept FROM :candidates AS `c`", **parts))]
-    types = _types(plan)
-    copied = [
-        column(each, "c") if each in ("fp_t", "fp_a", *keys) else aliased(cast(sql("NULL"), types[each]), each)
-        for each in kept
-    ]
-    parts |= {
-        "keys": listed(*columns(keys, "c")),
-        "same": equal(keys, "r", "c"),
-        "told": listed(*columns(kept, "v")),
-        "told_keys": listed(*columns(keys, "v")),
-        "held": listed(*columns(kept, "h")),
-        "copied": listed(*copied),
-    }
     repeated = sql(
         """SELECT :keys FROM :events AS `c`
            WHERE :known EXISTS (SELECT 1 AS `fp_one` FROM :candidates AS `r` WHERE :same)
@@ -107,6 +85,27 @@ def numbered_versions(plan: AggregationPlan, prefix: str) -> Relation:
         positions.append(aliased(position, f"fp_n{index}"))
     kept = columns(["fp_until", *plan.entity, "fp_t", "fp_a", *plan.payload], "v")
     return Relation(f"{prefix}_ordered", selected([*kept, *positions], Sql(f"{name(prefix + '_versions')} AS `v`")))
+
+
+def _parts(plan: AggregationPlan, prefix: str, kept: Sequence[str], known_at: Sql | None) -> dict[str, Sql]:
+    """What the relations of versions are written with; ``kept`` are the columns of the candidates."""
+    keys, types = plan.source_key, _types(plan)
+    of_event = {"fp_t", "fp_a", *keys}
+    copied = [column(each, "c") if each in of_event else aliased(cast(sql("NULL"), types[each]), each) for each in kept]
+    return {
+        "candidates": name(f"{prefix}_candidates"),
+        "events": name(f"{prefix}_events"),
+        "repeated": name(f"{prefix}_repeated"),
+        "known": sql("`c`.`fp_a` <= :known_at AND ", known_at=known_at) if known_at else NOTHING,
+        "kept": listed(*columns(kept, "c")),
+        "nobody": aliased(cast(sql("NULL"), BIGINT), "fp_until"),
+        "keys": listed(*columns(keys, "c")),
+        "same": equal(keys, "r", "c"),
+        "told": listed(*columns(kept, "v")),
+        "told_keys": listed(*columns(keys, "v")),
+        "held": listed(*columns(kept, "h")),
+        "copied": listed(*copied),
+    }
 
 
 def _types(plan: AggregationPlan) -> dict[str, DataType]:

@@ -42,84 +42,81 @@ def _token_needs_class(_engine: Engine, _args: Sequence[exp.Expression]) -> exp.
     raise ValueError("a token needs its classification: render fp_token(classification, column)")
 
 
-def _catalogue() -> tuple[Transform, ...]:
-    transforms = [
-        Transform(
-            "token", 1, _ALL, TOKENISABLE | {"timestamp"}, STRING, "token",
-            "A keyed token: equal for equal persons, worth nothing without the key.",
-            _token_needs_class, None,
-        ),
-        Transform(
-            "redact", 1, _ALL, _ANY, STRING, "derived",
-            f"`{REDACTED}`, or NULL where there is no value.",
-            _redact, _redact_python, example=("redact('Jan Novák')", REDACTED),
-        ),
-        Transform(
-            "last4", 1, frozenset({"payment_card", "iban", "phone"}), _NUMBER_LIKE, STRING, "partial",
-            "The last four characters of a number of 8 to 34; NULL for anything else.",
-            cards.last4, cards.last4_python, example=("last4('4111 1111 1111 1111')", "1111"),
-        ),
-        Transform(
-            "bin6", 1, frozenset({"payment_card"}), _NUMBER_LIKE, STRING, "partial",
-            "The first six of 12 to 19 digits: the issuer's range; NULL for anything else.",
-            cards.bin6, cards.bin6_python, example=("bin6('4111 1111 1111 1111')", "411111"),
-        ),
-        Transform(
-            "luhn_valid", 1, frozenset({"payment_card"}), _NUMBER_LIKE, BOOLEAN, "derived",
-            "Whether these are 12 to 19 digits with a right check digit; false for anything else.",
-            cards.luhn_valid, cards.luhn_valid_python, example=("luhn_valid('4111 1111 1111 1111')", "true"),
-        ),
-        Transform(
-            "email_domain", 1, frozenset({"email"}), _TEXT, STRING, "partial",
-            "The domain if it is a large provider's, else `other`, since a rare domain names people; NULL if this "
-            "is no address. The list, and how it is renewed: `mail_domains.txt` beside the catalogue.",
-            contact.email_domain, contact.email_domain_python, example=("email_domain('jan@Gmail.com')", "gmail.com"),
-        ),
-        Transform(
-            "phone_country", 1, frozenset({"phone"}), _TEXT, STRING, "partial",
-            "The calling code of a number in international form; NULL for national numbers.",
-            contact.phone_country, contact.phone_country_python,
-            example=("phone_country('00420 601 234 567')", "+420"),
-        ),
-        Transform(
-            "birth_year", 1, frozenset({"birth_date"}), _DAYS, INT, "partial",
-            "The year of birth; NULL if the date does not exist.",
-            dates.birth_year, dates.birth_year_python, example=("birth_year('1984-02-29')", "1984"),
-        ),
-        Transform(
-            "age_years", 1, frozenset({"birth_date"}), _DAYS, INT, "partial",
-            "Whole years of age at a moment; NULL before birth and beyond 130.",
-            dates.age_years, dates.age_years_python, (_AT,),
-            example=("age_years('1984-02-29', DATE '2026-02-28')", "41"),
-        ),
-        Transform(
-            "age_band", 1, frozenset({"birth_date"}), _DAYS, STRING, "partial",
-            f"The age at a moment as one of {', '.join(dates.BANDS)}.",
-            dates.age_band, dates.age_band_python, (_AT,),
-            example=("age_band('1984-02-29', DATE '2026-02-28')", "35-44"),
-        ),
-        Transform(
-            "ip_prefix", 1, frozenset({"ip_address"}), _TEXT, STRING, "partial",
-            "The /24 of an IPv4 address, the /48 of an IPv6 address; NULL if this is neither.",
-            places.ip_prefix, places.ip_prefix_python, resembles=frozenset({"ip_address"}),
-            example=("ip_prefix('192.0.2.77')", "192.0.2.0/24"),
-        ),
-        Transform(
-            "postcode_prefix", 1, frozenset({"postcode"}), _NUMBER_LIKE, STRING, "partial",
-            "The first three characters of a postal code, the first two if it has only four; NULL for shorter ones.",
-            places.postcode_prefix, places.postcode_prefix_python, resembles=frozenset({"postcode"}),
-            example=("postcode_prefix('110 00')", "110"),
-        ),
-        Transform(
-            "iban_country", 1, frozenset({"iban"}), _TEXT, STRING, "partial",
-            "The country code of a text that has the shape of an IBAN, else NULL.",
-            places.iban_country, places.iban_country_python,
-            example=("iban_country('CZ65 0800 0000 1920 0014 5399')", "CZ"),
-        ),
-    ]  # fmt: skip
-    for scheme in national_ids.SCHEMES:
-        transforms += _of_scheme(scheme)
-    return tuple(transforms)
+_SINGLE: Final = (
+    Transform(
+        "token", 1, _ALL, TOKENISABLE | {"timestamp"}, STRING, "token",
+        "A keyed token: equal for equal persons, worth nothing without the key.",
+        _token_needs_class, None,
+    ),
+    Transform(
+        "redact", 1, _ALL, _ANY, STRING, "derived",
+        f"`{REDACTED}`, or NULL where there is no value.",
+        _redact, _redact_python, example=("redact('Jan Novák')", REDACTED),
+    ),
+    Transform(
+        "last4", 1, frozenset({"payment_card", "iban", "phone"}), _NUMBER_LIKE, STRING, "partial",
+        "The last four characters of a number of 8 to 34; NULL for anything else.",
+        cards.last4, cards.last4_python, example=("last4('4111 1111 1111 1111')", "1111"),
+    ),
+    Transform(
+        "bin6", 1, frozenset({"payment_card"}), _NUMBER_LIKE, STRING, "partial",
+        "The first six of 12 to 19 digits: the issuer's range; NULL for anything else.",
+        cards.bin6, cards.bin6_python, example=("bin6('4111 1111 1111 1111')", "411111"),
+    ),
+    Transform(
+        "luhn_valid", 1, frozenset({"payment_card"}), _NUMBER_LIKE, BOOLEAN, "derived",
+        "Whether these are 12 to 19 digits with a right check digit; false for anything else.",
+        cards.luhn_valid, cards.luhn_valid_python, example=("luhn_valid('4111 1111 1111 1111')", "true"),
+    ),
+    Transform(
+        "email_domain", 1, frozenset({"email"}), _TEXT, STRING, "partial",
+        "The domain if it is a large provider's, else `other`, since a rare domain names people; NULL if this "
+        "is no address. The list, and how it is renewed: `mail_domains.txt` beside the catalogue.",
+        contact.email_domain, contact.email_domain_python, example=("email_domain('jan@Gmail.com')", "gmail.com"),
+    ),
+    Transform(
+        "phone_country", 1, frozenset({"phone"}), _TEXT, STRING, "partial",
+        "The calling code of a number in international form; NULL for national numbers.",
+        contact.phone_country, contact.phone_country_python,
+        example=("phone_country('00420 601 234 567')", "+420"),
+    ),
+    Transform(
+        "birth_year", 1, frozenset({"birth_date"}), _DAYS, INT, "partial",
+        "The year of birth; NULL if the date does not exist.",
+        dates.birth_year, dates.birth_year_python, example=("birth_year('1984-02-29')", "1984"),
+    ),
+    Transform(
+        "age_years", 1, frozenset({"birth_date"}), _DAYS, INT, "partial",
+        "Whole years of age at a moment; NULL before birth and beyond 130.",
+        dates.age_years, dates.age_years_python, (_AT,),
+        example=("age_years('1984-02-29', DATE '2026-02-28')", "41"),
+    ),
+    Transform(
+        "age_band", 1, frozenset({"birth_date"}), _DAYS, STRING, "partial",
+        f"The age at a moment as one of {', '.join(dates.BANDS)}.",
+        dates.age_band, dates.age_band_python, (_AT,),
+        example=("age_band('1984-02-29', DATE '2026-02-28')", "35-44"),
+    ),
+    Transform(
+        "ip_prefix", 1, frozenset({"ip_address"}), _TEXT, STRING, "partial",
+        "The /24 of an IPv4 address, the /48 of an IPv6 address; NULL if this is neither.",
+        places.ip_prefix, places.ip_prefix_python, resembles=frozenset({"ip_address"}),
+        example=("ip_prefix('192.0.2.77')", "192.0.2.0/24"),
+    ),
+    Transform(
+        "postcode_prefix", 1, frozenset({"postcode"}), _NUMBER_LIKE, STRING, "partial",
+        "The first three characters of a postal code, the first two if it has only four; NULL for shorter ones.",
+        places.postcode_prefix, places.postcode_prefix_python, resembles=frozenset({"postcode"}),
+        example=("postcode_prefix('110 00')", "110"),
+    ),
+    Transform(
+        "iban_country", 1, frozenset({"iban"}), _TEXT, STRING, "partial",
+        "The country code of a text that has the shape of an IBAN, else NULL.",
+        places.iban_country, places.iban_country_python,
+        example=("iban_country('CZ65 0800 0000 1920 0014 5399')", "CZ"),
+    ),
+)  # fmt: skip
+"""Those that are no family."""
 
 
 def _of_scheme(scheme: national_ids.Scheme) -> list[Transform]:
@@ -151,7 +148,8 @@ def _of_scheme(scheme: national_ids.Scheme) -> list[Transform]:
     ]  # fmt: skip
 
 
-_KNOWN: Final = {transform.name: transform for transform in _catalogue()}
+_OF_SCHEMES: Final = (transform for scheme in national_ids.SCHEMES for transform in _of_scheme(scheme))
+_KNOWN: Final = {transform.name: transform for transform in (*_SINGLE, *_OF_SCHEMES)}
 
 TRANSFORMS: Final[Mapping[str, Transform]] = MappingProxyType(_KNOWN)
 """Every governed transform by name: the platform's own, and those of teams that a policy approves."""

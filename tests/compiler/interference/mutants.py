@@ -16,7 +16,7 @@ from typing import Any, Final
 import pytest
 from sqlglot import exp
 
-from feature_platform.compiler import governed_calls, joins, lineage, relations, scan
+from feature_platform.compiler import comparison_flows, governed_calls, joins, lineage, relations, scan
 from feature_platform.compiler.flows import NOTHING, Flow, QueryFlows
 from feature_platform.compiler.scans import Scan, ScanColumn, plain
 from feature_platform.governance.access import Access
@@ -191,7 +191,7 @@ def any_transform(patch: Patch) -> None:
 
 def tokenized_literals(patch: Patch) -> None:
     """``email = 'x'`` becomes ``token = token('x')``: an oracle for who is in the data."""
-    right, types = lineage.check_comparison, guard.infer_types
+    right, types = comparison_flows.check_comparison, guard.infer_types
 
     def wrong(node: exp.Expr, sides: list[exp.Expr], flows: list[Flow], report: Any) -> None:
         tokens = [label.classification for flow in flows for label in flow.labels if label.kind == "token"]
@@ -210,7 +210,7 @@ def tokenized_literals(patch: Patch) -> None:
                 literal.replace(exp.Anonymous(this=f"{PREFIX}token", expressions=arguments))
         return found
 
-    patch.setattr(lineage, "check_comparison", wrong)
+    patch.setattr(comparison_flows, "check_comparison", wrong)
     patch.setattr(guard, "infer_types", after_typing)
 
 
@@ -251,7 +251,7 @@ def path_is_forgotten(patch: Patch) -> None:
 
 
 def choice_forgets_its_conditions(patch: Patch) -> None:
-    patch.setattr(lineage, "kept", lambda value, _conditions: value)
+    patch.setattr(comparison_flows, "kept", lambda value, _conditions: value)
 
 
 def picking_is_forgotten(patch: Patch) -> None:
