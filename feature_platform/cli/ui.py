@@ -118,7 +118,7 @@ def _running(
     try:
         for command in commands:
             # their logs are no result: they go where ours go
-            servers.append(subprocess.Popen(command, env=environment, start_new_session=True, stdout=2))  # noqa: S603
+            servers.append(subprocess.Popen(command, env=environment, start_new_session=True, stdout=2))  # noqa: S603 - ours
         yield servers
     finally:
         for server in servers:

@@ -120,9 +120,3 @@ def view_table(view: CompiledView, purposes: tuple[str, ...], origins: Origins) 
         for column in view.materialize.columns
     )
     return CatalogTable(TableRef("view", view.name), columns, purposes)
-
-
-def purposes_at_distance(registry: Registry, view: str) -> tuple[str, ...]:
-    """Purposes that a view and everything it is built on may be used for."""
-    upstream = [set(registry.views[name].purposes) for name in registry.upstream(view)]
-    return tuple(name for name in registry.views[view].purposes if all(name in purposes for purposes in upstream))

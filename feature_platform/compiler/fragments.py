@@ -135,7 +135,7 @@ def cast(value: Sql, to: DataType, engine: Engine) -> Sql:
 
 
 def text_literal(value: str) -> Sql:
-    """A text constant. Both engines take backslashes as they are."""
+    """A text constant. DuckDB and PostgreSQL take backslashes as they are."""
     return Sql("'" + value.replace("'", "''") + "'")
 
 

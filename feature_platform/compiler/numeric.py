@@ -1,4 +1,4 @@
-"""Types of literals, arithmetic and mixtures: the rules that both engines keep because casts make them.
+"""Types of literals, arithmetic and mixtures: the rules that engines keep because casts make them.
 
 ==============================  ==================================================================================
 ``int``/``bigint`` ``+ - *``    ``bigint``; beyond 64 bits the run stops, never wraps

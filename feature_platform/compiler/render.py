@@ -6,8 +6,7 @@ left means the same everywhere and is written by sqlglot. A construct that sqlgl
 never a guess.
 
 Rendering trusts its trees: platform SQL around a guarded tree may use constructs that authors may not. Every name is
-quoted. Parameters are
-``$name`` for both engines.
+quoted. Parameters are ``$name`` for every engine.
 """
 
 from __future__ import annotations

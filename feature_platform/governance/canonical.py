@@ -167,7 +167,7 @@ def apply_expression(rule: Canonical, value: exp.Expression, engine: Engine) -> 
 
 
 def value_text(value: Any) -> str:
-    """Step 1: the text of a value, as both engines print it.
+    """Step 1: the text of a value, as DuckDB and PostgreSQL print it.
 
     Raises:
         TypeError: the value is of a type that has no such text.

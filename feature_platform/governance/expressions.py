@@ -24,7 +24,7 @@ ASCII_LOWER: Final = "abcdefghijklmnopqrstuvwxyz"
 
 
 def call(name: str, *arguments: exp.Expression) -> exp.Expression:
-    """A function that both engines know by this name."""
+    """A function that DuckDB and PostgreSQL know by this name."""
     return exp.Anonymous(this=name, expressions=[argument.copy() for argument in arguments])
 
 

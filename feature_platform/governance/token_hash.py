@@ -17,8 +17,6 @@ import hashlib
 import hmac
 from typing import Final
 
-BLOCK_BYTES: Final = 64
-"""A block of SHA-256."""
 HEX_DIGITS: Final = 32
 """What a token shows of the hash: 128 bits."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isnan
 from typing import TYPE_CHECKING
 
 from feature_platform.errors import UsageError
@@ -116,7 +117,11 @@ def _differing(one: pa.Array, other: pa.Array) -> int:
     if one.equals(other):
         return 0
     pairs = zip(one.to_pylist(), other.to_pylist(), strict=True)
-    return sum(1 for left, right in pairs if left != right and not (left != left and right != right))  # noqa: PLR0124
+    return sum(left != right and not (_is_nan(left) and _is_nan(right)) for left, right in pairs)
+
+
+def _is_nan(value: object) -> bool:
+    return isinstance(value, float) and isnan(value)
 
 
 def _fingerprint(project: Project, view: str) -> str | None:

@@ -171,7 +171,7 @@ class DorisStore(Spec):
         default_factory=dict, description="Further properties of the tables that are made."
     )
     query_timeout_seconds: int = Field(default=3_600, ge=1, description="After it the cluster ends a statement.")
-    capabilities: dict[Literal["asof_join", "arrow_flight", "recursive_queries", "timestamp_with_zone"], bool] = Field(
+    capabilities: dict[Literal["arrow_flight"], bool] = Field(
         default_factory=dict, description="What is known better than the server's version tells."
     )
 

@@ -1,6 +1,6 @@
 """Names and texts as SQL tokens, for the few statements that take no parameters (DDL, ``COPY``).
 
-Both engines follow the standard here: a doubled quote stands for one, backslashes mean nothing.
+DuckDB and PostgreSQL follow the standard here: a doubled quote stands for one, backslashes mean nothing.
 """
 
 from __future__ import annotations

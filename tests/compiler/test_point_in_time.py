@@ -98,27 +98,39 @@ def world(seed: int, size: int, questions: int) -> tuple[list[dict[str, Any]], l
     return rows, asked
 
 
+def rows_of_views(told_late: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """What each of the views has published of the same rows."""
+    by_time = {(row["card"], row["event_time"]): row for row in told_late}
+    return {
+        "told_late": told_late,
+        "unlimited": list(by_time.values()),
+        "at_once": [row | {"available_at": row["event_time"]} for row in by_time.values()],
+    }
+
+
+def newest_by_then(
+    registry: Registry, published: Mapping[str, list[dict[str, Any]]], asked: Sequence[Mapping[str, Any]]
+) -> list[dict[str, Any]]:
+    """The training set that the plain-Python reference gives."""
+    expected = []
+    for number, question in enumerate(asked):
+        wanted: dict[str, Any] = {"fp_row": number}
+        for name, rows in published.items():
+            of_entity = [row for row in rows if row["card"] == question["card"] and row["card"] is not None]
+            found = newest_row(of_entity, question["at"], registry.views[name].spec.ttl, ["label", "amount"])
+            wanted |= {f"{name}__{feature}": found and found[feature] for feature in ("label", "amount")}
+        expected.append(wanted)
+    return expected
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32), size=st.integers(0, 30), questions=st.integers(0, 20))
 def test_a_training_set_has_the_newest_row_known_by_then(
     compiled: Compiled, sessions: Sequence[Session], seed: int, size: int, questions: int
 ) -> None:
     told_late, asked = world(seed, size, questions)
-    by_time = {(row["card"], row["event_time"]): row for row in told_late}
-    published = {
-        "told_late": told_late,
-        "unlimited": list(by_time.values()),
-        "at_once": [row | {"available_at": row["event_time"]} for row in by_time.values()],
-    }
-    expected = []
-    for number, question in enumerate(asked):
-        wanted: dict[str, Any] = {"fp_row": number}
-        for name, rows in published.items():
-            of_entity = [row for row in rows if row["card"] == question["card"] and row["card"] is not None]
-            ttl = compiled.registry.views[name].spec.ttl
-            found = newest_row(of_entity, question["at"], ttl, ["label", "amount"])
-            wanted |= {f"{name}__{feature}": found and found[feature] for feature in ("label", "amount")}
-        expected.append(wanted)
+    published = rows_of_views(told_late)
+    expected = newest_by_then(compiled.registry, published, asked)
     for session in sessions:
         for name, rows in published.items():
             session.put("features", name, VIEW_COLUMNS, rows)

@@ -147,8 +147,6 @@ def test_a_service_may_not_have_features_by_a_key_that_is_closed(tmp_path: Path)
 
 # Forms that tell more together
 
-ENDS = view("ends", "SELECT card_number, event_time, last4(card_number) AS ends FROM transactions")
-
 
 def combining(folder: Path, allowed: str) -> None:
     policy = (

@@ -19,7 +19,6 @@ from typing import Any
 BEGIN = datetime(2026, 3, 2)  # noqa: DTZ001 - naive UTC, as inside the platform
 HOUR = timedelta(hours=1)
 WINDOW = 2 * HOUR
-LOOKBACK_HOURS = 2
 ACCOUNTS = 1_200
 _CENT = Decimal("0.01")
 

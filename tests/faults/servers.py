@@ -44,7 +44,6 @@ class KillableServer:
         self._program = program(self.data, where)
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
-        self.kills = 0
         self.start()
 
     @property
@@ -95,7 +94,6 @@ class KillableServer:
             process = self._process
             if process is None or process.poll() is not None:
                 return
-            self.kills += 1
             everyone = [process.pid, *_children(process.pid)]
             for pid in everyone:
                 with contextlib.suppress(ProcessLookupError):
@@ -103,10 +101,6 @@ class KillableServer:
             process.wait()
             while any(_lives(pid) for pid in everyone):
                 time.sleep(0.005)
-
-    def kill_and_restart(self) -> None:
-        self.kill()
-        self.start()
 
     def close(self) -> None:
         self.kill()

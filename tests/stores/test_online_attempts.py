@@ -20,27 +20,13 @@ from feature_platform.stores.postgres_online import PostgresOnlineStore
 from feature_platform.stores.redis_online import RedisOnlineStore
 from tests.processes import Child, child
 from tests.stores.online_cases import (
-    KINDS,
     Kind,
     numbered,
     online_table,
     publish,
     redis_nodes,
-    store_kind,
     stream,
 )
-
-
-@pytest.fixture(params=KINDS)
-def kind(request: pytest.FixtureRequest) -> Kind:
-    """The store under test; its server starts when the first test asks."""
-    return store_kind(request.param, request.getfixturevalue)
-
-
-@pytest.fixture
-def store(kind: Kind) -> Iterator[OnlineStore]:
-    with contextlib.closing(kind.open()) as opened:
-        yield opened
 
 
 def _amounts(rows: list[OnlineRow | None]) -> list[Any]:

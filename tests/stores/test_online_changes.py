@@ -6,7 +6,7 @@ import contextlib
 import random
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import timedelta
 from itertools import pairwise
 
@@ -30,23 +30,11 @@ from tests.stores.online_cases import (
     publish,
     redis_kind,
     removals,
-    store_kind,
     stream,
 )
 
 KEYS = tuple(range(12))
 ROWS = st.dictionaries(st.sampled_from(KEYS), st.none() | st.integers(0, 3), max_size=len(KEYS))
-
-
-@pytest.fixture(params=KINDS)
-def kind(request: pytest.FixtureRequest) -> Kind:
-    return store_kind(request.param, request.getfixturevalue)
-
-
-@pytest.fixture
-def store(kind: Kind) -> Iterator[OnlineStore]:
-    with contextlib.closing(kind.open()) as opened:
-        yield opened
 
 
 def rows(of: Mapping[int, int | None]) -> list[dict[str, object]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
@@ -16,14 +16,12 @@ from hypothesis import strategies as st
 from feature_platform.errors import StoreError
 from feature_platform.stores.online_protocol import OnlineRow, OnlineStore
 from tests.stores.online_cases import (
-    KINDS,
     NOON,
     Kind,
     numbered,
     online_table,
     publish,
     redis_client,
-    store_kind,
     stream,
 )
 
@@ -59,18 +57,6 @@ def _values(kind: str) -> st.SearchStrategy[Any]:
             lambda given: dict(sorted(given.items()))
         )
     return st.none() | _SCALARS[kind]
-
-
-@pytest.fixture(params=KINDS)
-def kind(request: pytest.FixtureRequest) -> Kind:
-    """The store under test; its server starts when the first test asks."""
-    return store_kind(request.param, request.getfixturevalue)
-
-
-@pytest.fixture
-def store(kind: Kind) -> Iterator[OnlineStore]:
-    with contextlib.closing(kind.open()) as opened:
-        yield opened
 
 
 def _exactly(row: Mapping[str, Any]) -> dict[str, str]:

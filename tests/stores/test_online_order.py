@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -16,7 +15,7 @@ from feature_platform.errors import StoreError
 from feature_platform.stores.online_order import is_earlier
 from feature_platform.stores.online_protocol import MOMENT, OnlineChanges, OnlineStore, StagedOnline
 from feature_platform.stores.protocols import AS_OF
-from tests.stores.online_cases import KINDS, NOON, Kind, online_table, removals, store_kind, stream
+from tests.stores.online_cases import NOON, Kind, online_table, removals, stream
 
 TABLE = online_table("ordered")
 
@@ -28,17 +27,6 @@ def at(minutes: int) -> datetime:
 def as_of(minutes: int, tick: int | None = None) -> dict[str, str]:
     moment = {} if tick is None else {MOMENT: at(tick).isoformat()}
     return {AS_OF: at(minutes).isoformat(), **moment}
-
-
-@pytest.fixture(params=KINDS)
-def kind(request: pytest.FixtureRequest) -> Kind:
-    return store_kind(request.param, request.getfixturevalue)
-
-
-@pytest.fixture
-def store(kind: Kind) -> Iterator[OnlineStore]:
-    with contextlib.closing(kind.open()) as opened:
-        yield opened
 
 
 def stage(store: OnlineStore, value: int, properties: dict[str, str]) -> StagedOnline:

@@ -2,31 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 
 from feature_platform.stores.online_protocol import AT_ANY_TIME, MOMENT, TTL, OnlineChanges, OnlineStore
 from feature_platform.stores.online_reads import is_expired
-from tests.stores.online_cases import KINDS, NOON, Kind, online_table, removals, store_kind, stream
+from tests.stores.online_cases import NOON, online_table, removals, stream
 
 TABLE = online_table("ended")
 DAY = timedelta(days=1)
 TICK = timedelta(microseconds=1)
 ONE_DAY = {TTL: str(DAY // TICK)}
-
-
-@pytest.fixture(params=KINDS)
-def kind(request: pytest.FixtureRequest) -> Kind:
-    return store_kind(request.param, request.getfixturevalue)
-
-
-@pytest.fixture
-def store(kind: Kind) -> Iterator[OnlineStore]:
-    with contextlib.closing(kind.open()) as opened:
-        yield opened
 
 
 def publish(store: OnlineStore, properties: dict[str, str]) -> None:

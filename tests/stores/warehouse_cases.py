@@ -1,4 +1,4 @@
-"""What the tests of both warehouses share: a kind of warehouse to open, tables, values of every type."""
+"""What the tests of warehouses share: a kind of warehouse to open, tables, values of every type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values of every type, their extremes often among them, for tests of both warehouses."""
+"""Values of every type, their extremes often among them, for tests of warehouses."""
 
 from __future__ import annotations
 

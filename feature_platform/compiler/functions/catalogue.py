@@ -29,9 +29,6 @@ for _function in CATALOGUE.values():
 AGGREGATE_NODES: Final = frozenset(
     kind for kind, entries in _BY_NODE.items() if any(function.form == "aggregate" for function, _ in entries)
 )
-WINDOW_NODES: Final = frozenset(
-    kind for kind, entries in _BY_NODE.items() if any(function.form == "window" for function, _ in entries)
-)
 FUNCTION_NODES: Final = frozenset(_BY_NODE)
 
 

@@ -25,7 +25,7 @@ from feature_platform.governance.codes import TRANSFORM_CHANGED, TRANSFORM_UNUSA
 from feature_platform.governance.transforms.catalogue import BUILT_IN, add
 from feature_platform.governance.transforms.transform import Transform
 from feature_platform.specs.policy import ApprovedTransform
-from feature_platform.types import ENGINES
+from feature_platform.types import ENGINES, Engine
 
 GROUP: Final = "feature_platform.transforms"
 """The group of entry points."""
@@ -106,10 +106,10 @@ def _wrong(transform: object, name: str) -> str | None:
     return next((wrong for engine in ENGINES if (wrong := _wrong_rendering(transform, engine)) is not None), None)
 
 
-def _wrong_rendering(transform: Transform, engine: str) -> str | None:
+def _wrong_rendering(transform: Transform, engine: Engine) -> str | None:
     arguments = _arguments(transform)
     try:
-        rendered = transform.expression(engine, arguments)  # type: ignore[arg-type]
+        rendered = transform.expression(engine, arguments)
         rendered.sql(engine)
     except Exception as error:  # noqa: BLE001 - see above
         return f"can't be written for {engine}: {type(error).__name__}"

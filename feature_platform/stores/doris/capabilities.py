@@ -14,10 +14,7 @@ Version = tuple[int, int, int]
 
 FLOOR: Final[Version] = (4, 0, 0)
 _SINCE: Final[Mapping[str, Version]] = {
-    "asof_join": (4, 0, 5),
     "arrow_flight": (4, 0, 1),  # 4.0.0 fails on plain SELECTs
-    "recursive_queries": (4, 1, 0),
-    "timestamp_with_zone": (4, 1, 0),
 }
 _NUMBER: Final = re.compile(r"(?<![\d.])(\d+)\.(\d+)\.(\d+)")
 
@@ -27,10 +24,7 @@ class Capabilities:
     """Of one server. QUALIFY, MERGE, TRY_CAST and two-phase loads are there from the floor on."""
 
     version: Version
-    asof_join: bool
     arrow_flight: bool
-    recursive_queries: bool
-    timestamp_with_zone: bool
 
 
 def capabilities(version_comment: str, known: Mapping[str, bool] | None = None) -> Capabilities:

@@ -38,7 +38,6 @@ from feature_platform.types import TIMESTAMP, Column, TableSchema
 
 PARTITION_COLUMN: Final = "fp_partition"
 _TOKEN: Final = re.compile(r"\[fp:([0-9a-f]+)\]$")
-_PARTITION: Final = re.compile(r"p\d{10}_([0-9a-f]+)")
 
 
 @dataclass(frozen=True)
@@ -86,11 +85,6 @@ def own_partition(partition: Partition, token: str) -> RangePartition:
 def is_of(name: str, partition: Partition) -> bool:
     """Whether a partition in Doris, by its name, is this one."""
     return name.partition("_")[0] == _start(partition)
-
-
-def token_of_partition(name: str) -> str | None:
-    found = _PARTITION.fullmatch(name)
-    return found[1] if found else None
 
 
 def token_of_comment(said: str) -> str | None:

@@ -24,7 +24,6 @@ from tests.compiler import test_point_in_time as newest_rows
 from tests.compiler import test_training as whole
 from tests.compiler.doris.sessions import PortableSession, portable_session
 from tests.compiler.event_project import EVENT_COLUMNS, VARIANTS, DuckDBSession, at, project, schema_of, source_yaml
-from tests.compiler.reference_windows import newest_row
 from tests.compiler.test_schedules import OFTEN, SELDOM, moments
 from tests.compiler.test_windows_at_points import world
 
@@ -58,21 +57,8 @@ def test_the_newest_row_known_by_then(
     rows_of_views: newest_rows.Compiled, session: PortableSession, seed: int, size: int, questions: int
 ) -> None:
     told_late, asked = newest_rows.world(seed, size, questions)
-    by_time = {(row["card"], row["event_time"]): row for row in told_late}
-    published = {
-        "told_late": told_late,
-        "unlimited": list(by_time.values()),
-        "at_once": [row | {"available_at": row["event_time"]} for row in by_time.values()],
-    }
-    expected = []
-    for number, question in enumerate(asked):
-        wanted: dict[str, Any] = {"fp_row": number}
-        for name, rows in published.items():
-            of_entity = [row for row in rows if row["card"] == question["card"] and row["card"] is not None]
-            ttl = rows_of_views.registry.views[name].spec.ttl
-            found = newest_row(of_entity, question["at"], ttl, ["label", "amount"])
-            wanted |= {f"{name}__{feature}": found and found[feature] for feature in ("label", "amount")}
-        expected.append(wanted)
+    published = newest_rows.rows_of_views(told_late)
+    expected = newest_rows.newest_by_then(rows_of_views.registry, published, asked)
     for name, rows in published.items():
         session.put("features", name, newest_rows.VIEW_COLUMNS, rows)
     spine = [{"fp_row": n, **row} for n, row in enumerate(asked)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -44,6 +43,3 @@ def filled(trail: AuditTrail, segments: int = 3, events: int = 4, *, first: int 
             trail.record(event(trail, first + segment * events + place))
         trail.drain()
     return trail
-
-
-Tamper = Callable[[], None]

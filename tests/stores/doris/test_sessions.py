@@ -117,10 +117,9 @@ def test_old_versions_are_refused(said: str, refused: bool) -> None:
 
 
 def test_capabilities_follow_the_version_unless_they_are_known_better() -> None:
-    assert not capabilities("doris-4.0.4").asof_join
-    assert capabilities("doris-4.0.5").asof_join
     assert not capabilities("doris-4.0.0").arrow_flight
-    assert not capabilities("doris-4.1.0", {"asof_join": False}).asof_join
+    assert capabilities("doris-4.0.1").arrow_flight
+    assert not capabilities("doris-4.1.0", {"arrow_flight": False}).arrow_flight
 
 
 def test_an_old_cluster_is_refused_before_anything_else(settings: DorisSettings, cluster: Cluster) -> None:
