@@ -115,4 +115,4 @@ def _write(screen: Screen, result: Result, out: Path) -> int:
             )
         )
     with screen.counting(f"writing {out.name}") as count:
-        return written(result, out, formats[out.suffix], count)
+        return written(result.reader, out, formats[out.suffix], count)

@@ -15,25 +15,25 @@ from feature_platform.sdk.codes import UNWRITABLE_TYPE
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from feature_platform.sdk.results import Result
+    from feature_platform.stores.protocols import StreamSource
 
 Format = Literal["parquet", "csv"]
 
 
-def written(result: Result, path: Path, form: Format, count: Callable[[int], None] = lambda _rows: None) -> int:
+def written(rows: StreamSource, path: Path, form: Format, count: Callable[[int], None] = lambda _rows: None) -> int:
     """Writes all rows, one batch in memory at a time, and gives their number; ``count`` is told of each batch.
 
     Raises:
         UsageError: FP-SDK-015, a column has a type that the format does not have.
         OSError: the file can't be written.
     """
-    rows = 0
-    with replacing(path) as draft, result.reader() as reader, writer_of(draft, reader.schema, form) as writer:
+    number = 0
+    with replacing(path) as draft, rows() as reader, writer_of(draft, reader.schema, form) as writer:
         for batch in reader:
             writer.write_batch(batch)
-            rows += batch.num_rows
+            number += batch.num_rows
             count(batch.num_rows)
-    return rows
+    return number
 
 
 @contextmanager

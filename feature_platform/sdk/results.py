@@ -109,7 +109,7 @@ class Result:
             UsageError: FP-SDK-015, a column of the spine has a type that Parquet does not have.
             OSError: the file can't be written.
         """
-        return written(self, Path(path), "parquet")
+        return written(self.reader, Path(path), "parquet")
 
     def column(self, name: str) -> ColumnInfo:
         """The column called ``name``. Raises KeyError."""

@@ -21,7 +21,7 @@ from feature_platform.project.project import Project
 from feature_platform.sdk.client import connect
 from feature_platform.stores.online_protocol import OnlineRow
 from tests.orchestration.builders import DAILY_SPEND, LAST_PAYMENT, Payment, Workplace, online, utc
-from tests.orchestration.test_kill import kill, leftovers, materializing
+from tests.orchestration.test_kill import leftovers, materializing
 
 NOON = utc(2026, 1, 4, 12)
 CARDS = tuple(range(1, 60))
@@ -123,9 +123,9 @@ def test_a_kill_in_the_middle_of_changes_heals_to_what_a_snapshot_gives(cards: W
         materialize(project, as_of=NOON)
     old = Decimal("7.25")
     cards.pay([Payment(card, utc(2026, 1, 4, 1), "3.00") for card in (1, 7, 200)], file="new.csv")
-    with materializing(cards, store, "stage", wait=0) as process:
+    with materializing(cards, store, "stage", rests=False) as process:
         time.sleep(random.uniform(0, 0.5))  # noqa: S311 - any moment will do
-        kill(process)
+        process.kill()
     with cards.open() as project:
         amounts = [row and row["amount"] for row in online(project, "last_payment", 1, 7, 200, store=store)]
         assert amounts in ([old, None, Decimal("10.00")], [Decimal("3.00")] * 3)
