@@ -23,6 +23,7 @@ from feature_platform.orchestration.keys import Path as AssetPath
 from feature_platform.orchestration.keys import ViewAsset
 from feature_platform.orchestration.materialization import (
     Audited,
+    Overtaken,
     Request,
     Staged,
     audit,
@@ -34,7 +35,7 @@ from feature_platform.orchestration.materialization import (
     stage,
     tick,
 )
-from feature_platform.orchestration.metadata import PARTITION_ROW_COUNT, UNCHANGED
+from feature_platform.orchestration.metadata import PARTITION_ROW_COUNT, SUPERSEDED, UNCHANGED
 from feature_platform.orchestration.online import StagedCopy, TooLate, discard_copy, stage_copy, too_late
 from feature_platform.orchestration.online_rows import Copy, copy_of
 from feature_platform.orchestration.openlineage import RunLineage
@@ -54,8 +55,8 @@ STALE_TAG: Final = "fp/stale_only"
 before them is built, too."""
 
 FULL_TAG: Final = "fp/full_copy"
-"""Run tag: online copies are full snapshots, whatever changed, and replace what is live even if that is as of a later
-moment."""
+"""Run tag: what is live is replaced even if that is as of a later moment, and online copies are full snapshots,
+whatever changed."""
 
 Events = Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any] | dg.AssetMaterialization]
 
@@ -207,11 +208,12 @@ def _audited(context: dg.AssetExecutionContext, asset: ViewAsset, requests: Sequ
     staged: list[Staged] = []
     audits: list[Audited] = []
     events = counted_events(project, asset.view, [each.partition for each in requests if each.partition])
+    forced = FULL_TAG in context.run.tags
     try:
         for each in requests:
             partition = each.partition.key if each.partition else None
             _tell(context, asset.name, "stage", partition)
-            staged.append(stage(project, each, run_id=context.run.run_id, events=events))
+            staged.append(stage(project, each, run_id=context.run.run_id, events=events, backwards=forced))
             _tell(context, asset.name, "audit", partition)
             audits.append(audit(project, staged[-1]))
     except BaseException:
@@ -224,9 +226,13 @@ def _audited(context: dg.AssetExecutionContext, asset: ViewAsset, requests: Sequ
 def _published_beside_failures(
     project: Project, key: dg.AssetKey, passed: Sequence[Audited]
 ) -> Iterator[dg.AssetMaterialization]:
-    for audited, publication in zip(passed, publish_all(project, passed), strict=True):
-        metadata = {PARTITION_ROW_COUNT: audited.staged.write.rows, **publication_metadata(publication)}
-        yield dg.AssetMaterialization(key, partition=publication.partition, metadata=metadata)
+    for audited, done in zip(passed, publish_all(project, passed), strict=True):
+        live = done.live if isinstance(done, Overtaken) else done
+        rows = live.rows if isinstance(done, Overtaken) else audited.staged.write.rows
+        metadata: dict[str, Any] = {PARTITION_ROW_COUNT: rows, **publication_metadata(live)}
+        if isinstance(done, Overtaken):
+            metadata[SUPERSEDED] = done.reason
+        yield dg.AssetMaterialization(key, partition=live.partition, metadata=metadata)
 
 
 def _service_result(key: dg.AssetKey, served: Serving) -> dg.AssetCheckResult:

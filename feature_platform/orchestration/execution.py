@@ -156,7 +156,7 @@ def _rows(event: DagsterEvent) -> int:
 
 def _superseded(events: Sequence[DagsterEvent]) -> str:
     said = [event.step_materialization_data.materialization.metadata.get(SUPERSEDED) for event in events]
-    return "; ".join(str(each.value) for each in said if each is not None)
+    return "; ".join(dict.fromkeys(str(each.value) for each in said if each is not None))
 
 
 def _run_failure(result: ExecuteInProcessResult) -> str:

@@ -16,7 +16,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from feature_platform.orchestration.materialization import (
-    FINGERPRINT,
     INPUT_PREFIX,
     input_versions,
     offline_store,
@@ -35,7 +34,7 @@ from feature_platform.orchestration.partitions import (
 )
 from feature_platform.orchestration.touched import Touched, can_digest, event_digests
 from feature_platform.registry.graph import LinkedView
-from feature_platform.stores.protocols import Partition, Publication
+from feature_platform.stores.protocols import FINGERPRINT, Partition, Publication
 
 if TYPE_CHECKING:
     from feature_platform.project.project import Project

@@ -16,7 +16,13 @@ from sqlglot import exp
 from feature_platform.compiler.platform_sql import platform_sql
 from feature_platform.errors import StoreError
 from feature_platform.orchestration.failures import explained
-from feature_platform.orchestration.materialization import Audited, discard, publish, table_of
+from feature_platform.orchestration.materialization import (
+    Audited,
+    Overtaken,
+    discard,
+    publish_unless_overtaken,
+    table_of,
+)
 from feature_platform.orchestration.metadata import ROW_COUNT, SUPERSEDED
 from feature_platform.orchestration.online import StagedCopy, TooLate, discard_copy, overtaken, publish_copy
 from feature_platform.orchestration.openlineage import RunLineage
@@ -78,16 +84,21 @@ class WarehouseIOManager(dg.IOManager):
 
     def handle_output(self, context: dg.OutputContext, obj: Sequence[Audited]) -> None:
         """One atomic publication per partition. What is not live when one fails is discarded; the step may try
-        again."""
+        again. What a later run was faster with stays as it is, and the run says so."""
         asset = context.asset_key.to_user_string()
         with _told(self._lineage, asset), explained(_attempts_before(context)):
-            publications = publish_all(self._project, obj)
+            done = publish_all(self._project, obj)
+            late = [each for each in done if isinstance(each, Overtaken)]
+            publications = [each for each in done if isinstance(each, Publication)]
             table = table_of(context.asset_key.path[2])
             live = self._project.warehouse(self._store).publications(table)
             # A run that found every partition current published no row of the version that is live.
             told = publications or [replace(each, rows=0) for each in live[-1:]]
             total = sum(each.rows for each in live)
-            context.add_output_metadata({ROW_COUNT: total, **publication_metadata(told[-1])})
+            metadata = {ROW_COUNT: total, **publication_metadata(told[-1])}
+            if late:
+                metadata[SUPERSEDED] = "; ".join(each.reason for each in late)
+            context.add_output_metadata(metadata)
         self._lineage.published(asset, told)
         self._hear(Progress(asset, "published"))
 
@@ -121,12 +132,12 @@ class OnlineIOManager(dg.IOManager):
         return ServedTable(self._project, self._store, table)
 
 
-def publish_all(project: Project, audits: Sequence[Audited]) -> list[Publication]:
+def publish_all(project: Project, audits: Sequence[Audited]) -> list[Publication | Overtaken]:
     """Publishes partition by partition; after a failure the rest is discarded."""
-    published: list[Publication] = []
+    published: list[Publication | Overtaken] = []
     try:
         for audited in audits:
-            published.append(publish(project, audited))
+            published.append(publish_unless_overtaken(project, audited))
     except BaseException:
         for audited in audits[len(published) :]:
             discard(project, audited.staged)

@@ -33,8 +33,10 @@ from feature_platform.project.key_versions import (
 from feature_platform.registry.cron import parse_cron
 from feature_platform.registry.graph import TableRef
 from feature_platform.specs.models import FeatureView
+from feature_platform.stores.codes import TABLE_LATER
 from feature_platform.stores.protocols import (
     AS_OF,
+    FINGERPRINT,
     Partition,
     Publication,
     Query,
@@ -51,11 +53,11 @@ if TYPE_CHECKING:
     from feature_platform.monitoring.gate import CheckOutcome
     from feature_platform.project.project import Project
 
-FINGERPRINT: Final = "fingerprint"
 RUN: Final = "run_id"
 INPUT_PREFIX: Final = "input:"
 """Properties of a publication: ``fingerprint``, ``as_of`` (ISO, UTC), ``run_id``, ``input:<table>`` with a version
-each, ``tokens:<classification>`` with the version of the key, and ``events`` (see :mod:`touched`)."""
+each, ``tokens:<classification>`` with the version of the key, ``events`` (see :mod:`touched`), and what the run began
+with (see :mod:`feature_platform.stores.publication_order`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +77,8 @@ class Staged:
     request: Request
     write: StagedWrite
     run_id: str
+    backwards: bool = False
+    """Whether it may replace rows that are as of a later moment: somebody asked for it."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,15 @@ class Audited:
     def passed(self) -> bool:
         """Whether no blocking check failed. No outcome at all is no pass."""
         return bool(self.outcomes) and all(outcome.passed or not outcome.blocking for outcome in self.outcomes)
+
+
+@dataclass(frozen=True)
+class Overtaken:
+    """Rows that were not published, because later ones are live."""
+
+    request: Request
+    live: Publication
+    reason: str
 
 
 class Versions(Protocol):
@@ -114,10 +127,18 @@ def tick(spec: FeatureView, now: datetime) -> datetime:
     return newest(parse_cron(spec.storage.schedule or "@hourly"), now)
 
 
-def stage(project: Project, request: Request, *, run_id: str, events: Mapping[str, Digest] | None = None) -> Staged:
+def stage(
+    project: Project,
+    request: Request,
+    *,
+    run_id: str,
+    events: Mapping[str, Digest] | None = None,
+    backwards: bool = False,
+) -> Staged:
     """Computes the rows where the inputs are, and writes them beside the live ones in the view's offline store.
 
     ``events`` has what partitions are computed from, by key, where somebody asked for many of them at once.
+    ``backwards``: they may replace rows that are as of a later moment.
 
     Raises:
         StoreError: an input was never published, or a store refused or failed.
@@ -132,16 +153,17 @@ def stage(project: Project, request: Request, *, run_id: str, events: Mapping[st
 
     def write(of_inputs: Mapping[str, int]) -> StagedWrite:
         key_versions = {**kept, **of_inputs}
+        begun = dict(warehouse.begin())
         # Versions before rows: an input that changes in between makes the next run rebuild once too often, never too
         # rarely.
         tokens = shown_versions(project, view.materialize.columns if view.materialize else (), key_versions)
-        properties = recorded(view, request, input_versions(project, view), tokens) | {RUN: run_id}
+        properties = recorded(view, request, input_versions(project, view), tokens) | begun | {RUN: run_id}
         properties |= _counted(project, view, request.partition, key_versions, events or {})
         relation = _relation(project, view, request, store, key_versions)
         return warehouse.stage(target, view.schema, relation, partition=request.partition, properties=properties)
 
     staged = opened_with_versions(project, view.reads, write, warehouse.discard)
-    return Staged(request, staged, run_id)
+    return Staged(request, staged, run_id, backwards)
 
 
 def audit(project: Project, staged: Staged) -> Audited:
@@ -167,7 +189,7 @@ def publish(project: Project, audited: Audited) -> Publication:
 
     Raises:
         GateError: a blocking check failed.
-        StoreError: the store refused; the rows before stay live.
+        StoreError: the store refused, or what is live is later; the rows before stay live.
     """
     if not audited.passed:
         failed = ", ".join(outcome.name for outcome in audited.outcomes if not outcome.passed) or "none was run"
@@ -180,7 +202,25 @@ def publish(project: Project, audited: Audited) -> Publication:
     staged, write = audited.staged, audited.staged.write
     view = project.compiled.views[staged.request.view]
     project.audit.materialization(view, write.store, _partition(staged.request), write.rows, staged.run_id)
-    return project.warehouse(write.store).publish(write)
+    return project.warehouse(write.store).publish(write, backwards=staged.backwards)
+
+
+def publish_unless_overtaken(project: Project, audited: Audited) -> Publication | Overtaken:
+    """As :func:`publish`; rows that come too late are discarded, and what is live is given.
+
+    Raises:
+        GateError: a blocking check failed.
+        StoreError: the store refused.
+    """
+    request = audited.staged.request
+    try:
+        return publish(project, audited)
+    except StoreError as error:
+        live = publication(project, request.view, request.partition) if error.code == TABLE_LATER.id else None
+        if live is None:
+            raise
+        discard(project, audited.staged)
+        return Overtaken(request, live, error.problems[0].what)
 
 
 def discard(project: Project, staged: Staged) -> None:

@@ -17,7 +17,6 @@ from feature_platform.compiler.plan import CompiledView
 from feature_platform.errors import GateError, StoreError
 from feature_platform.orchestration.codes import NOT_AUDITED
 from feature_platform.orchestration.materialization import (
-    FINGERPRINT,
     INPUT_PREFIX,
     RUN,
     offline_store,
@@ -39,7 +38,7 @@ from feature_platform.stores.codes import ONLINE_LATER
 from feature_platform.stores.online_order import is_earlier, superseded
 from feature_platform.stores.online_protocol import MOMENT, TTL, StagedOnline
 from feature_platform.stores.online_writes import changes_moved
-from feature_platform.stores.protocols import AS_OF, Publication, StagedWrite, Warehouse
+from feature_platform.stores.protocols import AS_OF, FINGERPRINT, Publication, StagedWrite, Warehouse
 
 if TYPE_CHECKING:
     from feature_platform.project.project import Project

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from feature_platform.orchestration.intervals import ParityException
 
 Status = Literal["published", "up_to_date", "superseded", "failed", "blocked"]
-"""``blocked``: not tried, because something that it needs failed. ``superseded``: left as it is, because a run of a
-later moment has published already."""
+"""``blocked``: not tried, because something that it needs failed. ``superseded``: left as it is, because a later
+run has published already."""
 
 _WORST_FIRST: Final[tuple[Status, ...]] = ("failed", "blocked", "superseded", "published", "up_to_date")
 

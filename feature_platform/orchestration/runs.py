@@ -223,7 +223,7 @@ def _runner(project: Project, opened: dg.DagsterInstance, hear: Listener) -> Run
 
 def _judged(task: Task, outcome: Outcome, stopped: dict[Path, str]) -> AssetReport:
     name = "/".join(task.path)
-    if outcome.superseded:
+    if outcome.superseded and outcome.failure is None:
         return _report(task, "superseded", outcome, reason=outcome.superseded)
     if outcome.materialized:
         return _report(task, "published", outcome)

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from feature_platform.orchestration.keys import ViewAsset, assets_of
-from feature_platform.orchestration.materialization import FINGERPRINT, table_of
+from feature_platform.orchestration.materialization import table_of
 from feature_platform.registry.graph import Registry
-from feature_platform.stores.protocols import Publication
+from feature_platform.stores.protocols import FINGERPRINT, Publication
 
 if TYPE_CHECKING:
     from feature_platform.project.project import Project

@@ -15,12 +15,12 @@ from sqlglot import exp
 
 from feature_platform.compiler.platform_sql import platform_sql
 from feature_platform.errors import FeaturePlatformError
-from feature_platform.orchestration.materialization import FINGERPRINT, offline_store, table_of
+from feature_platform.orchestration.materialization import offline_store, table_of
 from feature_platform.orchestration.online import copy_up_to_date
 from feature_platform.orchestration.partitions import partition_of
 from feature_platform.stores.online_protocol import TTL
 from feature_platform.stores.online_reads import is_expired, ttl_of
-from feature_platform.stores.protocols import Holdings, Publication, Query, Warehouse
+from feature_platform.stores.protocols import FINGERPRINT, Holdings, Publication, Query, Warehouse
 
 if TYPE_CHECKING:
     from feature_platform.compiler.plan import CompiledView

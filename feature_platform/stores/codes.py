@@ -38,6 +38,12 @@ TABLE_BUSY: Final = Code(
     "Another process is publishing to the table",
     "Publications to one table wait for each other. The wait is limited so that a stuck process is noticed.",
 )
+TABLE_LATER: Final = Code(
+    "FP-STORE-007",
+    "Later rows are live already",
+    "Two runs built the same table or partition, and the other one began later, follows a definition that was opened "
+    "later, or stands for a later moment. What was overtaken replaces nothing; runs report this and go on.",
+)
 FILES_MISSING: Final = Code(
     "FP-STORE-010",
     "No file matches a source's path",

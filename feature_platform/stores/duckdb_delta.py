@@ -63,6 +63,7 @@ from feature_platform.stores.protocols import (
     StreamTable,
     TableName,
 )
+from feature_platform.stores.publication_order import Order, next_number
 from feature_platform.stores.publication_rules import not_published
 from feature_platform.stores.quoting import identifier, literal
 from feature_platform.types import Engine, TableSchema
@@ -119,6 +120,7 @@ class DuckDBDeltaWarehouse:
         self._setups = tuple(setups)
         self._attempts: dict[str, Lease] = {}
         self._footers = Footers()
+        self._order = Order()
         self._spill = SpillFolder(self._root / "_spill")
         self._kept = KeptSession()
 
@@ -231,15 +233,21 @@ class DuckDBDeltaWarehouse:
         reading: dict[TableName, Binding] = {staged_table(token): FilesTable(str(path), "parquet", schema)}
         return StagedWrite(self.name, token, table, schema, partition, rows, reading, recorded)
 
-    def publish(self, staged: StagedWrite) -> Publication:
+    def begin(self) -> Mapping[str, str]:
+        lock, busy = self._root / "_fp" / "order.lock", TABLE_BUSY.problem("the order of writes is locked", mend=_WAIT)
+        with delta_reported(self._root), exclusive(lock, timeout_seconds=PUBLISH_TIMEOUT_SECONDS, busy=busy):
+            return self._order.properties(next_number(self._root / "_fp" / "order"))
+
+    def publish(self, staged: StagedWrite, *, backwards: bool = False) -> Publication:
         """One Delta commit. Publishing what is live already gives its publication again.
 
         Raises:
-            StoreError: the staged rows are gone, another process publishes for too long, or the partition does not fit.
+            StoreError: the staged rows are gone, what is live is later, another process publishes for too long, or the
+                partition does not fit.
         """
         folder = self._folder(staged.target)
         with self._publishing(staged.target):
-            delta.commit(folder, staged)
+            delta.commit(folder, staged, backwards=backwards)
             self._end_attempt(staged)
             delta.remove_unneeded(folder)
             return delta.publication(folder, staged)
@@ -344,7 +352,7 @@ class DuckDBDeltaWarehouse:
     def _publishing(self, table: TableName) -> Iterator[None]:
         busy = TABLE_BUSY.problem(
             f"{table} has been locked by another publication for {PUBLISH_TIMEOUT_SECONDS:.0f} s",
-            mend="wait for the other run, or end it if it hangs; its lock goes with its process",
+            mend=_WAIT,
         )
         lock = layout.publish_lock(self._folder(table))
         with delta_reported(self._folder(table)), exclusive(lock, timeout_seconds=PUBLISH_TIMEOUT_SECONDS, busy=busy):
@@ -380,6 +388,7 @@ def staged_table(token: str) -> TableName:
     return TableName("staged", token)
 
 
+_WAIT: Final = "wait for the other run, or end it if it hangs; its lock goes with its process"
 _NOTHING: Final = Query("SELECT 1", "duckdb")
 
 

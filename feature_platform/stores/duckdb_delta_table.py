@@ -22,6 +22,7 @@ from feature_platform.stores.duckdb_delta_snapshot import (
 )
 from feature_platform.stores.leases import try_exclusive
 from feature_platform.stores.protocols import Holdings, Publication, StagedWrite, TableName
+from feature_platform.stores.publication_order import check_order
 from feature_platform.stores.publication_rules import check_fits, staged_rows_gone
 from feature_platform.types import TableSchema
 
@@ -69,13 +70,14 @@ def properties(path: str) -> Mapping[str, str]:
     return recorded
 
 
-def commit(folder: Path, staged: StagedWrite) -> None:
+def commit(folder: Path, staged: StagedWrite, *, backwards: bool) -> None:
     """Makes a staged file live in place of its partition's (or the table's) files: one Delta commit.
 
     The caller holds the table's publish lock. Does nothing when the file is live already.
 
     Raises:
-        StoreError: the staged file is gone, or the table's live partitions could not be read with it.
+        StoreError: the staged file is gone, what is live is later, or the table's live partitions could not be read
+            with it.
     """
     from deltalake import Schema
     from deltalake.transaction import AddAction, create_table_with_add_actions
@@ -88,6 +90,9 @@ def commit(folder: Path, staged: StagedWrite) -> None:
         return
     if live:
         check_fits(staged, live.schema, [each.partition for each in live.files])
+        replaced = [each for each in live.files if partition is None or each.partition == partition]
+        known = [properties(str(folder / each.path)) for each in replaced if (folder / each.path).exists()]
+        check_order(staged, known, backwards=backwards)
     try:
         size = file.stat().st_size
     except FileNotFoundError:

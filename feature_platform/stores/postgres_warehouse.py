@@ -55,6 +55,7 @@ from feature_platform.stores.protocols import (
     StreamTable,
     TableName,
 )
+from feature_platform.stores.publication_order import Order
 from feature_platform.stores.publication_rules import not_published
 from feature_platform.types import Engine, TableSchema
 
@@ -91,6 +92,7 @@ class PostgresWarehouse:
         """
         self.name = name
         self._prefix = schema_prefix
+        self._order = Order()
         self._writes = Writes(schema_prefix)
         self._sessions = Sessions(url, direct_url=direct_url, bounds=bounds, setups=setups)
         self._lock = threading.Lock()
@@ -193,15 +195,20 @@ class PostgresWarehouse:
             raise
         return staged
 
-    def publish(self, staged: StagedWrite) -> Publication:
+    def begin(self) -> Mapping[str, str]:
+        with self._ready().writing() as connection:
+            return self._order.properties(self._writes.next_number(connection))
+
+    def publish(self, staged: StagedWrite, *, backwards: bool = False) -> Publication:
         """One short transaction. Publishing what is live already gives its publication again.
 
         Raises:
-            StoreError: the staged rows are gone, another process publishes for too long, or the partition does not fit.
+            StoreError: the staged rows are gone, what is live is later, another process publishes for too long, or the
+                partition does not fit.
         """
         with self._ready().writing() as connection:
             self._lock_table(connection, staged.target)
-            live = self._writes.publish(connection, staged)
+            live = self._writes.publish(connection, staged, backwards=backwards)
         self._attempts.end(staged.token)
         self._remove_unneeded(staged.target)
         return live.publication()

@@ -25,6 +25,7 @@ from feature_platform.stores.postgres_connection import Sessions
 from feature_platform.stores.postgres_layouts import WAREHOUSE
 from feature_platform.stores.postgres_query import short
 from feature_platform.stores.protocols import Holdings, Partition, Publication, StagedWrite, TableName
+from feature_platform.stores.publication_order import check_order
 from feature_platform.stores.publication_rules import check_fits, staged_rows_gone
 from feature_platform.types import Column, DataType, TableSchema
 
@@ -126,11 +127,18 @@ class Writes:
             ),
         )
 
-    def publish(self, connection: psycopg.Connection[Any], staged: StagedWrite) -> Write:
+    def next_number(self, connection: psycopg.Connection[Any]) -> int:
+        """A number that is greater than all before, those of publications as well."""
+        row = connection.execute("SELECT nextval(%s::regclass)", (f'"{self._prefix}_meta".versions',)).fetchone()
+        assert row is not None  # a sequence has a next value
+        return int(row[0])
+
+    def publish(self, connection: psycopg.Connection[Any], staged: StagedWrite, *, backwards: bool) -> Write:
         """Makes a write live in place of its partition's (or the table's) old one. The caller holds the table's lock.
 
         Raises:
-            StoreError: the staged rows are gone, or the table's live partitions could not be read with them.
+            StoreError: the staged rows are gone, what is live is later, or the table's live partitions could not be
+                read with them.
         """
         write = self._one(connection, staged)
         if write.state == "live":
@@ -140,10 +148,9 @@ class Writes:
             newest = max(live, key=lambda each: each.version or 0)
             check_fits(staged, newest.schema, [each.partition for each in live])
         key = _key(staged.partition)
-        old = [each.token for each in live if key is None or each.partition == key]
-        connection.execute(
-            sql.SQL("UPDATE {} SET state = 'superseded' WHERE token = ANY(%s)").format(self._table), (old,)
-        )
+        old = [each for each in live if key is None or each.partition == key]
+        check_order(staged, [each.properties for each in old], backwards=backwards)
+        self.retire(connection, [each.token for each in old])
         row = connection.execute(
             sql.SQL(
                 "UPDATE {} SET state = 'live', version = nextval({}), "
@@ -153,6 +160,11 @@ class Writes:
         ).fetchone()
         assert row is not None  # read above, in this transaction
         return _write(row)
+
+    def retire(self, connection: psycopg.Connection[Any], tokens: Sequence[str]) -> None:
+        """Live writes are live no more; their tables stay until nobody reads them."""
+        statement = sql.SQL("UPDATE {} SET state = 'superseded' WHERE state = 'live' AND token = ANY(%s)")
+        connection.execute(statement.format(self._table), (list(tokens),))
 
     def remove(self, connection: psycopg.Connection[Any], write: Write) -> bool:
         """Drops a write's table and forgets it; False, and nothing is done, when somebody still reads it."""

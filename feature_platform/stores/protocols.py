@@ -156,6 +156,15 @@ class Publication:
     """Online: the newest event time among the rows (UTC, no zone)."""
 
 
+FINGERPRINT: Final = "fingerprint"
+"""Property of a publication: of the definition that its rows follow."""
+
+OPENED: Final = "opened"
+BEGUN: Final = "begun"
+"""Properties of a publication in a warehouse: numbers that its store gave, each greater than all before. ``opened`` is
+the first that the process was given, soon after it read the definitions; ``begun`` is of the one attempt, given before
+it looked at its inputs."""
+
 AS_OF: Final = "as_of"
 """Property of a publication: the moment that its rows are as of (ISO, naive UTC). It is data time, given by a run or a
 schedule. Online no publication replaces one that is as of a later moment, see :mod:`.online_order`."""
@@ -239,8 +248,19 @@ class Warehouse(Protocol):
         """Writes ``relation`` beside the live table. Columns must match ``schema`` by name and type."""
         ...
 
-    def publish(self, staged: StagedWrite) -> Publication:
-        """Makes staged rows live in one atomic step, in place of the partition's (or the table's) old rows."""
+    def begin(self) -> Mapping[str, str]:
+        """Says where a write stands among others (:data:`OPENED`, :data:`BEGUN`), as properties of it. Ask before you
+        look at what its rows are made of."""
+        ...
+
+    def publish(self, staged: StagedWrite, *, backwards: bool = False) -> Publication:
+        """Makes staged rows live in one atomic step, in place of the partition's (or the table's) old rows; unless
+        these are later, see :mod:`.publication_order`. ``backwards``: also in place of rows that are as of a later
+        moment, because somebody asked for it.
+
+        Raises:
+            StoreError: what is live is later, or the staged rows are gone, or can't be read with the other partitions.
+        """
         ...
 
     def discard(self, staged: StagedWrite) -> None:

@@ -21,7 +21,9 @@ from feature_platform.orchestration.materialization import (
     why_stale,
 )
 from feature_platform.orchestration.partitions import partition_of
-from tests.orchestration.builders import DAILY_SPEND, LAST_PAYMENT, Payment, Workplace, inherited, rows_of, utc
+from feature_platform.orchestration.report import RunEvent
+from feature_platform.orchestration.runs import materialize
+from tests.orchestration.builders import DAILY_SPEND, LAST_PAYMENT, Payment, Workplace, inherited, online, rows_of, utc
 
 NOON = utc(2026, 1, 4, 12)
 WHOLE = request("last_payment", None, NOON)
@@ -134,3 +136,39 @@ def test_rows_of_a_query_stand_for_now(cards: Workplace) -> None:
     cards.write(LAST_PAYMENT)
     spec = cards.open().registry.views["last_payment"].spec
     assert tick(spec, NOON) == NOON
+
+
+def test_a_run_that_was_overtaken_says_so_and_leaves_what_is_live(cards: Workplace) -> None:
+    cards.write(LAST_PAYMENT)
+
+    def overtake(event: RunEvent) -> None:
+        if (event.asset, event.step) == ("warehouse/payments/last_payment", "publish"):
+            cards.pay([Payment(3, utc(2026, 1, 3))], file="2.csv")
+            publish(project, audit(project, stage(project, WHOLE, run_id="faster")))
+
+    with cards.open() as project:
+        report = materialize(project, as_of=NOON, on_event=overtake)
+        assert report.ok, "nobody has to get up for it"
+        (history,) = (each for each in report.assets if each.store == "warehouse")
+        assert (history.status, "began later" in history.reason) == ("superseded", True)
+        assert [each["card_id"] for each in rows_of(project, "last_payment")][-1] == 3
+        live = publication(project, "last_payment")
+        assert live is not None
+        assert live.properties["run_id"] == "faster"
+        assert online(project, "last_payment", 3) != [None], "what depends on it goes on with what is live"
+
+
+def test_a_history_goes_back_to_an_earlier_moment_only_for_those_who_ask(cards: Workplace) -> None:
+    cards.write(
+        DAILY_SPEND.replace("partition: day, start: 2026-01-01", "partition: none").replace("online: redis, ", "")
+    )
+    earlier = utc(2026, 1, 3, 12)
+    with cards.open() as project:
+        assert materialize(project, as_of=NOON).ok
+        (late,) = materialize(project, as_of=earlier).assets
+        assert (late.status, "live as of 2026-01-04T12:00:00" in late.reason) == ("superseded", True)
+        (back,) = materialize(project, as_of=earlier, force=True).assets
+        assert back.status == "published"
+        live = publication(project, "daily_spend")
+        assert live is not None
+        assert live.properties["as_of"] == earlier.isoformat()

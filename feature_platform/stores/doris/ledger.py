@@ -114,6 +114,10 @@ class DorisLedger:
         """Everything of an attempt is written."""
         self._run("UPDATE {}.writes SET state = 'staged', rows = %s WHERE token = %s", (rows, token))
 
+    def next_number(self) -> int:
+        """A number that is greater than all before, those of publications as well."""
+        return int(self._one("SELECT nextval(%s::regclass)", (f'"{self._schema}".versions',))[0])
+
     def intend(self, token: str) -> Write:
         """Notes that an attempt is about to become live, with the version and time that it gets."""
         row = self._one(

@@ -26,6 +26,7 @@ from feature_platform.stores.doris.sessions import Sessions
 from feature_platform.stores.doris.settings import DorisSettings
 from feature_platform.stores.doris.tables import DorisColumn, DorisTable, RangePartition
 from feature_platform.stores.protocols import Holdings, Partition, Size, StagedWrite, TableName
+from feature_platform.stores.publication_order import check_order
 from feature_platform.stores.publication_rules import check_fits, staged_rows_gone
 from feature_platform.types import TableSchema
 
@@ -182,11 +183,12 @@ class Publishing:
 
     # -- publish -------------------------------------------------------------------------------------------------------
 
-    def publish(self, staged: StagedWrite) -> Write:
+    def publish(self, staged: StagedWrite, *, backwards: bool) -> Write:
         """Puts an attempt's rows in place of those of its partition, or of the table, in one step.
 
         Raises:
-            StoreError: they are gone, another process publishes for too long, or the partition does not fit any more.
+            StoreError: they are gone, what is live is later, another process publishes for too long, or the partition
+                does not fit any more.
         """
         with self._ledger.table_lock(staged.target):
             live = self._reconciled(staged.target)
@@ -196,6 +198,9 @@ class Publishing:
             if write.state != "live":
                 if live:
                     check_fits(staged, live[-1].schema, [each.partition for each in live])
+                    key = staged.partition.key if staged.partition else None
+                    replaced = [each.properties for each in live if key is None or each.partition == key]
+                    check_order(staged, replaced, backwards=backwards)
                 write = self._switched(staged, write, live)
         self._ledger.end_attempt(staged.token)
         return write

@@ -47,6 +47,7 @@ from feature_platform.stores.protocols import (
     StreamTable,
     TableName,
 )
+from feature_platform.stores.publication_order import Order
 from feature_platform.stores.publication_rules import not_published
 from feature_platform.types import Engine, TableSchema
 
@@ -91,6 +92,7 @@ class DorisWarehouse:
         self.name = name
         self._settings = settings
         self._ledger = ledger
+        self._order = Order()
         self._sessions = Sessions(settings)
         self._functions = TokenFunctions(self._sessions, keys)
         clock = clock or Clock()
@@ -169,13 +171,17 @@ class DorisWarehouse:
         reading: dict[TableName, Binding] = {name: NativeTable(name)}
         return StagedWrite(self.name, write.token, table, schema, partition, rows, reading, write.properties)
 
-    def publish(self, staged: StagedWrite) -> Publication:
+    def begin(self) -> Mapping[str, str]:
+        return self._order.properties(self._ledger.next_number())
+
+    def publish(self, staged: StagedWrite, *, backwards: bool = False) -> Publication:
         """One atomic step in Doris. Publishing what is live already gives its publication again.
 
         Raises:
-            StoreError: the staged rows are gone, another process publishes for too long, or the partition does not fit.
+            StoreError: the staged rows are gone, what is live is later, another process publishes for too long, or the
+                partition does not fit.
         """
-        publication = self._publishing.publish(staged).publication()
+        publication = self._publishing.publish(staged, backwards=backwards).publication()
         self._publishing.sweep(staged.target)
         return publication
 
