@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from feature_platform.governance.detection import Finding
-    from feature_platform.project.profiles import Profiled
+    from feature_platform.project.source_profiles import Profiled
     from feature_platform.specs.models import Source, SourceColumn
 
 
@@ -34,7 +34,7 @@ def profile_sources(
     """
     screen = Screen(json)
     with linked(screen, project, profile) as found:
-        from feature_platform.project.profiles import refresh
+        from feature_platform.project.source_profiles import refresh
 
         with screen.working("looking at every row"):
             profiled = refresh(found, source or (), force=force)

@@ -13,7 +13,7 @@ from sqlglot import exp
 from feature_platform.compiler.codes import COMBINATION
 from feature_platform.compiler.flows import QueryFlows
 from feature_platform.compiler.report import Report
-from feature_platform.compiler.scans import Scan
+from feature_platform.compiler.scan_columns import Scan
 from feature_platform.governance.access import Access
 from feature_platform.governance.combinations import refused_combinations
 

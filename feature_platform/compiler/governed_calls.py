@@ -14,7 +14,7 @@ from sqlglot import exp
 from feature_platform.compiler.catalog import CatalogColumn
 from feature_platform.compiler.codes import TRANSFORM_ARGUMENTS, TRANSFORM_MISPLACED, TRANSFORM_NOT_ALLOWED
 from feature_platform.compiler.names import Resolution
-from feature_platform.compiler.scans import Scan, check_tokenisable, governed, source_column, ways
+from feature_platform.compiler.scan_columns import Scan, check_tokenisable, governed, source_column, ways
 from feature_platform.compiler.temporal import literal_type
 from feature_platform.compiler.trees import nodes
 from feature_platform.governance.access import Access

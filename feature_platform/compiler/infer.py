@@ -16,7 +16,7 @@ from feature_platform.compiler.calls import infer_call, infer_filter, infer_wind
 from feature_platform.compiler.casts import infer_cast, infer_try_cast
 from feature_platform.compiler.codes import ARGUMENTS, LITERAL, SET_OPERATION, UNTYPED
 from feature_platform.compiler.functions.catalogue import call_of
-from feature_platform.compiler.grouping import keys_of
+from feature_platform.compiler.group_by import keys_of
 from feature_platform.compiler.infer_tables import infer_grouping, infer_unnest
 from feature_platform.compiler.inference import UNKNOWN, Inference, cast_to
 from feature_platform.compiler.lambdas import LAMBDA_CALLS
@@ -47,7 +47,7 @@ from feature_platform.compiler.operators import (
 from feature_platform.compiler.ordering import is_output_reference
 from feature_platform.compiler.recursion import is_recursive, recursive_types
 from feature_platform.compiler.report import Report
-from feature_platform.compiler.scans import Scan
+from feature_platform.compiler.scan_columns import Scan
 from feature_platform.compiler.scopes import bare, ctes, first_select, from_items
 from feature_platform.types import BOOLEAN, STRING, DataType
 

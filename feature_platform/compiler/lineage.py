@@ -44,7 +44,7 @@ from feature_platform.compiler.flows import (
     union,
 )
 from feature_platform.compiler.functions.catalogue import Call, call_of
-from feature_platform.compiler.grouping import keys_of
+from feature_platform.compiler.group_by import keys_of
 from feature_platform.compiler.lambdas import LAMBDA_CALLS, NO_TABLE
 from feature_platform.compiler.nested_flows import (
     call_flow,
@@ -58,7 +58,7 @@ from feature_platform.compiler.ordering import is_output_reference
 from feature_platform.compiler.paths import element, list_of, shape, whole
 from feature_platform.compiler.recursion import is_recursive, recursive_flows
 from feature_platform.compiler.report import Report
-from feature_platform.compiler.scans import Scan, ScanColumn
+from feature_platform.compiler.scan_columns import Scan, ScanColumn
 from feature_platform.compiler.scopes import bare, ctes, from_items, is_null_column
 from feature_platform.compiler.token_use import are_apart, check_mixture, refuse_token
 from feature_platform.compiler.trees import children

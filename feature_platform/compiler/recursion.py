@@ -20,7 +20,7 @@ from feature_platform.compiler.inference import UNKNOWN, Inference
 from feature_platform.compiler.numeric import Inferred, NoTypeError, supertype
 from feature_platform.compiler.paths import whole
 from feature_platform.compiler.report import Report
-from feature_platform.compiler.scans import collated
+from feature_platform.compiler.scan_columns import collated
 from feature_platform.compiler.scopes import aggregates_in, bare, first_select, output_names
 from feature_platform.compiler.trees import clone
 from feature_platform.types import STRING

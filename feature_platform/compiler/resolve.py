@@ -14,16 +14,16 @@ from collections.abc import Iterable
 
 from sqlglot import exp
 
+from feature_platform.compiler.beyond_columns import is_access, resolve_beyond_columns, resolve_position
 from feature_platform.compiler.catalog import Catalog
 from feature_platform.compiler.codes import AMBIGUOUS_COLUMN, CONSTRUCT, OUTPUT_NAMES, UNKNOWN_COLUMN
-from feature_platform.compiler.grouping import check_aggregation, resolve_groups
+from feature_platform.compiler.group_by import check_aggregation, resolve_groups
 from feature_platform.compiler.joins import enclose_outer_joins, is_comma, resolve_join
 from feature_platform.compiler.names import CTEs, Queries, Relation, Resolution, Scope, quoted
 from feature_platform.compiler.ordering import check_limits, resolve_distinct_on, resolve_order
 from feature_platform.compiler.recursion import may_recurse, note_recursion
 from feature_platform.compiler.relations import add_relation, prune_nested
 from feature_platform.compiler.report import Report
-from feature_platform.compiler.rows import is_access, resolve_beyond_columns, resolve_position
 from feature_platform.compiler.scopes import bare, ctes, from_items
 from feature_platform.compiler.set_operations import align
 from feature_platform.compiler.stars import expand_conditions, expand_order, expand_projections

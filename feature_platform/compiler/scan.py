@@ -32,7 +32,7 @@ from feature_platform.compiler.codes import (
 from feature_platform.compiler.governed_calls import move_governed_calls
 from feature_platform.compiler.names import Relation, Resolution
 from feature_platform.compiler.plan import AppliedRule
-from feature_platform.compiler.scans import (
+from feature_platform.compiler.scan_columns import (
     Scan,
     ScanColumn,
     applied,

@@ -27,7 +27,7 @@ from feature_platform.project.binding import Binder
 from feature_platform.project.codes import NOT_PUBLISHED, UNKNOWN_STORE
 from feature_platform.project.placement import placed
 from feature_platform.project.spans import span_of, within
-from feature_platform.project.state import profile_named, profiles_file, state_folder
+from feature_platform.project.state import profile_named, source_profiles_file, state_folder
 from feature_platform.project.stores import (
     StoreContext,
     is_embedded,
@@ -97,7 +97,7 @@ class Project:
         registry = load_registry(folder, domains=domains, cache=state / "cache")
         name = profile_named(registry, profile)
         environment = registry.platform.environment_of(name)
-        profiles = load_profiles(profiles_file(state, name))
+        profiles = load_profiles(source_profiles_file(state, name))
         audit = ProjectAudit(registry, name, state)
         with audit.compiling(), closing(Binder(registry)) as binder:
             compiled = compile_project(

@@ -26,7 +26,7 @@ def state_folder(root: Path) -> Path:
     return (root.parent if root.name == "feature_defs" else root) / ".fp"
 
 
-def profiles_file(state: Path, profile: str) -> Path:
+def source_profiles_file(state: Path, profile: str) -> Path:
     """Where ``fp profile`` keeps what it found in the sources, as the stores of ``profile`` hold them."""
     return state / "profiles" / f"{profile}.json"
 

@@ -18,7 +18,7 @@ from sqlglot import exp
 
 from feature_platform.compiler import comparison_flows, governed_calls, joins, lineage, relations, scan
 from feature_platform.compiler.flows import NOTHING, Flow, QueryFlows
-from feature_platform.compiler.scans import Scan, ScanColumn, plain
+from feature_platform.compiler.scan_columns import Scan, ScanColumn, plain
 from feature_platform.governance.access import Access
 from feature_platform.governance.labels import CLEAN
 from feature_platform.governance.policies import Decision

@@ -16,7 +16,7 @@ from feature_platform.monitoring.source_profile import profile_source
 from feature_platform.monitoring.staged_table import LiveTable
 from feature_platform.project.codes import PROFILES_BUSY, UNKNOWN_SOURCE
 from feature_platform.project.project import Project
-from feature_platform.project.state import profiles_file
+from feature_platform.project.state import source_profiles_file
 from feature_platform.registry.graph import TableRef
 from feature_platform.stores.leases import exclusive
 from feature_platform.stores.protocols import TableName
@@ -51,7 +51,7 @@ def refresh(
 
 
 def _profiled(project: Project, name: str, force: bool, on_source: Callable[[str], None]) -> Profiled:
-    file = profiles_file(project.state, project.profile_name)
+    file = source_profiles_file(project.state, project.profile_name)
     source = project.registry.sources[name].spec
     table = _table(project, name)
     version = table.warehouse.version(table.binding)

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 
 from feature_platform.cli.main import app
 from feature_platform.errors import CompileError, GuardError, UsageError
-from feature_platform.project.profiles import refresh
 from feature_platform.project.project import Project
-from feature_platform.project.state import STATE_VARIABLE, profiles_file
+from feature_platform.project.source_profiles import refresh
+from feature_platform.project.state import STATE_VARIABLE, source_profiles_file
 
 TEMPLATE = Path(__file__).parents[2] / "feature_platform" / "templates"
 UNDECLARED = "  contact: {type: string}"
@@ -102,7 +102,7 @@ def test_the_command_shows_overrides_and_fails_for_what_is_open(root: Path) -> N
     (contact,) = (line for line in answer["columns"] if line["column"] == "contact")
     assert (code, contact["verdict"]) == (0, "overridden: Our own shops.")
     assert not any(each["fresh"] for each in answer["sources"])
-    assert "example.com" not in json.dumps(answer) + profiles_file(root / ".fp", "local").name
+    assert "example.com" not in json.dumps(answer) + source_profiles_file(root / ".fp", "local").name
 
 
 def test_only_data_that_changed_is_looked_at_again(root: Path, linked: Project) -> None:
