@@ -153,21 +153,25 @@ def in_redis(url: str, maps: Sequence[dict[str, Decimal]]) -> dict[str, Any]:
                     "rows_per_second": round(len(maps) / seconds),
                     "read_us": _each(read, len(maps)),
                 }
-        client.flushall()
-        before = client.info("memory")["used_memory"]
-        for start in range(0, len(maps), 1_000):
-            pipeline = client.pipeline(transaction=False)
-            for row in range(start, min(start + 1_000, len(maps))):
-                pipeline.hset(f"bench:{row}", mapping={f"m:{key}": str(value) for key, value in maps[row].items()})
-            pipeline.execute()
-        used = client.info("memory")["used_memory"] - before
-
-        def fields(row: int) -> Any:
-            return {key[2:].decode(): Decimal(value.decode()) for key, value in client.hgetall(f"bench:{row}").items()}
-
-        assert fields(5) == maps[5]
-        found["field_per_key"] = {"bytes_per_row": round(used / len(maps)), "read_us": _each(fields, len(maps))}
+        found["field_per_key"] = _field_per_key(client, maps)
     return found
+
+
+def _field_per_key(client: Any, maps: Sequence[dict[str, Decimal]]) -> dict[str, Any]:
+    client.flushall()
+    before = client.info("memory")["used_memory"]
+    for start in range(0, len(maps), 1_000):
+        pipeline = client.pipeline(transaction=False)
+        for row in range(start, min(start + 1_000, len(maps))):
+            pipeline.hset(f"bench:{row}", mapping={f"m:{key}": str(value) for key, value in maps[row].items()})
+        pipeline.execute()
+    used = client.info("memory")["used_memory"] - before
+
+    def fields(row: int) -> Any:
+        return {key[2:].decode(): Decimal(value.decode()) for key, value in client.hgetall(f"bench:{row}").items()}
+
+    assert fields(5) == maps[5]
+    return {"bytes_per_row": round(used / len(maps)), "read_us": _each(fields, len(maps))}
 
 
 def in_postgres(url: str, maps: Sequence[dict[str, Decimal]]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ are by the reference.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -215,28 +215,7 @@ def random_data(seed: int = 7, events: int = 240, labels: int = 40) -> Data:
         edge = timedelta(minutes=5 * rng.randrange(12 * 24 * 40))
         return START + edge + timedelta(microseconds=rng.choice((0, 0, 1, -1, 90_000_000)))
 
-    payments = []
-    for number in range(events):
-        paid = moment()
-        told = paid + timedelta(hours=rng.choice((0, 0, 0, 1, 30)))
-        row = {
-            "payment_id": number,
-            "card_number": rng.choice(CARDS),
-            "customer_id": rng.choice(CUSTOMERS),
-            "paid_at": paid,
-            "told_at": told,
-            "amount": None if rng.random() < 0.05 else Decimal(rng.randrange(100, 100_000)) / 100,
-        }
-        payments.append(row)
-        if rng.random() < 0.15:  # corrected later, possibly to another card or time
-            payments.append(
-                row
-                | {
-                    "told_at": told + timedelta(days=rng.randrange(1, 5)),
-                    "amount": Decimal(rng.randrange(100, 100_000)) / 100,
-                    "card_number": rng.choice(CARDS),
-                }
-            )
+    payments = [row for number in range(events) for row in _payment(rng, number, moment())]
     clicks = [
         {
             "click_id": number,
@@ -270,6 +249,26 @@ def random_data(seed: int = 7, events: int = 240, labels: int = 40) -> Data:
         for number in range(labels)
     ]
     return Data(payments, clicks, given, churn)
+
+
+def _payment(rng: random.Random, number: int, paid: datetime) -> Iterator[dict[str, Any]]:
+    """A payment as it was told, and sometimes its correction."""
+    told = paid + timedelta(hours=rng.choice((0, 0, 0, 1, 30)))
+    row = {
+        "payment_id": number,
+        "card_number": rng.choice(CARDS),
+        "customer_id": rng.choice(CUSTOMERS),
+        "paid_at": paid,
+        "told_at": told,
+        "amount": None if rng.random() < 0.05 else Decimal(rng.randrange(100, 100_000)) / 100,
+    }
+    yield row
+    if rng.random() < 0.15:  # later, possibly to another card
+        yield row | {
+            "told_at": told + timedelta(days=rng.randrange(1, 5)),
+            "amount": Decimal(rng.randrange(100, 100_000)) / 100,
+            "card_number": rng.choice(CARDS),
+        }
 
 
 ARROW = {
