@@ -152,7 +152,7 @@ def _online(folder: Path, url: str) -> dict[str, Any]:
         FP_BENCH_POSTGRES=url, FP_TOKEN_KEY=bytes(range(32)).hex(), FP_AUDIT_KEY=bytes(range(32, 64)).hex()
     )
     with Project.open(folder) as project:
-        report = materialize(project, ["customer_profile", "customer_orders"], as_of=datetime(2026, 3, 28))  # noqa: DTZ001
+        report = materialize(project, ["customer_profile", "customer_orders"], as_of=datetime(2026, 3, 28))
         assert report.ok, report.of("failed")
         store = FeatureStore(project, purpose="recommendations")
         silent = replace(store._reader("next_product"), record=lambda _entities: None)

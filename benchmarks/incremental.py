@@ -41,7 +41,7 @@ from feature_platform.types import Column, DataType, TableSchema
 
 PER_HOUR = 10_000
 CARDS = 20_000
-NOW = datetime(2026, 6, 1, 12)  # noqa: DTZ001 - naive UTC, as everywhere inside
+NOW = datetime(2026, 6, 1, 12)
 PROJECT = """
     kind: platform
     name: bench
@@ -142,7 +142,7 @@ def _generate(folder: Path, events: int) -> None:
     begin = NOW - timedelta(hours=hours)
     day = begin
     while day < NOW:
-        end = min(datetime(day.year, day.month, day.day) + timedelta(days=1), NOW)  # noqa: DTZ001 - naive UTC
+        end = min(datetime(day.year, day.month, day.day) + timedelta(days=1), NOW)
         count = round((end - day) / timedelta(hours=1) * PER_HOUR)
         _write(folder, f"{day:%Y%m%d}", day, end, count, round((day - begin) / timedelta(hours=1) * PER_HOUR))
         day = end

@@ -246,7 +246,7 @@ def _reads(store: OnlineStore, rows: int, bare: Callable[[list[int]], None]) -> 
 
 
 def _drawn(count: int, entities: int, times: int) -> Iterator[list[int]]:
-    generator = random.Random(1)  # noqa: S311 - which keys are read needs no secrecy
+    generator = random.Random(1)
     return ([generator.randrange(count) for _ in range(entities)] for _ in range(times))
 
 

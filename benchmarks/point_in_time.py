@@ -216,7 +216,7 @@ def publish(folder: Path, _rows: int, options: argparse.Namespace) -> None:
 
     with project(folder, options) as store:
         for number in range(VIEWS):
-            wanted = materialization.request(f"view{number}", None, datetime(2026, 1, 1))  # noqa: DTZ001 - naive UTC
+            wanted = materialization.request(f"view{number}", None, datetime(2026, 1, 1))
             staged = materialization.stage(store.project, wanted, run_id="benchmark")
             materialization.publish(store.project, materialization.audit(store.project, staged))
 

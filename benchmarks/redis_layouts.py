@@ -118,7 +118,7 @@ def _token(number: int) -> bytes:
 
 
 def _values(number: int) -> list[Any]:
-    drawn = random.Random(number)  # noqa: S311 - rows need no secrecy
+    drawn = random.Random(number)
     return [
         1_782_820_800_000_000 + number,
         *(drawn.random() * 1_000 for _ in range(6)),
@@ -202,7 +202,7 @@ def _ask(connection: Any, payload: bytes, replies: int) -> None:
 
 
 def _drawn(rows: int, entities: int, times: int) -> Iterator[list[int]]:
-    generator = random.Random(1)  # noqa: S311 - which keys are read needs no secrecy
+    generator = random.Random(1)
     return ([generator.randrange(rows) for _ in range(entities)] for _ in range(times))
 
 

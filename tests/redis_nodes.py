@@ -69,7 +69,7 @@ def node(*options: str, sentinel: bool = False) -> Iterator[Node]:
 def free_port() -> int:
     """A port that nobody listens on, nor on the one that a cluster's node opens beside it."""
     while True:
-        port = random.randrange(20_000, 32_000)  # noqa: S311 - below those that the system hands out
+        port = random.randrange(20_000, 32_000)  # below those that the system hands out
         with contextlib.suppress(OSError), socket.socket() as one, socket.socket() as other:
             one.bind(("127.0.0.1", port))
             other.bind(("127.0.0.1", port + 10_000))

@@ -20,7 +20,7 @@ Condition = Callable[[Event], bool | None]
 
 MICROSECOND = timedelta(microseconds=1)
 MINUTE = timedelta(minutes=1)
-EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - times here are naive UTC
+EPOCH = datetime(1970, 1, 1)
 
 
 def as_time(value: date | datetime | None) -> datetime | None:

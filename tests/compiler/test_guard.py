@@ -55,7 +55,7 @@ def test_a_query_is_refused_as_the_golden_file_says(block: Block) -> None:
 
 @pytest.fixture(scope="module")
 def engines(sql_engines: SqlEngines) -> SqlEngines:
-    chance = random.Random(7)  # noqa: S311 - made-up rows, the same each time
+    chance = random.Random(7)
     for table in TABLES:
         sql_engines.load(table, [some_row(table, chance) for _ in range(40)])
     return sql_engines

@@ -74,8 +74,8 @@ def sessions(postgres_url: str) -> Iterator[Sequence[Session]]:
 
 def world(seed: int, size: int, questions: int) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Rows that overtake each other, tie, and are asked for at their edges."""
-    chance = Random(seed)  # noqa: S311 - a world, not a secret
-    asking = Random(~seed)  # noqa: S311 - as above
+    chance = Random(seed)
+    asking = Random(~seed)
     spans = [timedelta(0), timedelta(hours=1), timedelta(days=1)]
     steps = [timedelta(0), timedelta(0), MICROSECOND, -MICROSECOND]
     rows = []

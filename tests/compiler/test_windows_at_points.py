@@ -141,8 +141,8 @@ def world(seed: int, events: int, questions: int) -> World:
     """The first ``events`` and ``questions`` of the world that ``seed`` stands for, so that smaller numbers are
     smaller worlds.
     """
-    chance = Random(seed)  # noqa: S311 - a world, not a secret
-    asking = Random(~seed)  # noqa: S311 - as above
+    chance = Random(seed)
+    asking = Random(~seed)
     anchor = chance.choice([ANCHORS[0], *ANCHORS])
     rows: list[dict[str, Any]] = []
     for _ in range(events):

@@ -16,7 +16,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-BEGIN = datetime(2026, 3, 2)  # noqa: DTZ001 - naive UTC, as inside the platform
+BEGIN = datetime(2026, 3, 2)
 HOUR = timedelta(hours=1)
 WINDOW = 2 * HOUR
 ACCOUNTS = 1_200

@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _say(logged, given.table)
     results: list[Result] = []
     began = time.monotonic()
-    chosen = random.Random(given.seed)  # noqa: S311 - faults, not secrets
+    chosen = random.Random(given.seed)
     with servers() as used:
         while len(struck(results)) < given.runs and time.monotonic() - began < given.minutes * 60:
             number = len(results)

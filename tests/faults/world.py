@@ -168,7 +168,7 @@ class World:
     def __init__(self, used: Servers, layout: Layout, seed: int) -> None:
         self.servers = used
         self.layout = layout
-        self.chosen = random.Random(seed)  # noqa: S311 - faults, not secrets
+        self.chosen = random.Random(seed)
         self.folder = Path(tempfile.mkdtemp(prefix="fp-world-", dir=in_memory()))
         self.root = self.folder / "feature_defs"
         self.state = self.folder / ".fp"

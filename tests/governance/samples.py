@@ -10,7 +10,7 @@ from feature_platform.governance.detection.validators import IBAN_LENGTHS
 from feature_platform.governance.tokens import TokenKeys
 from feature_platform.governance.transforms.cards import luhn
 
-chance = random.Random(20_260_101)  # noqa: S311 - test data that is the same in every run
+chance = random.Random(20_260_101)
 
 
 def digits(length: int) -> str:

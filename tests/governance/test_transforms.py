@@ -107,7 +107,7 @@ def test_engines_and_python_agree_on_any_text(name: str, engines: Engines) -> No
 
 
 whole = st.integers(-(2**63), 2**63 - 1) | st.integers(0, 10**10) | st.sampled_from([4111111111111111, 706213, 11000])
-moments = st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999_999))  # noqa: DTZ001 - naive UTC
+moments = st.datetimes(datetime(1, 1, 1), datetime(9999, 12, 31, 23, 59, 59, 999_999))
 KINDS: dict[str, tuple[str, st.SearchStrategy[Any]]] = {
     "boolean": ("boolean", st.booleans()),
     "int": ("int", st.integers(-(2**31), 2**31 - 1)),
@@ -115,7 +115,7 @@ KINDS: dict[str, tuple[str, st.SearchStrategy[Any]]] = {
     "decimal": ("decimal(20,0)", whole.map(Decimal)),
     "double": ("double", st.floats()),
     "date": ("date", days | near_days),
-    "timestamp": ("timestamp", moments | near_days.map(lambda day: datetime(day.year, day.month, day.day, 12))),  # noqa: DTZ001
+    "timestamp": ("timestamp", moments | near_days.map(lambda day: datetime(day.year, day.month, day.day, 12))),
 }
 """What columns that are no text hold, to the ends of their ranges."""
 

@@ -112,7 +112,7 @@ def test_what_a_run_tells_is_of_the_official_model_in_every_state(example: Proje
     made = Events.of(example, Checkout(example.root).link)
     attempt = Attempt(Task("card_spend", "redis"), Parent(RUN, "nightly"), NOON)
     told = [
-        made.started(attempt, (datetime(2026, 6, 30), datetime(2026, 7, 1))),  # noqa: DTZ001 - partitions are naive UTC
+        made.started(attempt, (datetime(2026, 6, 30), datetime(2026, 7, 1))),
         made.completed(attempt, Written(7, "3", {"features.card_spend": "2"})),
         made.failed(attempt, "FP-STORE-001"),
         made.aborted(attempt),

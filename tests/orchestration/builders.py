@@ -114,7 +114,7 @@ CARD_MODEL = """
 
 def utc(*parts: int) -> datetime:
     """A naive time, which means UTC inside the platform."""
-    return datetime(*parts)  # type: ignore[arg-type]  # noqa: DTZ001
+    return datetime(*parts)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True)

@@ -124,7 +124,7 @@ def test_a_kill_in_the_middle_of_changes_heals_to_what_a_snapshot_gives(cards: W
     old = Decimal("7.25")
     cards.pay([Payment(card, utc(2026, 1, 4, 1), "3.00") for card in (1, 7, 200)], file="new.csv")
     with materializing(cards, store, "stage", rests=False) as process:
-        time.sleep(random.uniform(0, 0.5))  # noqa: S311 - any moment will do
+        time.sleep(random.uniform(0, 0.5))  # any moment will do
         process.kill()
     with cards.open() as project:
         amounts = [row and row["amount"] for row in online(project, "last_payment", 1, 7, 200, store=store)]

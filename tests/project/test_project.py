@@ -189,7 +189,7 @@ def test_views_that_were_never_published_are_named_together(project: Project) ->
 def test_a_query_gets_only_the_parameters_that_it_asks_for(project: Project) -> None:
     view = project.compiled.views["customer_orders"]
     assert view.materialize is not None
-    now = datetime(2026, 6, 1)  # noqa: DTZ001 - naive UTC, as everywhere inside
+    now = datetime(2026, 6, 1)
     query = project.query(view.materialize, "warehouse", as_of=now, partition_start=None)
     assert dict(query.parameters) == {"as_of": now}
     assert query.sql == view.materialize.sql["duckdb"]

@@ -9,7 +9,7 @@ from feature_platform.project.spans import span_of, within
 from feature_platform.stores.protocols import FilesTable, NativeTable, Span, TableName
 from feature_platform.types import TableSchema
 
-TICK = datetime(2026, 6, 1, 12)  # noqa: DTZ001 - naive UTC, as everywhere inside
+TICK = datetime(2026, 6, 1, 12)
 HOUR = 3_600_000_000
 
 
@@ -28,7 +28,7 @@ def test_a_span_goes_back_from_the_first_tick_and_ends_at_the_last() -> None:
 
 def test_a_reach_beyond_the_calendar_has_no_start() -> None:
     reach = Reach("at", "first", 800 * 366 * 24 * HOUR, "last")
-    early = datetime(700, 1, 1)  # noqa: DTZ001 - naive UTC
+    early = datetime(700, 1, 1)
     assert span_of(query(reach), {"first": early, "last": early}) == Span("at", None, early)
 
 

@@ -113,7 +113,7 @@ def spines(draw: st.DrawFn) -> pa.Table:
     everything: dict[str, Any] = {
         **extra,
         "customer_id": pa.array(draw(st.lists(st.none() | st.integers(1, 4), min_size=3, max_size=3)), pa.int64()),
-        "event_time": pa.array([START, None, datetime(2026, 3, 20)], AT),  # noqa: DTZ001 - UTC
+        "event_time": pa.array([START, None, datetime(2026, 3, 20)], AT),
     }
     order = draw(st.permutations(list(everything)))
     whole = pa.table({name: everything[name] for name in order})

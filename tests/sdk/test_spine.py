@@ -41,7 +41,7 @@ def normal(value: Any, *needed: NeededColumn, time: str = "at", reserved: Sequen
 
 
 def arrow_spine(**columns: Any) -> pa.Table:
-    return pa.table({"at": [datetime(2026, 1, 1)], **columns})  # noqa: DTZ001 - naive means UTC here
+    return pa.table({"at": [datetime(2026, 1, 1)], **columns})
 
 
 def refusal(value: Any, *needed: NeededColumn, **options: Any) -> str:
@@ -52,7 +52,7 @@ def refusal(value: Any, *needed: NeededColumn, **options: Any) -> str:
 
 @pytest.mark.parametrize("form", ["table", "batch", "reader", "pandas", "polars", "lazy", "path", "text path"])
 def test_every_form_of_a_spine_gives_the_same_rows(form: str, tmp_path: Path) -> None:
-    table = pa.table({"at": [datetime(2026, 1, 1), datetime(2026, 1, 2)], "customer_id": [2, 1], "note": ["a", None]})  # noqa: DTZ001
+    table = pa.table({"at": [datetime(2026, 1, 1), datetime(2026, 1, 2)], "customer_id": [2, 1], "note": ["a", None]})
     path = tmp_path / "spine.parquet"
     pq.write_table(table, path)
     value = {
@@ -76,17 +76,17 @@ def test_every_form_of_a_spine_gives_the_same_rows(form: str, tmp_path: Path) ->
 def test_an_aware_time_is_converted_to_utc() -> None:
     madrid = timezone(timedelta(hours=2))
     spine = normal(pa.table({"at": [datetime(2026, 7, 1, 14, tzinfo=madrid)], "customer_id": [1]}), CUSTOMER)
-    assert rows_of(spine)["at"].to_pylist() == [datetime(2026, 7, 1, 12)]  # noqa: DTZ001
+    assert rows_of(spine)["at"].to_pylist() == [datetime(2026, 7, 1, 12)]
 
 
 def test_a_naive_time_is_utc_already() -> None:
     spine = normal(arrow_spine(customer_id=[1]), CUSTOMER)
-    assert rows_of(spine)["at"].to_pylist() == [datetime(2026, 1, 1)]  # noqa: DTZ001
+    assert rows_of(spine)["at"].to_pylist() == [datetime(2026, 1, 1)]
 
 
 def test_a_date_is_its_midnight() -> None:
     spine = normal(pa.table({"at": [date(2026, 3, 1)], "customer_id": [1]}), CUSTOMER)
-    assert rows_of(spine)["at"].to_pylist() == [datetime(2026, 3, 1)]  # noqa: DTZ001
+    assert rows_of(spine)["at"].to_pylist() == [datetime(2026, 3, 1)]
 
 
 @given(st.integers(min_value=-(2**61), max_value=2**61))

@@ -33,7 +33,7 @@ def store(both_stores: Project) -> FeatureStore:
 
 def spine_of(data: Data) -> list[Row]:
     """Labels with their duplicates, without an order, and rows that ask about nobody or no time."""
-    rng = random.Random(3)  # noqa: S311 - test data
+    rng = random.Random(3)
     names = ("label_id", "card_number", "customer_id", "event_time", "fraud", "price")
     rows = [{name: each[name] for name in names} for each in data.labels]
     rows += rng.sample(rows, 5)

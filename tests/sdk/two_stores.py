@@ -209,7 +209,7 @@ class Data:
 
 def random_data(seed: int = 7, events: int = 240, labels: int = 40) -> Data:
     """Ties, corrections, events that are told late, times on edges of windows and tiles."""
-    rng = random.Random(seed)  # noqa: S311 - test data
+    rng = random.Random(seed)
 
     def moment() -> datetime:
         edge = timedelta(minutes=5 * rng.randrange(12 * 24 * 40))

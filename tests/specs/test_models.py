@@ -42,10 +42,10 @@ def test_a_feature_is_named_after_column_function_and_window(line: str, names: l
 @pytest.mark.parametrize(
     ("written", "meant"),
     [
-        ("2026-01-31", datetime(2026, 1, 31)),  # noqa: DTZ001 - held in UTC without a zone by rule
-        ("2026-01-31T06:00:00", datetime(2026, 1, 31, 6)),  # noqa: DTZ001
-        ("2026-01-31T06:00:00+02:00", datetime(2026, 1, 31, 4)),  # noqa: DTZ001
-        ("2026-01-31 06:00:00.000001Z", datetime(2026, 1, 31, 6, 0, 0, 1)),  # noqa: DTZ001
+        ("2026-01-31", datetime(2026, 1, 31)),
+        ("2026-01-31T06:00:00", datetime(2026, 1, 31, 6)),
+        ("2026-01-31T06:00:00+02:00", datetime(2026, 1, 31, 4)),
+        ("2026-01-31 06:00:00.000001Z", datetime(2026, 1, 31, 6, 0, 0, 1)),
     ],
 )
 def test_a_time_is_in_utc(written: str, meant: datetime) -> None:

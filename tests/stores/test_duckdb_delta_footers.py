@@ -23,7 +23,7 @@ from feature_platform.types import Column, DataType, TableSchema
 
 EVENTS = TableName("sources", "events")
 SCHEMA = TableSchema((Column("id", DataType.parse("bigint")), Column("at", DataType.parse("timestamp"))))
-DAY = datetime(2026, 6, 1)  # noqa: DTZ001 - naive UTC, as everywhere inside
+DAY = datetime(2026, 6, 1)
 HOURS = st.integers(-60, 60)
 TYPES = [pa.timestamp("us"), pa.timestamp("ms"), pa.timestamp("ns"), pa.timestamp("us", tz="America/New_York")]
 

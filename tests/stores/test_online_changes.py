@@ -195,7 +195,7 @@ def test_a_kill_at_any_moment_leaves_old_or_new_rows_and_a_rerun_heals(
     store.publish(store.stage(table, numbered(table, CHANGED_ROWS, 1)))
     with child("tests.stores.online_changer:main", kind.name, kind.url, kind.prefix) as process:
         assert process.stdout.readline() == "begin\n"
-        time.sleep(random.uniform(0, 0.08) * attempt)  # noqa: S311 - any moment will do
+        time.sleep(random.uniform(0, 0.08) * attempt)  # any moment will do
         process.kill()
     found = amounts(store, table)
     if not kind.steps:

@@ -57,7 +57,7 @@ def test_a_killed_writer_leaves_the_old_rows_and_the_next_run_heals(kind: Kind, 
 
 def test_killed_at_random_points_of_publishing(kind: Kind) -> None:
     """The writer publishes without end; whenever it is killed, exactly one whole publication is live."""
-    chosen = random.Random(7)  # noqa: S311 - moments, not secrets
+    chosen = random.Random(7)
     with opened(kind) as warehouse:
         publish(warehouse, OLD, NUMBERS)
         for _ in range(4):

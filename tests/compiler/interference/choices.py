@@ -18,7 +18,7 @@ class Choices:
     """Numbers for the grammar; ``made`` are those that it has taken so far."""
 
     def __init__(self, seed: int | None = None, given: Sequence[int] = ()) -> None:
-        self._random = random.Random(seed) if seed is not None else None  # noqa: S311 - queries, not keys
+        self._random = random.Random(seed) if seed is not None else None
         self._given = given
         self.made: list[int] = []
 

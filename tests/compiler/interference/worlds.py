@@ -108,7 +108,7 @@ class World:
 
     def rows(self) -> dict[str, list[tuple[Any, ...]]]:
         """The rows of every table, by its name; structure and clear values depend on the pair alone."""
-        chance = random.Random(self.pair)  # noqa: S311 - made-up rows, the same each time
+        chance = random.Random(self.pair)
         people = [self.classified(person) for person in range(PEOPLE)]
         return {
             "customers": [_customer(person, held, chance) for person, held in enumerate(people)],
