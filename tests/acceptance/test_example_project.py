@@ -4,6 +4,7 @@ leaking.
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -233,6 +234,25 @@ def test_a_card_number_may_be_given_as_it_is(store: FeatureStore, data: DemoData
     assert rows[0]["card_number"].startswith("tok_payment_card_v1_")
     assert rows[0]["card_profile__status"] in {"active", "blocked", "expired"}
     assert rows[0]["at"] == data.end.replace(tzinfo=UTC)
+
+
+def test_the_python_of_the_readme_and_the_guide_to_the_sdk_runs(
+    store: FeatureStore, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(ROOT.parent)
+    names: dict[str, Any] = {}
+    for page in ("README.md", "docs/guides/sdk.md"):
+        text = (ROOT.parent / page).read_text(encoding="utf-8")
+        for block in re.findall(r"^```python\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+            exec(compile(block, page, "exec"), names)  # noqa: S102 - pages of this repository
+    printed = capsys.readouterr().out
+    for line in (
+        "card_spend__amount_sum_1d: decimal(38,2) (clean)",
+        "transactions.amount",
+        "FP-SQL-020 column 'birth_date'",
+    ):
+        assert line in printed
+    assert set(names["vectors"][0].statuses.values()) <= {"present", "missing"}
 
 
 def payments_of(data: DemoData, store: FeatureStore, card: str, at: datetime) -> list[dict[str, Any]]:
