@@ -76,6 +76,18 @@ def test_every_path_in_the_text_is_there() -> None:
     assert sorted(f"{page.relative_to(ROOT)}: {path}" for page, path in named if not (ROOT / path).exists()) == []
 
 
+def test_every_test_that_a_page_cites_is_there() -> None:
+    pages = [page for page in PAGES if page.parent.name != "reference"]  # `test_all_types` is a function of DuckDB
+    cited = {(page, name) for page in pages for name in re.findall(r"`(test_\w+)`", prose(page))}
+    known = {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in re.findall(r"^ *def (test_\w+)", path.read_text(encoding="utf-8"), re.MULTILINE)
+    }
+    assert len(cited) > 10
+    assert sorted(f"{page.relative_to(ROOT)}: {name}" for page, name in cited if name not in known) == []
+
+
 def test_every_command_that_a_page_shows_exists() -> None:
     shown = [(page, command) for page in PAGES for command in commands(page) if page.name != "cli.md"]
     assert len(shown) > 60
