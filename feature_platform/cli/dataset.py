@@ -116,12 +116,17 @@ def _manifest_for_people(manifest: Manifest) -> Iterator[RenderableType]:
 
 
 def _verification_for_people(verified: Verification) -> Iterator[RenderableType]:
-    if verified.reproduced:
+    if verified.reproduced and verified.rounded:
+        same = f"all {verified.rows:,} rows are the same, but for last digits of sums of doubles"
+        yield f"[green]{verified.dataset}: {same}[/]"
+    elif verified.reproduced:
         yield f"[green]{verified.dataset}: all {verified.rows:,} rows are the same, value by value[/]"
     else:
         yield f"[red]{verified.dataset} can't be made again as it was[/]"
     for column, rows in verified.differing.items():
         yield f"  {column}: {rows:,} of {verified.rows:,} rows differ"
+    for column, near in verified.rounded.items():
+        yield f"  {column}: {near.rows:,} of {verified.rows:,} rows, by at most {near.largest:.1g} of the value"
     for view in verified.definitions:
         yield f"  definition changed: {view}"
     for table, (then, now) in verified.versions.items():

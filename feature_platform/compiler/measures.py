@@ -139,6 +139,15 @@ def result_type(function: AggregationFunction, of: DataType | None) -> DataType:
     return of
 
 
+def adds_doubles(function: AggregationFunction, of: DataType | None) -> bool:
+    """Whether the last digits of a value depend on the order in which its doubles were added. Moments are doubles
+    whatever their input is.
+    """
+    if function in ("sum", "avg", "ratio"):
+        return of is not None and not of.is_exact
+    return function in ("stddev", "stddev_pop", "variance", "variance_pop", "entropy")
+
+
 def accepts(function: AggregationFunction, of: DataType) -> bool:
     """Whether ``function`` can take a column of this type."""
     if function in ARITHMETIC:

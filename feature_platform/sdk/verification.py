@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from math import isnan
 from typing import TYPE_CHECKING
 
 from feature_platform.errors import UsageError
@@ -17,12 +16,11 @@ from feature_platform.project.key_versions import published_versions
 from feature_platform.sdk.codes import DATASET_KEYS
 from feature_platform.sdk.datasets import Manifest, open_dataset, tables_of, views_of
 from feature_platform.sdk.digests import rechunked
+from feature_platform.sdk.rounding import Rounded, compare, rounds
 from feature_platform.sdk.selection import Asker, Selected, select
 from feature_platform.sdk.training import training_set
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from feature_platform.project.project import Project
 
 
@@ -34,6 +32,8 @@ class Verification:
     rows: int
     differing: Mapping[str, int]
     """Feature column → rows that have another value now."""
+    rounded: Mapping[str, Rounded]
+    """Feature column that is a sum of doubles → rows whose last digits are others now, by the order of additions."""
     definitions: tuple[str, ...]
     """Views whose fingerprint is another one now."""
     versions: Mapping[str, tuple[str, str]]
@@ -66,17 +66,22 @@ def verify_dataset(project: Project, asker: Asker, title: str) -> Verification:
         (batch.select(list(manifest.spine)) for batch in dataset.reader()),
     )
     again = training_set(project, asker, chosen, spine, manifest.time, key_versions=_usable(project, manifest, chosen))
-    columns = [each.column for each in chosen]
-    differing = dict.fromkeys(columns, 0)
+    sums = {each.column: rounds(project, each) for each in chosen}
+    differing = dict.fromkeys(sums, 0)
+    rounded = dict.fromkeys(sums, Rounded(0, 0.0))
     kept, made = rechunked(dataset.reader()), rechunked(again.reader())
     for one, other in zip(kept, made, strict=True):
-        for column in columns:
-            differing[column] += _differing(one.column(column), other.column(column))
+        for column, is_sum in sums.items():
+            rows, near = compare(one.column(column), other.column(column), rounded=is_sum)
+            differing[column] += rows
+            before = rounded[column]
+            rounded[column] = Rounded(before.rows + near.rows, max(before.largest, near.largest))
     tables = tables_of(project, chosen)
     return Verification(
         manifest.title,
         manifest.rows,
         {column: rows for column, rows in differing.items() if rows},
+        {column: near for column, near in rounded.items() if near.rows},
         tuple(view for view, old in manifest.fingerprints.items() if _fingerprint(project, view) != old),
         {table: (old, tables.get(table, "")) for table, old in manifest.tables.items() if tables.get(table) != old},
     )
@@ -110,18 +115,6 @@ def _usable(project: Project, manifest: Manifest, chosen: Sequence[Selected]) ->
     if problems:
         raise UsageError(problems)
     return dict(manifest.key_versions)
-
-
-def _differing(one: pa.Array, other: pa.Array) -> int:
-    """Rows whose values are not the same; NaN is NaN."""
-    if one.equals(other):
-        return 0
-    pairs = zip(one.to_pylist(), other.to_pylist(), strict=True)
-    return sum(left != right and not (_is_nan(left) and _is_nan(right)) for left, right in pairs)
-
-
-def _is_nan(value: object) -> bool:
-    return isinstance(value, float) and isnan(value)
 
 
 def _fingerprint(project: Project, view: str) -> str | None:
