@@ -6,6 +6,9 @@ file last copies its write-ahead log into it. Here the files that all runs share
 a run keeps its engine. Its connections it does not keep: Dagster's UI learns of events by watching that file, which
 changes when the log is copied into it.
 
+To see whether a file has its tables, Dagster imports its hundred migrations, five times for an instance and a run. Here
+a file that names its revision has them, and a new one is given the newest by migrations that are imported once.
+
 Commits do not wait for the disk, checkpoints do: a run of many small steps takes a third of the time on an ordinary
 disk. No crash of a process loses anything; a power failure may cost the last events, never a file.
 """
@@ -13,16 +16,22 @@ disk. No crash of a process loses anything; a power failure may cost the last ev
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from functools import lru_cache
+from contextlib import contextmanager, suppress
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from dagster._core.storage.event_log import SqlEventLogStorageMetadata
+from dagster._core.storage.event_log.sqlite import sqlite_event_log
 from dagster._core.storage.event_log.sqlite.sqlite_event_log import INDEX_SHARD_NAME, SqliteEventLogStorage
 from dagster._core.storage.runs.sqlite.sqlite_run_storage import SqliteRunStorage
 from dagster._core.storage.schedules.sqlite.sqlite_schedule_storage import SqliteScheduleStorage
+from dagster._core.storage.sql import get_alembic_config
 from dagster._core.storage.sqlite import SQLITE_BUSY_TIMEOUT_SECONDS
 from dagster._core.storage.sqlite_storage import DagsterSqliteStorage
-from sqlalchemy import NullPool, QueuePool, create_engine, event
+from sqlalchemy import NullPool, QueuePool, create_engine, event, inspect
+from sqlalchemy.exc import DatabaseError
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -87,6 +96,17 @@ class _Events(SqliteEventLogStorage):
             with engine.begin() as connection:
                 yield connection
 
+    def _initdb(self, engine: Engine, for_index_shard: bool = False) -> None:
+        with suppress(DatabaseError), engine.begin() as connection:  # also another process may make it now
+            migrations = MigrationContext.configure(connection)
+            if migrations.get_current_revision():
+                return
+            if not inspect(connection).get_table_names():
+                SqlEventLogStorageMetadata.create_all(connection)
+                migrations.stamp(_migrations(), "head")
+                return
+        super()._initdb(engine, for_index_shard)
+
     def _engine(self, shard: str) -> Engine:
         return _engine(self.conn_string_for_shard(shard), keeps_connections=shard == INDEX_SHARD_NAME)
 
@@ -94,6 +114,12 @@ class _Events(SqliteEventLogStorage):
         super().dispose()
         if self._of_all_runs is not None:
             self._of_all_runs.dispose()
+
+
+@cache
+def _migrations() -> ScriptDirectory:
+    """Dagster's, read once."""
+    return ScriptDirectory.from_config(get_alembic_config(sqlite_event_log.__file__))
 
 
 def _engine(address: str, *, keeps_connections: bool) -> Engine:
