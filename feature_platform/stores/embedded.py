@@ -23,7 +23,12 @@ from urllib.parse import quote
 
 from feature_platform.errors import StoreError
 from feature_platform.stores.codes import SERVER_FAILED
-from feature_platform.stores.embedded_programs import Program, postgres_program, redis_program
+from feature_platform.stores.embedded_programs import (
+    Program,
+    postgres_program,
+    redis_program,
+    throwaway_postgres_program,
+)
 from feature_platform.stores.leases import Lease, exclusive, shared, try_exclusive, try_shared
 
 _START_SECONDS: Final = 60.0
@@ -50,7 +55,8 @@ class EmbeddedPostgres:
 
     def __init__(self, folder: Path, *, keep_data: bool = True) -> None:
         """``keep_data=False`` removes the whole folder with the server: for tests."""
-        self._server = _SharedServer(folder, keep_data, _POSTGRES_SOCKET, postgres_program, _postgres_answers)
+        program = postgres_program if keep_data else throwaway_postgres_program
+        self._server = _SharedServer(folder, keep_data, _POSTGRES_SOCKET, program, _postgres_answers)
 
     @property
     def url(self) -> str:

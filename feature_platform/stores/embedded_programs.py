@@ -13,8 +13,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +23,8 @@ from feature_platform.stores.codes import SERVER_FAILED, SERVER_MISSING
 
 _UNPRIVILEGED: Final = ("postgres", "pgserver", "nobody")
 _BUILTIN_LOCALE_SINCE: Final = 17
+
+_NOT_DURABLE: Final = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +76,8 @@ def postgres_program(data: Path, socket_folder: Path) -> Program:
         "log_min_error_statement": "panic",  # statements and rows do not belong into a log
         "log_error_verbosity": "terse",
     }
-    options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     return Program(
-        command=(str(programs / "postgres"), "-D", _data_argument(data, account), *options),
+        command=(str(programs / "postgres"), "-D", _data_argument(data, account), *_options(settings)),
         cwd=data,
         stop_signal="SIGINT",  # "fast": ends sessions, writes everything out
         drop_signal="SIGQUIT",  # "immediate": the next start would have to recover
@@ -84,6 +85,16 @@ def postgres_program(data: Path, socket_folder: Path) -> Program:
         gid=account.pw_gid if account else 0,
         remove=remove,
     )
+
+
+def throwaway_postgres_program(data: Path, socket_folder: Path) -> Program:
+    """The same for data that goes with the server: no restart reads it, so that nothing waits for the disk.
+
+    Raises:
+        StoreError: as :func:`postgres_program`.
+    """
+    program = postgres_program(data, socket_folder)
+    return replace(program, command=(*program.command, *_options(_NOT_DURABLE)))
 
 
 def redis_program(data: Path, socket: Path) -> Program:
@@ -104,6 +115,10 @@ def redis_program(data: Path, socket: Path) -> Program:
     }
     options = [part for name, value in settings.items() for part in (f"--{name}", value)]
     return Program(command=(_redis_server(), *options), cwd=data, stop_signal="SIGTERM", drop_signal="SIGKILL")
+
+
+def _options(settings: Mapping[str, str]) -> list[str]:
+    return [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
 
 
 def _postgres_programs() -> Path:
