@@ -7,6 +7,7 @@ session ends: the end of the process, a kill included, ends its servers, and tho
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,6 +21,9 @@ from tests.redis_nodes import cluster, cluster_url
 # A change is judged by the same examples as the one before, and a busy machine fails nothing; `make fuzz` searches on.
 hypothesis.settings.register_profile("repeatable", derandomize=True, deadline=None)
 hypothesis.settings.register_profile("search", deadline=None, max_examples=1_000, print_blob=True)
+# Workers rewrite each other's asserts and some hundred children compile the platform, if bytecode is not kept.
+sys.dont_write_bytecode = False
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 # Profiles with servers of their own fail without an audit key; also those of the commands that tests start.
 os.environ.setdefault("FP_AUDIT_KEY", bytes(range(64, 96)).hex())
 
