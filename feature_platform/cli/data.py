@@ -117,11 +117,13 @@ def training_set(  # noqa: PLR0913, PLR0917 - a command's options are its parame
 def get(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
     service: Annotated[str, typer.Argument(help="A feature service.", show_default=False)],
     values: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
-            metavar="NAME=VALUE...", help="Keys, and values that derived features ask for.", show_default=False
+            metavar="NAME=VALUE...",
+            help="Keys, and values that derived features ask for. Without any: which ones.",
+            show_default=False,
         ),
-    ],
+    ] = None,
     purpose: PurposeOption = None,
     role: RoleOption = "author",
     project: ProjectOption = None,
@@ -134,7 +136,7 @@ def get(  # noqa: PLR0913, PLR0917 - a command's options are its parameters
         from feature_platform.sdk.client import FeatureStore
 
         session = FeatureStore(found, purpose=purpose_of(found, purpose, [service]), role=role)
-        entity = _entity(values, session.online_inputs(service))
+        entity = _entity(values or (), session.online_inputs(service))
         session.online(service, entity)  # opens the connections, which is not what a model waits for
         vectors = session.online(service, entity)
         screen.show(_vector_as_dict(vectors), lambda: _vector_for_people(vectors))

@@ -312,6 +312,7 @@ def test_a_value_without_its_name_is_not_repeated(shop: Path) -> None:
 def test_get_refuses_values_that_make_no_sense(shop: Path) -> None:
     assert "Did you mean 'customer_id'?" in refused(2, "get", "next_product", "customer=3")
     assert "this is no bigint" in refused(2, "get", "next_product", "customer_id=x")
+    assert "has no 'customer_id'" in refused(2, "get", "next_product")
     assert "Did you mean 'next_product'?" in refused(2, "get", "next_produkt", "customer_id=3")
 
 
