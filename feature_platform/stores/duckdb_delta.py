@@ -275,6 +275,18 @@ class DuckDBDeltaWarehouse:
         with self._publishing(table):
             return delta.remove_unneeded(self._folder(table))
 
+    def tables(self) -> Sequence[TableName]:
+        """A folder whose name had to be shortened is passed over: no view has such a name."""
+        folders = [log.parent for name in ("_delta_log", "data") for log in self._root.glob(f"*/*/{name}")]
+        return sorted({table for folder in folders if (table := layout.table_of_folder(folder)) is not None})
+
+    def remove(self, table: TableName) -> bool:
+        """One Delta commit takes all rows out; files go when nobody reads them, the folder with the last."""
+        if not self._folder(table).is_dir():
+            return True
+        with self._publishing(table):
+            return delta.remove_table(self._folder(table), table)
+
     def close(self) -> None:
         """Gives up what was staged and not published, and removes temporary files."""
         while self._attempts:

@@ -15,6 +15,7 @@ and reading them never scans the log.
 
 from __future__ import annotations
 
+import re
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
@@ -29,6 +30,12 @@ _NAME_LENGTH: Final = 200
 def table_folder(root: Path, table: TableName) -> Path:
     """Where ``table`` lies below ``root``. Whatever its name holds, the folder cannot lie elsewhere."""
     return root / _file_name(table.schema) / _file_name(table.name)
+
+
+def table_of_folder(folder: Path) -> TableName | None:
+    """The table whose folder it is; None where the name was too long to stand in it."""
+    names = [_text(folder.parent.name), _text(folder.name)]
+    return TableName(names[0], names[1]) if names[0] is not None and names[1] is not None else None
 
 
 def staged_path(folder: Path, schema: TableSchema, token: str) -> Path:
@@ -69,3 +76,13 @@ def _file_name(text: str) -> str:
     """
     name = "".join(chr(byte) if chr(byte) in _PLAIN else f"~{byte:02x}" for byte in text.encode())
     return name if len(name) <= _NAME_LENGTH else f"{name[:100]}~~{sha256(text.encode()).hexdigest()[:24]}"
+
+
+def _text(name: str) -> str | None:
+    """The inverse of :func:`_file_name`."""
+    if "~~" in name:
+        return None
+    try:
+        return re.sub(rb"~([0-9a-f]{2})", lambda found: bytes.fromhex(found[1].decode()), name.encode()).decode()
+    except UnicodeDecodeError:
+        return None

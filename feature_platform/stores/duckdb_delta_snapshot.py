@@ -86,7 +86,7 @@ def pinned(folder: Path, name: TableName) -> tuple[Snapshot, Lease]:
         if live is None:
             raise StoreError(not_published(name))
         lease = shared(reader_lease(folder, live.version))
-        if not commit_path(folder, live.version + 1).exists():
+        if commit_path(folder, live.version).exists() and not commit_path(folder, live.version + 1).exists():
             return live, lease
         lease.release()  # superseded before the lease was held: its files may be going
 

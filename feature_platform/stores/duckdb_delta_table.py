@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -23,7 +25,7 @@ from feature_platform.stores.duckdb_delta_snapshot import (
 from feature_platform.stores.leases import try_exclusive
 from feature_platform.stores.protocols import Holdings, Publication, StagedWrite, TableName
 from feature_platform.stores.publication_order import check_order
-from feature_platform.stores.publication_rules import check_fits, staged_rows_gone
+from feature_platform.stores.publication_rules import being_written, check_fits, staged_rows_gone
 from feature_platform.types import TableSchema
 
 if TYPE_CHECKING:
@@ -101,13 +103,12 @@ def commit(folder: Path, staged: StagedWrite, *, backwards: bool) -> None:
     stats = json.dumps({"numRecords": staged.rows})
     action = AddAction(relative, size, {PARTITION_COLUMN: partition}, now_ms, True, stats)
     columns = Schema.from_arrow(_stored_schema(staged.schema))
-    if live is None:
+    table = opened(folder)
+    if table is None:
         create_table_with_add_actions(
             str(folder), columns, [action], mode="error", partition_by=[PARTITION_COLUMN], configuration=_CONFIGURATION
         )
         return
-    table = opened(folder)
-    assert table is not None
     _allow_timestamps(table)
     table.create_write_transaction(
         [action],
@@ -144,6 +145,30 @@ def remove_unneeded(folder: Path) -> int:
     return dead
 
 
+def remove_table(folder: Path, name: TableName) -> bool:
+    """Takes all files out of the table, by a commit, and removes what nobody reads; with the last file the folder goes.
+    Gives whether it went. The caller holds the table's publish lock.
+
+    Raises:
+        StoreError: somebody is staging rows.
+    """
+    if any(try_exclusive(attempt, create=False) is None for attempt in _listed(folder / "_fp" / "attempts")):
+        raise StoreError(being_written(str(name)))
+    if live := snapshot(folder):
+        table = opened(folder)
+        assert table is not None, "it has a live version"
+        table.create_write_transaction([], "overwrite", table.schema(), [PARTITION_COLUMN])
+        assert snapshot(folder) is None, f"version {live.version} is not the newest"
+    remove_unneeded(folder)
+    if any((folder / "data").glob("*/*.parquet")):
+        return False  # somebody reads them
+    for part in ("data", "_delta_log", "_fp"):
+        shutil.rmtree(folder / part, ignore_errors=True)
+    with suppress(OSError):  # somebody begins to write
+        folder.rmdir()
+    return True
+
+
 def _allow_timestamps(table: DeltaTable) -> None:
     """A table that was made without timestamps must be declared to have some before it gets the first, or it can't be
     read any more. That is a commit of its own, which changes no row.
@@ -167,11 +192,9 @@ def _publication(live: Snapshot, name: TableName, file: LiveFile) -> Publication
 
 def _needed_files(folder: Path) -> set[Path]:
     live = snapshot(folder)
-    if live is None:
-        return set()
-    needed = {folder / file.path for file in live.files}
+    needed = {folder / file.path for file in live.files} if live else set()
     for lease_file in _listed(folder / "_fp" / "readers"):
-        if lease_file.name == str(live.version):
+        if live and lease_file.name == str(live.version):
             continue
         if lease := try_exclusive(lease_file, create=False):
             lease.release(remove=True)

@@ -154,4 +154,20 @@ class OnlineStore(Protocol):
         """Removes snapshots that dead writers left behind."""
         ...
 
+    def views(self) -> Sequence[str]:
+        """Every view that the platform wrote here and of which something is left, live or not."""
+        ...
+
+    def remove(self, view: str) -> bool:
+        """Removes whatever the platform wrote of ``view``: from now on it was never published. Readers get whole rows,
+        an error, or none any more. May be repeated, by others too, until nothing is left.
+
+        Returns:
+            whether nothing is left; False while somebody still reads the rows.
+
+        Raises:
+            StoreError: it is being written, or the server refuses.
+        """
+        ...
+
     def close(self) -> None: ...

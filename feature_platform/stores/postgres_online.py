@@ -186,6 +186,18 @@ class PostgresOnlineStore:
         with _reported():
             return self._writer.sweep(view)
 
+    def views(self) -> Sequence[str]:
+        with self._sessions.reading() as session:
+            try:
+                return [view for (view,) in session.execute(self._schema.views())]
+            except psycopg.errors.UndefinedTable:  # nothing was ever published here
+                return []
+
+    def remove(self, view: str) -> bool:
+        """One short transaction takes the rows out; their tables are dropped when nobody reads them."""
+        with _reported():
+            return self._writer.withdraw(view)
+
     def close(self) -> None:
         """Gives connections back. What is staged and not published counts as left by a dead writer from now on."""
         self._writer.close()

@@ -120,6 +120,16 @@ class OnlineSchema:
             "published_at = excluded.published_at, properties = excluded.properties"
         ).format(self._table("publications"))
 
+    def views(self) -> sql.Composed:
+        """Gives each view of which something is left."""
+        return sql.SQL("SELECT view FROM {} UNION SELECT view FROM {} ORDER BY 1").format(
+            self._table("publications"), self._table("versions")
+        )
+
+    def withdraw(self) -> sql.Composed:
+        """Parameter: view."""
+        return sql.SQL("DELETE FROM {} WHERE view = %s").format(self._table("publications"))
+
     def publication(self) -> sql.Composed:
         """Parameter: view. Gives (version, rows, published at, properties, event time)."""
         return sql.SQL("SELECT version, rows, published_at, properties, event_time FROM {} WHERE view = %s").format(

@@ -27,6 +27,7 @@ from feature_platform.stores.postgres_copy_in import copy_in
 from feature_platform.stores.postgres_layouts import ONLINE
 from feature_platform.stores.postgres_online_sql import LOCK_VIEW, OnlineSchema, view_key
 from feature_platform.stores.protocols import Publication, StreamSource, TableName
+from feature_platform.stores.publication_rules import being_written
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -114,6 +115,28 @@ class SnapshotWriter:
             except psycopg.errors.UndefinedTable:
                 return 0
         return sum(self._reap(version) for version, _ in found)
+
+    def withdraw(self, view: str) -> bool:
+        """Nothing of a view is live from now on, in one transaction; then drops its tables. Gives whether all went:
+        one that is read stays until the next time.
+
+        Raises:
+            StoreError: somebody is staging rows.
+        """
+        with self._sessions.writing() as session:
+            try:
+                live, _ = self._locked(session, view)
+            except psycopg.errors.UndefinedTable:  # nothing was ever published here
+                return True
+            known = session.execute(self._schema.versions_of(), [view]).fetchall()
+            if not all(self._attempts.is_dead(session, version) for version, _ in known):
+                raise StoreError(being_written(f"'{view}' in '{self._store}'"))
+            if live is not None:
+                session.execute(self._schema.put_version(), [snapshot_of(live.version), view, "replaced", None])
+                session.execute(self._schema.withdraw(), [view])
+        self.sweep(view)
+        with self._sessions.reading() as session:
+            return not session.execute(self._schema.versions_of(), [view]).fetchall()
 
     def close(self) -> None:
         """What is staged and not published counts as left by a dead writer from now on."""

@@ -56,7 +56,7 @@ from feature_platform.stores.protocols import (
     TableName,
 )
 from feature_platform.stores.publication_order import Order
-from feature_platform.stores.publication_rules import not_published
+from feature_platform.stores.publication_rules import being_written, not_published
 from feature_platform.types import Engine, TableSchema
 
 if TYPE_CHECKING:
@@ -231,6 +231,23 @@ class PostgresWarehouse:
     def sweep(self, table: TableName) -> int:
         """Drops staged rows of sessions that ended, and superseded rows that nobody reads."""
         return self._remove_unneeded(table)
+
+    def tables(self) -> Sequence[TableName]:
+        with self._ready().reading() as connection:
+            return self._writes.tables(connection)
+
+    def remove(self, table: TableName) -> bool:
+        """One short transaction takes all rows out; their tables are dropped when nobody reads them."""
+        with self._ready().writing() as connection:
+            self._lock_table(connection, table)
+            found = self._writes.not_live(connection, table)
+            if not all(self._attempts.is_dead(connection, write.token) for write in found if write.state == "staged"):
+                raise StoreError(being_written(str(table)))
+            live = self._writes.live(connection, [table]).get(table, [])
+            self._writes.retire(connection, [write.token for write in live])
+        self._remove_unneeded(table)
+        with self._ready().reading() as connection:
+            return not self._writes.not_live(connection, table)
 
     def close(self) -> None:
         """Gives up what was staged and not published, and closes the sessions."""

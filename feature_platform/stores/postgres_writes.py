@@ -185,6 +185,11 @@ class Writes:
         """The write of ``token`` while it is staged."""
         return next(iter(self._select(connection, "token = %s AND state = 'staged'", (token,))), None)
 
+    def tables(self, connection: psycopg.Connection[Any]) -> list[TableName]:
+        """Every table with a write, whatever its state."""
+        statement = sql.SQL("SELECT DISTINCT table_schema, table_name FROM {} ORDER BY 1, 2").format(self._table)
+        return [TableName(*row) for row in connection.execute(statement)]
+
     def not_live(self, connection: psycopg.Connection[Any], table: TableName) -> list[Write]:
         """Staged and superseded writes of a table."""
         return self._select(

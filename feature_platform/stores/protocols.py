@@ -279,6 +279,22 @@ class Warehouse(Protocol):
         """Removes what dead writers left behind beside ``table``; gives how many leftovers went."""
         ...
 
+    def tables(self) -> Sequence[TableName]:
+        """Every table that the platform wrote here and of which something is left, live or not."""
+        ...
+
+    def remove(self, table: TableName) -> bool:
+        """Removes whatever the platform wrote of ``table``: from now on it was never published. A query under way ends
+        with the rows that it began with, or with an error. May be repeated, by others too, until nothing is left.
+
+        Returns:
+            whether nothing is left; False while somebody still reads the rows.
+
+        Raises:
+            StoreError: it is being written.
+        """
+        ...
+
     def close(self) -> None:
         """Gives connections back. The store can't be used afterwards."""
         ...

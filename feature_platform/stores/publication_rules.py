@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from feature_platform.errors import Problem, StoreError
-from feature_platform.stores.codes import LAYOUT_CHANGE, NOT_PUBLISHED, SCHEMA_CHANGE, STAGED_ROWS_GONE
+from feature_platform.stores.codes import LAYOUT_CHANGE, NOT_PUBLISHED, SCHEMA_CHANGE, STAGED_ROWS_GONE, TABLE_BUSY
 from feature_platform.stores.protocols import StagedWrite, TableName
 from feature_platform.types import TableSchema
 
@@ -46,6 +46,13 @@ def check_fits(staged: StagedWrite, live: TableSchema, live_partitions: Collecti
 def not_published(table: TableName) -> Problem:
     """A query names a table without rows."""
     return NOT_PUBLISHED.problem(f"{table} holds no rows yet", mend=f"materialize {table.name} first")
+
+
+def being_written(name: str) -> Problem:
+    """What should be removed is still being made."""
+    return TABLE_BUSY.problem(
+        f"{name} is being written by another run", mend="wait for it, or end it if it hangs, then remove again"
+    )
 
 
 def staged_rows_gone(staged: StagedWrite) -> Problem:

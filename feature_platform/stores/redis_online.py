@@ -47,6 +47,7 @@ from feature_platform.stores.redis_online_record import (
     pending,
     publication,
 )
+from feature_platform.stores.redis_online_remove import remove_view, views_of
 from feature_platform.stores.redis_server_memory import check_room, memory_shares
 from feature_platform.stores.redis_servers import Command, Part, open_servers, words
 from feature_platform.stores.redis_settings import RedisSettings
@@ -267,6 +268,18 @@ class RedisOnlineStore:
         with store_errors(self.name, "sweep"):
             self._publisher.forward(keys)
             return self._attempts.sweep(keys)
+
+    def views(self) -> Sequence[str]:
+        """Looks at the name of every key in the server, in small steps."""
+        with store_errors(self.name, "look for views"):
+            return views_of(self._servers, self._prefix)
+
+    def remove(self, view: str) -> bool:
+        """Group by group, each in one step; on a server of its own that is the whole view."""
+        with store_errors(self.name, "remove rows"):
+            keys = ViewKeys(self._prefix, view)
+            remove_view(self._servers, self._publisher, self._attempts, keys, self.name)
+        return True
 
     def close(self) -> None:
         """Gives connections back. What is staged and not published counts as left by a dead writer from now on."""

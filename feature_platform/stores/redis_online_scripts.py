@@ -115,3 +115,11 @@ return entry
 """
 """Keeps what was staged from being published, so that it can be removed; its entry stays under another name until it
 is. Keys: meta, staged. Argument: token. Gives the entry, nothing where it is not there or is going live."""
+
+WITHDRAW: Final = """
+if (redis.call('HGET', KEYS[1], 'version') or '') ~= ARGV[1] then return 0 end
+for place = 1, #KEYS do redis.call('UNLINK', KEYS[place]) end
+return 1
+"""
+"""Removes a group's pointer with the rows that it names. Keys: pointer, its buckets. Argument: the version that it
+names, empty where there is none. Gives 0, and nothing is done, where it names another."""

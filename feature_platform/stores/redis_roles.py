@@ -17,7 +17,7 @@ COMMANDS: Final[Mapping[str, tuple[str, ...]]] = {
         *_CONNECT,
         *_LOOK,
         *("hset", "hsetnx", "hdel", "hlen", "hexists", "expire", "pexpireat", "persist", "unlink", "eval"),
-        *("memory|usage", "wait", "time", "info", "client|id", "client|list"),
+        *("memory|usage", "wait", "time", "info", "client|id", "client|list", "scan"),
     ),
     "reader": (*_CONNECT, *_LOOK),
     "operator": (

@@ -50,6 +50,14 @@ class Servers(Protocol):
         """Names the server that has ``key``."""
         ...
 
+    def nodes(self) -> list[str]:
+        """The names of all servers that have keys of their own."""
+        ...
+
+    def ask(self, node: str, command: Command, /) -> Any:
+        """The reply of one server to a command without keys, such as ``SCAN``."""
+        ...
+
     def load_connection(self, node: str, /) -> Any:
         """A connection for a load, to be given back by :meth:`release`."""
         ...
@@ -113,6 +121,12 @@ class OneServer:
 
     def node(self, _key: bytes) -> str:
         return ""
+
+    def nodes(self) -> list[str]:
+        return [""]
+
+    def ask(self, _node: str, command: Command) -> Any:
+        return self.exchange([Part(b"", [command])])[0][0]
 
     def load_connection(self, _node: str) -> Any:
         return self._load_pool.get_connection()
@@ -295,6 +309,13 @@ class Cluster:
     def node(self, key: bytes) -> str:
         manager = self._client.nodes_manager
         return str(manager.get_node_from_slot(self._client.keyslot(key)).name)
+
+    def nodes(self) -> list[str]:
+        self._refresh()
+        return [str(found.name) for found in self._client.get_primaries()]
+
+    def ask(self, node: str, command: Command) -> Any:
+        return self._single(node, Part(b"", [command]), asking=False)
 
     def masters(self) -> list[tuple[str, int]]:
         """Host and port of every node that has keys of its own."""

@@ -324,3 +324,34 @@ def test_holdings_are_counted_in_the_store_itself(kind: Kind, store: OnlineStore
     left = store.holdings("card_spend")
     assert left.rows is not None
     assert left.rows < 3_000
+
+
+def test_what_is_removed_was_never_published(kind: Kind, store: OnlineStore) -> None:
+    spend, similar = online_table("spend"), online_table("spend_2")
+    assert store.views() == []
+    assert store.remove("spend"), "nothing is there to be removed"
+    for table in (spend, similar):
+        publish(store, table, [{"card": f"c{number}", "amount": number} for number in range(300)])
+    assert store.views() == ["spend", "spend_2"]
+    assert store.remove("spend")
+    assert store.views() == ["spend_2"]
+    assert store.publication("spend") is None
+    assert _amounts(store.read(spend, [("c1",)])) == [None]
+    assert _amounts(store.read(similar, [("c1",), ("c299",)])) == [1, 299]
+    assert not kind.leftovers()
+    publish(store, spend, [{"card": "c1", "amount": 7}])
+    assert _amounts(store.read(spend, [("c1",)])) == [7]
+
+
+def test_what_is_being_written_is_not_removed_but_what_a_dead_writer_left_is(kind: Kind, store: OnlineStore) -> None:
+    table = online_table()
+    writer = kind.open()
+    writer.stage(table, stream(table, [{"card": "a", "amount": 1}]))
+    assert store.views() == [table.view], "what was only staged is there, too"
+    with pytest.raises(StoreError) as raised:
+        store.remove(table.view)
+    assert raised.value.code == "FP-STORE-006"
+    writer.close()
+    assert store.remove(table.view)
+    assert store.views() == []
+    assert not kind.leftovers()

@@ -465,3 +465,54 @@ def test_holdings_are_what_is_there_of_the_live_rows(kind: Kind, warehouse: Ware
     two = warehouse.holdings(SPEND)
     assert not two.missing
     assert one.bytes < two.bytes < 3 * one.bytes  # what was replaced does not count
+
+
+def test_what_is_removed_was_never_published(kind: Kind, warehouse: Warehouse) -> None:
+    other = TableName("features", "other@redis")
+    assert list(warehouse.tables()) == []
+    assert warehouse.remove(SPEND), "nothing is there to be removed"
+    publish(warehouse, amounts(1, 2), AMOUNTS, partition=day("2026-01-01"))
+    publish(warehouse, amounts(3), AMOUNTS, partition=day("2026-01-02"))
+    publish(warehouse, amounts(4), AMOUNTS, table=other)
+    assert list(warehouse.tables()) == [other, SPEND]
+    assert warehouse.remove(SPEND)
+    assert list(warehouse.tables()) == [other]
+    assert warehouse.schema(SPEND) is None
+    assert list(warehouse.publications(SPEND)) == []
+    assert rows_of(warehouse, other) == amounts(4)
+    assert len(kind.leftovers()) == 1, "what is left is of the other table"
+    publish(warehouse, amounts(5), AMOUNTS)
+    assert rows_of(warehouse) == amounts(5)
+
+
+def test_what_is_being_written_is_not_removed_but_what_a_dead_writer_left_is(kind: Kind, warehouse: Warehouse) -> None:
+    publish(warehouse, amounts(1), AMOUNTS)
+    writer = kind.open()
+    writer.stage(SPEND, AMOUNTS, stream(AMOUNTS, amounts(2)))
+    with pytest.raises(StoreError) as raised:
+        warehouse.remove(SPEND)
+    assert raised.value.code == "FP-STORE-006"
+    assert rows_of(warehouse) == amounts(1)
+    writer.close()
+    assert warehouse.remove(SPEND)
+    assert list(kind.leftovers()) == []
+
+
+def test_a_reader_of_what_is_removed_gets_its_rows_or_an_error(kind: Kind, warehouse: Warehouse) -> None:
+    publish(warehouse, amounts(*range(200_000)), AMOUNTS)
+    sql = 'SELECT amount FROM "features"."spend"'
+    reader = warehouse.read(query(warehouse, sql, {SPEND: NativeTable(SPEND)}))
+    first = reader.read_next_batch()
+    gone = warehouse.remove(SPEND)
+    with pytest.raises(StoreError, match="holds no rows yet"):
+        rows_of(warehouse)
+    if warehouse.engine == "doris":
+        assert gone, "the cluster ends queries that are under way"
+        reader.close()
+        return
+    assert not gone, "somebody reads it"
+    assert list(warehouse.tables()) == [SPEND]
+    assert first.num_rows + reader.read_all().num_rows == 200_000
+    reader.close()
+    assert warehouse.remove(SPEND)
+    assert list(kind.leftovers()) == []

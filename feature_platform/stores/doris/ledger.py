@@ -151,6 +151,11 @@ class DorisLedger:
         """Every attempt of a table, by version."""
         return self._writes("table_schema = %s AND table_name = %s", (table.schema, table.name))
 
+    def tables(self) -> list[TableName]:
+        """Every table with an attempt."""
+        rows = self._run("SELECT DISTINCT table_schema, table_name FROM {}.writes ORDER BY 1, 2", ())
+        return [TableName(*row) for row in rows]
+
     def remove(self, token: str) -> None:
         """Forgets an attempt of which nothing is left."""
         self._run("DELETE FROM {}.loads WHERE token = %s", (token,))

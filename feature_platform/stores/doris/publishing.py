@@ -27,7 +27,7 @@ from feature_platform.stores.doris.settings import DorisSettings
 from feature_platform.stores.doris.tables import DorisColumn, DorisTable, RangePartition
 from feature_platform.stores.protocols import Holdings, Partition, Size, StagedWrite, TableName
 from feature_platform.stores.publication_order import check_order
-from feature_platform.stores.publication_rules import check_fits, staged_rows_gone
+from feature_platform.stores.publication_rules import being_written, check_fits, staged_rows_gone
 from feature_platform.types import TableSchema
 
 _TRIES: Final = 6
@@ -265,6 +265,23 @@ class Publishing:
         """Removes attempts whose process ended; gives their number."""
         with self._ledger.table_lock(table):
             return self._sweep(table)
+
+    def remove(self, table: TableName) -> None:
+        """Drops the live table, then forgets what is known of it: whoever is stopped in between repeats it.
+
+        Raises:
+            StoreError: somebody is writing it.
+        """
+        with self._ledger.table_lock(table):
+            self._sweep(table)
+            writes = self._ledger.writes(table)
+            if any(write.state in ("filling", "staged") for write in writes):
+                raise StoreError(being_written(str(table)))
+            base = layout.table_name(self._settings, table)
+            if writes:
+                self._certainly(ddl.drop_table(base), lambda: self._comment(base) is None)
+            for write in writes:
+                self._ledger.remove(write.token)
 
     def _sweep(self, table: TableName) -> int:
         removed = 0

@@ -214,6 +214,15 @@ class DorisWarehouse:
         """Drops staged rows of processes that ended."""
         return self._publishing.sweep(table)
 
+    def tables(self) -> Sequence[TableName]:
+        """Without streams that a query reads just now."""
+        return [table for table in self._ledger.tables() if table != _STREAMS]
+
+    def remove(self, table: TableName) -> bool:
+        """Dropped at once: Doris ends queries that are under way with an error."""
+        self._publishing.remove(table)
+        return True
+
     def close(self) -> None:
         """Gives up what was staged and not published, and closes the sessions."""
         self._ledger.close()
