@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from feature_platform.cli.codes import UNKNOWN_NAME
+from feature_platform.cli.codes import BAD_VALUE, UNKNOWN_NAME
 from feature_platform.cli.options import JsonOption, ProfileOption, ProjectOption
 from feature_platform.cli.screen import Screen
 from feature_platform.cli.session import FOUND_PROBLEMS, linked, opened
@@ -18,6 +18,8 @@ from feature_platform.errors import UsageError, did_you_mean
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from feature_platform.errors import Problem
+    from feature_platform.orchestration.leftovers import Leftover, Removal, Unasked
     from feature_platform.orchestration.store_repair import Repair
     from feature_platform.orchestration.store_status import StoreStatus
     from feature_platform.project.project import Project
@@ -44,19 +46,26 @@ def status(
 ) -> None:
     """Show what each store has of each view: version, partitions, rows, newest event, size, and what is wrong with it.
 
-    Ends with 1 if a store can't be reached, or lost rows that were published.
+    Without names also what stores hold that no definition asks for any more; `fp store remove` removes it. Ends with 1
+    if a store can't be reached, or lost rows that were published.
     """
     screen = Screen(json)
     with opened(screen, project, profile) as found:
+        from feature_platform.orchestration.leftovers import Leftover, Unasked, leftovers
         from feature_platform.orchestration.partitions import utc_now
         from feature_platform.orchestration.store_status import store_status
 
         now = utc_now()
         with screen.working("asking the stores"):
             statuses = list(store_status(found, _views(found, views), now))
+            left = [] if views else list(leftovers(found))
         screen.show(
-            {"stores": [{**asdict(each), "lag_seconds": each.lag_seconds(now)} for each in statuses]},
-            lambda: [_for_people(statuses, now)],
+            {
+                "stores": [{**asdict(each), "lag_seconds": each.lag_seconds(now)} for each in statuses],
+                "left": [asdict(each) for each in left if isinstance(each, Leftover)],
+                "unasked": [asdict(each) for each in left if isinstance(each, Unasked)],
+            },
+            lambda: [_for_people(statuses, now), *_left_for_people(left)],
         )
     if any(each.health in ("damaged", "unreachable") for each in statuses):
         raise typer.Exit(FOUND_PROBLEMS)
@@ -93,6 +102,113 @@ def _repairs(done: Sequence[Repair]) -> Iterator[RenderableType]:
         rows = [(each.view, each.store, each.found, each.done) for each in changed]
         yield plain_table(("view", "store", "was", "done"), rows, whole=2)
     yield f"{len(done) - len(changed)} of {len(done)} needed nothing"
+
+
+@app.command("remove")
+def remove(  # noqa: PLR0913, PLR0917 - a command's options
+    names: Annotated[
+        list[str] | None, typer.Argument(help="What `fp store status` names as left: VIEW, VIEW@STORE, VIEW:FEATURE.")
+    ] = None,
+    left: Annotated[bool, typer.Option("--left", help="All that is left, but single features.")] = False,
+    store: Annotated[str | None, typer.Option("--store", help="Only in this store. Default: in every one.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Remove it. Without this, only show what would go.")] = False,
+    project: ProjectOption = None,
+    profile: ProfileOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Remove rows from stores that no definition of the project asks for any more, for good.
+
+    Shows what would go, unless `--yes` is given. What a definition asks for is refused. Can be repeated after whatever
+    stopped it. VIEW:FEATURE takes the view's history in that store along, since rows can't lose a column: materialize
+    the view afterwards. Ends with 1 if something could not be removed, or a store could not be asked.
+    """
+    screen = Screen(json)
+    if bool(names) == left:
+        raise UsageError([BAD_VALUE.problem("what should be removed?", mend="name it, or give --left")])
+    with opened(screen, project, profile) as found:
+        from feature_platform.orchestration.leftovers import Unasked, chosen, leftovers
+        from feature_platform.orchestration.leftovers import remove as removed
+
+        if store is not None and store not in found.profile.stores:
+            raise UsageError([_unknown_store(store, list(found.profile.stores))])
+        with screen.working("asking the stores"):
+            asked = list(leftovers(found, store))
+        unasked = [each for each in asked if isinstance(each, Unasked)]
+        picked = chosen(found, asked, names or [], store)
+        with screen.working("removing"):
+            done = list(removed(found, picked)) if yes else []
+        shown = [*(done or picked), *unasked]
+        screen.show(
+            {
+                "removed": [asdict(each) for each in done],
+                "would_go": [] if yes else [asdict(each) for each in picked],
+                "unasked": [asdict(each) for each in unasked],
+            },
+            lambda: _removal_for_people(shown, yes),
+        )
+    if unasked or not all(each.gone for each in done):
+        raise typer.Exit(FOUND_PROBLEMS)
+
+
+def _removal_for_people(found: Sequence[Leftover | Removal | Unasked], yes: bool) -> Iterator[RenderableType]:
+    from feature_platform.orchestration.leftovers import Leftover, Removal, Unasked
+
+    outcomes = [each for each in found if isinstance(each, Removal)]
+    leftovers = [each for each in found if isinstance(each, Leftover)] + [each.leftover for each in outcomes]
+    if leftovers:
+        yield _left_table(leftovers)
+    for each in outcomes:
+        if not each.gone:
+            yield f"{each.leftover.name} in {each.leftover.store}: {each.reason}"
+    for silent in found:
+        if isinstance(silent, Unasked):
+            yield f"{silent.store} could not be asked: {silent.reason}"
+    for feature in leftovers:
+        if feature.kind == "feature":
+            yield f"{feature.name} takes all rows of '{feature.view}' along; then: fp materialize {feature.view}"
+    if yes:
+        yield f"{sum(each.gone for each in outcomes)} of {len(leftovers)} removed"
+    else:
+        yield "nothing was removed: --yes does it" if leftovers else "nothing is left"
+
+
+def _left_for_people(left: Sequence[Leftover | Unasked]) -> Iterator[RenderableType]:
+    from feature_platform.orchestration.leftovers import Leftover, Unasked
+
+    found = [each for each in left if isinstance(each, Leftover)]
+    if found:
+        yield ""
+        yield "held, but asked for by no definition (fp store remove):"
+        yield _left_table(found)
+    for silent in left:
+        if isinstance(silent, Unasked):
+            yield f"{silent.store} could not be asked what else it holds: {silent.reason}"
+
+
+def _left_table(found: Sequence[Leftover]) -> RenderableType:
+    from feature_platform.cli.tables import plain_table, shown
+
+    header = ("left", "store", "kind", "rows", "size", "newest event", "published", "version")
+    rows = [
+        (
+            each.name,
+            each.store,
+            each.kind,
+            f"{each.rows:,}",
+            _size(each.bytes),
+            "" if each.event_time is None else shown(each.event_time.replace(microsecond=0)),
+            "" if each.published_at is None else shown(each.published_at.replace(microsecond=0)),
+            (each.version or "")[:12],
+        )
+        for each in found
+    ]
+    return plain_table(header, rows, whole=2)
+
+
+def _unknown_store(name: str, known: Sequence[str]) -> Problem:
+    return UNKNOWN_NAME.problem(
+        f"the profile has no store '{name}'.{did_you_mean(name, known)}", mend=f"name one of: {', '.join(known)}"
+    )
 
 
 def _for_people(statuses: Sequence[StoreStatus], now: datetime) -> RenderableType:

@@ -60,3 +60,15 @@ INSTANCE_FAILED: Final = Code(
     "`FP_DAGSTER_POSTGRES_URL` names. A run that can't be recorded ends. What it published stays, and the next run "
     "closes it and does the rest.",
 )
+STILL_ASKED_FOR: Final = Code(
+    "FP-RUN-011",
+    "A definition asks for what should be removed",
+    "`fp store remove` removes rows that no definition of the project asks for any more. What a definition asks for "
+    "would be missed by those who read it, and come back with the next run.",
+)
+UNKNOWN_LEFTOVER: Final = Code(
+    "FP-RUN-012",
+    "Nothing of that name is left in the stores",
+    "What can be removed is what `fp store status` names: a view that left, `VIEW@STORE` for the rows kept beside its "
+    "history, or `VIEW:FEATURE` for a column that a history still has.",
+)

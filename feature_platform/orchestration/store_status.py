@@ -20,7 +20,7 @@ from feature_platform.orchestration.online import copy_up_to_date
 from feature_platform.orchestration.partitions import partition_of
 from feature_platform.stores.online_protocol import TTL
 from feature_platform.stores.online_reads import is_expired, ttl_of
-from feature_platform.stores.protocols import FINGERPRINT, Holdings, Publication, Query, Warehouse
+from feature_platform.stores.protocols import FINGERPRINT, Holdings, Publication, Query, TableName, Warehouse
 
 if TYPE_CHECKING:
     from feature_platform.compiler.plan import CompiledView
@@ -148,7 +148,11 @@ def _health(view: CompiledView, live: Sequence[Publication], held: Holdings) -> 
 def _newest_event(warehouse: Warehouse, view: CompiledView, live: Sequence[Publication]) -> datetime | None:
     if view.form == "aggregations" and view.partitioned:
         return max(partition_of(each.partition, view.partitioned).end for each in live if each.partition)
-    table = table_of(view.name)
+    return newest_row_time(warehouse, table_of(view.name))
+
+
+def newest_row_time(warehouse: Warehouse, table: TableName) -> datetime | None:
+    """The newest event time among the rows of a live table, UTC; None where it has no rows."""
     binding = warehouse.binding(table)
     assert binding is not None, "something is live"
     newest = exp.select(exp.Max(this=exp.column("event_time", quoted=True))).from_(

@@ -234,6 +234,11 @@ class ProjectAudit:
         event = made.of_view(event, view, self._registry.views[view.name].purposes)
         self.trail.record(replace(event, rows=rows, run_id=run_id, previous=went_back_from))
 
+    def removal(self, name: str, store: str, kind: str, rows: int) -> None:
+        """Records that all rows of something that no definition asks for are about to be removed from a store."""
+        event = self._event("removal", f"{kind}:{plain_name(name)} of store:{store}")
+        self.trail.record(replace(event, rows=rows))
+
     # --- keys
 
     def token_keys(self, keys: TokenKeys) -> None:

@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+import psycopg
 from psycopg import sql
 
 from feature_platform.errors import StoreError
@@ -233,8 +234,11 @@ class PostgresWarehouse:
         return self._remove_unneeded(table)
 
     def tables(self) -> Sequence[TableName]:
-        with self._ready().reading() as connection:
-            return self._writes.tables(connection)
+        with self._sessions.reading() as connection:
+            try:
+                return self._writes.tables(connection)
+            except psycopg.errors.UndefinedTable:  # nothing was ever published here
+                return []
 
     def remove(self, table: TableName) -> bool:
         """One short transaction takes all rows out; their tables are dropped when nobody reads them."""

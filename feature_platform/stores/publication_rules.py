@@ -9,7 +9,10 @@ from feature_platform.stores.codes import LAYOUT_CHANGE, NOT_PUBLISHED, SCHEMA_C
 from feature_platform.stores.protocols import StagedWrite, TableName
 from feature_platform.types import TableSchema
 
-_ANEW = "give the view a new name, or remove the table from the store and materialize all partitions"
+_ANEW = (
+    "give the view a new name; or remove what its stores hold of the columns (fp store status, fp store remove) and "
+    "materialize all partitions"
+)
 
 
 def check_fits(staged: StagedWrite, live: TableSchema, live_partitions: Collection[str | None]) -> None:

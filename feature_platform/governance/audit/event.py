@@ -24,6 +24,7 @@ Action = Literal[
     "scan",
     "gate",
     "materialization",
+    "removal",
     "key_use",
     "key_rotation",
     "raw_access",
@@ -39,7 +40,7 @@ Action = Literal[
 * ``read``: rows of a query or training set are about to be released, ``read_end``: so many were; ``online_read``:
   features of entities;
 * ``scan``: every row of a source is about to be searched for personal data; ``gate``: checks of staged rows;
-  ``materialization``: rows are about to be published;
+  ``materialization``: rows are about to be published; ``removal``: rows that no definition asks for are about to go;
 * ``key_use``: this process loaded a key, ``key_rotation``: another version than last time; ``raw_access``: a rule of
   action ``raw`` was used;
 * ``export``: rows, definitions or the ledger itself went to a file; ``verify``, ``checkpoint``: of the ledger;
