@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
-from feature_platform.compiler.fragments import Sql, all_of, column, name, quoted, sql, their_column
+from feature_platform.compiler.fragments import Sql, all_of, column, listed, name, quoted, sql, their_column
 from feature_platform.compiler.plan import CompiledView
 from feature_platform.specs.models import FeatureView
 
@@ -38,6 +38,19 @@ class Rows:
         """Whether a row can become known after another one that is newer, or tie with it."""
         return self.spec.available_at is not None or not self.spec.contract.unique
 
+    @property
+    def has_places(self) -> bool:
+        """Whether the engine's name for a row's place is free."""
+        return PLACE not in map(str.lower, self.view.schema.names)
+
+    @property
+    def newest(self) -> Sql:
+        """What the newest of some rows ``v`` has most of. A sort key is compared as ORDER BY compares the columns."""
+        if not self.ties:
+            return Sql("v.event_time")
+        order = [Sql("v.event_time"), Sql("v.available_at"), *(their_column(each, "v") for each in self.ties)]
+        return sql("CREATE_SORT_KEY(:order)", order=listed(*(Sql(f"{each}, 'ASC NULLS FIRST'") for each in order)))
+
     def column(self, feature: str) -> Sql:
         """The name of a feature in the answers."""
         return quoted(f"{self.view.name}__{feature}")
@@ -58,10 +71,8 @@ class Asked:
 
     @property
     def may_be_sparse(self) -> bool:
-        """Whether the sparse plan can answer: it needs rows that an entity and a time tell apart, and that no column
-        takes the engine's name for a row's place.
-        """
-        return not any(rows.ties or PLACE in map(str.lower, rows.view.schema.names) for rows in self.views)
+        """Whether the sparse plan can answer: no column takes the engine's name for a row's place."""
+        return all(rows.has_places for rows in self.views)
 
     @property
     def plain(self) -> tuple[Rows, ...]:
@@ -88,7 +99,7 @@ def asked_together(views: Iterable[Rows]) -> list[Asked]:
         for number, group in enumerate(groups):
             together = replace(group, views=(*group.views, rows))
             width = sum(len(each.features) for each in together.views)
-            if keys == group.spine_keys and not rows.ties and group.may_be_sparse and width <= MERGED_COLUMNS:
+            if keys == group.spine_keys and rows.has_places == group.may_be_sparse and width <= MERGED_COLUMNS:
                 groups[number] = together
                 break
         else:

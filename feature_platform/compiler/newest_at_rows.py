@@ -124,11 +124,12 @@ def _paired(asked: Asked) -> tuple[list[Relation], Sql]:
             "fresh": fresh,
             "found": listed(*(their_column(each, "v") for each in rows.features)),
             "place": Sql(f"v.{PLACE}"),
+            "newest": rows.newest,
             "winners": asked.named(f"winners{number}"),
             "at": name(at),
             "joins": joins,
         }
-        winners = """SELECT p.fp_row, ARG_MAX(:place, v.event_time) AS fp_place
+        winners = """SELECT p.fp_row, ARG_MAX(:place, :newest) AS fp_place
             FROM "features".:view AS v JOIN :sparse AS p
             ON :same AND v.event_time <= p.fp_q:known:fresh GROUP BY p.fp_row"""
         joined = """:joins LEFT JOIN (SELECT w.fp_row, :found FROM "features".:view AS v

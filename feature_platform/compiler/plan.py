@@ -65,6 +65,10 @@ class SpineForms:
     """SELECTs over ``inputs.spine`` and what the query reads, each of one row and column: the name of the cheapest of
     ``texts``, or NULL if the next one has to tell."""
     texts: Mapping[str, str]
+    moments: str
+    """A SELECT over ``inputs.spine`` of one row: the first and the last time it asks about, as text."""
+    seen: Mapping[str, int | None]
+    """How many microseconds before the first time rows of a view in SQL are looked at; None: all that are older."""
 
 
 @dataclass(frozen=True, slots=True)

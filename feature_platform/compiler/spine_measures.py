@@ -75,6 +75,15 @@ def spine_measures(groups: Iterable[Asked], time: str) -> Measures | None:
     return Measures((first, _whole_measure(whole, time)), (*forms, "whole")) if whole else Measures((first,), forms)
 
 
+def spine_moments(time: str) -> Sql:
+    """The first and the last time of a spine, as text."""
+    return sql(
+        "SELECT CAST(MIN(:at) AS VARCHAR), CAST(MAX(:at) AS VARCHAR) FROM :spine AS s",
+        at=their_column(time, "s"),
+        spine=GIVEN_SPINE,
+    )
+
+
 def _whole_measure(groups: Iterable[Asked], time: str) -> Sql:
     """``whole`` or ``dense``, by the share of rows that would be kept, estimated from a sample of the entities."""
     return sql(

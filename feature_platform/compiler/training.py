@@ -50,7 +50,7 @@ from feature_platform.compiler.query_times import (
     point_relations,
     spine_relations,
 )
-from feature_platform.compiler.spine_measures import Form, spine_measures
+from feature_platform.compiler.spine_measures import Form, spine_measures, spine_moments
 from feature_platform.compiler.windows_at_points import window_relations
 from feature_platform.errors import CompileError, Problem, did_you_mean
 from feature_platform.registry.graph import Registry, TableRef
@@ -233,12 +233,15 @@ class Request:
 
     def forms(self, time: str) -> SpineForms | None:
         """The query for DuckDB, of ``inputs.spine``, with one plan instead of several in it."""
-        found = spine_measures(asked_together(self._rows_wanted()), time)
+        wanted = list(self._rows_wanted())
+        found = spine_measures(asked_together(wanted), time)
         if found is None:
             return None
         return SpineForms(
             tuple(map(str, found.queries)),
             {str(form): str(with_relations(*self._planned(time, "duckdb", GIVEN_SPINE, form))) for form in found.forms},
+            moments=str(spine_moments(time)),
+            seen={rows.view.name: rows.spec.ttl.microseconds if rows.spec.ttl else None for rows in wanted},
         )
 
     def sql(self, time: str, engine: Engine, rows: GuardedQuery | None = None) -> Sql:

@@ -37,7 +37,7 @@ from feature_platform.sdk.spine import (
 )
 from feature_platform.sdk.sql_spine import Sql, converted_outside, guarded_spine, streamed
 from feature_platform.sdk.tokens import key_tokens
-from feature_platform.stores.protocols import Query, StreamTable, TableName, Warehouse
+from feature_platform.stores.protocols import Lookback, Query, StreamTable, TableName, Warehouse
 from feature_platform.types import BIGINT, STRING, TIMESTAMP, Column, Engine, TableSchema
 
 if TYPE_CHECKING:
@@ -229,6 +229,9 @@ class _Task:
         converted = {self.time, *(column.name for column in self.needs.columns)}
         answer = compiled.schema.arrow()
         forms = compiled.forms if warehouse.engine == "duckdb" else None
+        lookback = None
+        if forms:
+            lookback = Lookback(forms.moments, {TableName("features", view): of for view, of in forms.seen.items()})
 
         def opened() -> pa.RecordBatchReader:
             faults: list[FeaturePlatformError] = []
@@ -244,6 +247,7 @@ class _Task:
                     in_parts=_SPINE,
                     forms=forms.texts if forms else {},
                     measures=forms.measures if forms else (),
+                    lookback=lookback,
                     row_ids=True,
                 )
                 features = without_numbers(cast_stream(self._read(warehouse, query), answer), faults)

@@ -22,14 +22,9 @@ from feature_platform.stores import duckdb_delta_layout as layout
 from feature_platform.stores import duckdb_delta_table as delta
 from feature_platform.stores.codes import FOLDER_UNUSABLE, TABLE_BUSY
 from feature_platform.stores.columns import check_columns
-from feature_platform.stores.duckdb_delta_files import (
-    files_size,
-    files_version,
-    matching_files,
-    select_files,
-    select_live,
-)
+from feature_platform.stores.duckdb_delta_files import files_size, files_version, matching_files, select_files
 from feature_platform.stores.duckdb_delta_footers import Footers
+from feature_platform.stores.duckdb_delta_live import look_back, select_live
 from feature_platform.stores.duckdb_delta_open import KeptSession, Session, SpillFolder
 from feature_platform.stores.duckdb_delta_session import (
     BoundFiles,
@@ -170,17 +165,23 @@ class DuckDBDeltaWarehouse:
         import pyarrow as pa
 
         with ExitStack() as stack:
-            connection, parameters = self._session(query, stack)
+            published: dict[TableName, Snapshot] = {}
+            connection, parameters = self._session(query, stack, published=published)
             limited(connection, query.timeout_seconds, stack)
             with reported():
-                readers = self._run(connection, query, parameters, stack)
+                readers = self._run(connection, query, parameters, published, stack)
                 first = next(readers)
             rows = (batch for reader in chain([first], readers) for batch in reader)
             batches = OwnedBatches(rows, stack.pop_all(), reported)
         return pa.RecordBatchReader.from_batches(first.schema, batches)
 
     def _run(
-        self, connection: duckdb.DuckDBPyConnection, query: Query, parameters: dict[str, Any], stack: ExitStack
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        query: Query,
+        parameters: dict[str, Any],
+        published: Mapping[TableName, Snapshot],
+        stack: ExitStack,
     ) -> Iterator[pa.RecordBatchReader]:
         """The answer, of each part of the query's stream if it can be run in parts, each in its cheapest form. Read one
         before the next.
@@ -194,6 +195,7 @@ class DuckDBDeltaWarehouse:
         while True:
             if parts is not None and query.in_parts is not None:
                 fill(connection, query.in_parts, parts.next())
+                look_back(connection, query, published)
             text = query.sql
             if query.forms:
                 text = cheapest(connection, query)
@@ -295,9 +297,16 @@ class DuckDBDeltaWarehouse:
         self._spill.close()
 
     def _session(
-        self, query: Query, stack: ExitStack, *, writes: Path | None = None
+        self,
+        query: Query,
+        stack: ExitStack,
+        *,
+        writes: Path | None = None,
+        published: dict[TableName, Snapshot] | None = None,
     ) -> tuple[duckdb.DuckDBPyConnection, dict[str, Any]]:
-        """A closed-down connection for ``query``, and its parameters. ``stack`` gives everything back."""
+        """A closed-down connection for ``query``, and its parameters. ``stack`` gives everything back; the versions of
+        published tables that it has come into ``published``.
+        """
         staged = None if writes else self._audited(query)
         with reported():
             session = self._kept.take(staged)
@@ -311,7 +320,8 @@ class DuckDBDeltaWarehouse:
             parameters = {} if query.forms and writes is None else checked(connection, query, query.sql)
             if fresh:
                 whole = {name: table for name, table in query.tables.items() if name != query.in_parts}
-                tables = {name: self._bound(connection, query, table, stack) for name, table in whole.items()}
+                held = {} if published is None else published
+                tables = {name: self._bound(connection, query, table, held, stack) for name, table in whole.items()}
                 # A kept session answers other queries too.
                 setups = [each for each in self._setups if staged or named(each.duckdb_name, query)]
                 bind(connection, tables, setups=setups, key_versions=query.key_versions, writes=writes)
@@ -325,7 +335,12 @@ class DuckDBDeltaWarehouse:
         return name.name if name == staged_table(name.name) and name.name in self._attempts else None
 
     def _bound(
-        self, connection: duckdb.DuckDBPyConnection, query: Query, table: Binding, stack: ExitStack
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        query: Query,
+        table: Binding,
+        published: dict[TableName, Snapshot],
+        stack: ExitStack,
     ) -> BoundFiles | pa.RecordBatchReader:
         if isinstance(table, StreamTable):
             return table.open()
@@ -336,9 +351,10 @@ class DuckDBDeltaWarehouse:
             return BoundFiles(select_files(connection, table, files, self._footers), files)
         live, lease = pinned(self._folder(table.name), table.name)
         stack.callback(lease.release)
-        return BoundFiles(
-            select_live(live, row_ids=query.row_ids), [str(live.folder / file.path) for file in live.files]
-        )
+        published[table.name] = live
+        paths = [str(live.folder / file.path) for file in live.files]
+        later = query.lookback is not None and table.name in query.lookback.tables
+        return BoundFiles(None if later else select_live(live, row_ids=query.row_ids), paths)
 
     def _write(self, relation: Relation, schema: TableSchema, path: Path, recorded: Mapping[str, str]) -> int:
         """``COPY`` of the relation; gives the number of rows."""

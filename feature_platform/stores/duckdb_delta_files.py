@@ -1,4 +1,4 @@
-"""Files as DuckDB reads them: which ones a source has, and the SELECTs that give them, or a live version, their types.
+"""Files as DuckDB reads them: which ones a source has, and the SELECTs that give them their types.
 
 Nothing is guessed about types. A Parquet column of another type is cast where no value can lose anything unnoticed; CSV
 fields are parsed as the declared type or the query fails.
@@ -12,12 +12,11 @@ import gzip
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from feature_platform.errors import Problem, StoreError, did_you_mean
 from feature_platform.stores.codes import FILES_COLUMNS, FILES_MISSING, FILES_OUTSIDE, FILES_TYPES, FILES_UNREADABLE
 from feature_platform.stores.duckdb_delta_footers import Footers, paths_literal
-from feature_platform.stores.duckdb_delta_snapshot import Snapshot
 from feature_platform.stores.protocols import FilesTable, Size
 from feature_platform.stores.quoting import identifier, literal
 from feature_platform.types import Column, DataType
@@ -25,8 +24,6 @@ from feature_platform.types import Column, DataType
 _DELIMITERS = (",", ";", "\t", "|")
 _HEADER_LIMIT = 1 << 20
 _FOOTERS = 256
-_FILE_ROWS: Final = 1 << 40
-"""More than a Parquet file has rows."""
 _INTEGERS = frozenset({"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT"})
 _TIMESTAMPS = frozenset(
     {"TIMESTAMP", "TIMESTAMP_S", "TIMESTAMP_MS", "TIMESTAMP_NS", "TIMESTAMP WITH TIME ZONE", "TIMESTAMPTZ_NS"}
@@ -94,19 +91,6 @@ def select_files(connection: Any, table: FilesTable, files: Sequence[str], foote
     if table.format == "csv":
         return _select_csv(table, files)
     return _select_parquet(connection, table, footers.groups(connection, files))
-
-
-def select_live(live: Snapshot, *, row_ids: bool) -> str:
-    """All rows of a version. Columns that older files lack are NULL there."""
-    columns = ", ".join(identifier(name) for name in live.schema.names)
-    groups = list(live.paths_by_shape().values())
-    if row_ids and "rowid" not in map(str.lower, live.schema.names):
-        alone = len(live.files) == 1  # then the number is a plain column, by which a join can skip parts of the file
-        place = "file_row_number" if alone else f"file_index::BIGINT * {_FILE_ROWS} + file_row_number"
-        columns += f", {place} AS rowid"
-    files = ", ".join(literal(path) for group in groups for path in group)
-    by_name = ", union_by_name = true" if len(groups) > 1 else ""
-    return f"SELECT {columns} FROM read_parquet([{files}]{by_name})"  # noqa: S608 - names are quoted, paths are literals
 
 
 def _select_parquet(connection: Any, table: FilesTable, groups: Sequence[Sequence[str]]) -> str:

@@ -54,7 +54,8 @@ class Limits:
 class BoundFiles:
     """A table that is a SELECT over files."""
 
-    select: str
+    select: str | None
+    """None: it is made later, of some of the files."""
     files: Sequence[str]
 
 
@@ -103,7 +104,8 @@ def bind(
     for name, table in tables.items():
         target = f"{identifier(name.schema)}.{identifier(name.name)}"
         if isinstance(table, BoundFiles):
-            connection.execute(f"CREATE VIEW {target} AS {table.select}").fetchall()
+            if table.select is not None:
+                connection.execute(f"CREATE VIEW {target} AS {table.select}").fetchall()
             reachable += table.files
         else:
             fill(connection, name, table)

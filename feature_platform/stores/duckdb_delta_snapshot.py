@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -50,10 +50,10 @@ class Snapshot:
     schema: TableSchema
     files: tuple[LiveFile, ...]
 
-    def paths_by_shape(self) -> dict[str, list[str]]:
+    def paths_by_shape(self, files: Iterable[LiveFile]) -> dict[str, list[str]]:
         """Absolute paths in groups of equal columns."""
         groups: dict[str, list[str]] = {}
-        for file in self.files:
+        for file in files:
             groups.setdefault(os.path.dirname(file.path), []).append(str(self.folder / file.path))
         return groups
 

@@ -43,6 +43,20 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
+class Lookback:
+    """Which rows of published tables can matter to a query, by their ``event_time``, as far as the rows of a stream
+    say so. The SQL says the same; this is for whoever chooses what to read.
+    """
+
+    moments: str
+    """A SELECT over the query's stream of one row: the first moment that is asked about and the last, as text; NULL if
+    there is none."""
+    tables: Mapping[TableName, int | None]
+    """From how many microseconds before the first moment on rows matter, until the last; None: all that are older.
+    A partition of these tables has the rows of its day or hour (naive UTC), nobody else's."""
+
+
+@dataclass(frozen=True, slots=True)
 class FilesTable:
     """Files that a source consists of: an absolute path, possibly with wild cards, and how to read them."""
 
@@ -108,6 +122,8 @@ class Query:
     row_ids: bool = False
     """DuckDB: whether published tables have ``rowid`` too, unless a column has that name. It tells the rows of a table
     apart while the query runs, and means nothing afterwards."""
+    lookback: Lookback | None = None
+    """With ``in_parts``: what of the tables the rows of the stream can see, each part of them."""
     timeout_seconds: float | None = None
     """The statement is ended after it, while it runs and while its rows are read; None: the store's own limit."""
 

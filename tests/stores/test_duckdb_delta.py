@@ -7,8 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from datetime import date, datetime
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from pyarrow import parquet
 
 from feature_platform.errors import StoreError
 from feature_platform.stores.duckdb_delta import DuckDBDeltaWarehouse
-from feature_platform.stores.protocols import FilesTable, NativeTable, Query, StreamTable, TableName
+from feature_platform.stores.protocols import FilesTable, Lookback, NativeTable, Query, StreamTable, TableName
 from feature_platform.types import TableSchema
 from tests.stores.warehouse_cases import SPEND, day, publish, query, rows_of, schema
 from tests.stores.warehouse_values import EPOCH, MICROSECOND
@@ -381,6 +381,66 @@ class TestRowIds:
         assert self.places(warehouse, row_ids=False, text="SELECT * FROM features.spend") == [{"id": 1}]
         with pytest.raises(StoreError):
             self.places(warehouse, row_ids=False)
+
+
+class TestLookback:
+    """Rows of published tables that no row of the stream can see are not read."""
+
+    NAME = TableName("features", "spend")
+    SPINE = TableName("inputs", "spine")
+    TEXT = """SELECT s.n, (SELECT MAX(f.id) FROM features.spend AS f WHERE f.event_time <= s.at
+        AND f.event_time >= s.at - INTERVAL 1 HOUR) AS id FROM inputs.spine AS s ORDER BY s.n"""
+    SHOWN = (
+        "SELECT f.id AS n, COUNT(s.n) AS id FROM features.spend AS f LEFT JOIN inputs.spine AS s ON TRUE GROUP BY f.id"
+    )
+    COLUMNS = schema(id="bigint", event_time="timestamp")
+
+    def published(self, warehouse: DuckDBDeltaWarehouse) -> None:
+        """Ten days with a row at each of their edges; its ``id`` is the day, doubled at the day's end."""
+        for number in range(1, 11):
+            partition = day(f"2026-06-{number:02}")
+            last = partition.end - timedelta(microseconds=1)
+            rows = [{"id": number, "event_time": partition.start}, {"id": 2 * number, "event_time": last}]
+            publish(warehouse, rows, self.COLUMNS, partition=partition)
+
+    def asked(
+        self, warehouse: DuckDBDeltaWarehouse, times: Sequence[str | None], text: str = TEXT, ttl: int | None = None
+    ) -> list[Any]:
+        spine = pa.table({"n": range(len(times)), "at": pa.array(times, pa.string())})
+        moments = "SELECT CAST(MIN(s.at) AS VARCHAR), CAST(MAX(s.at) AS VARCHAR) FROM inputs.spine AS s"
+        given = spine.set_column(1, "at", spine["at"].cast(pa.timestamp("us")))
+        query = Query(
+            text,
+            "duckdb",
+            tables={self.NAME: NativeTable(self.NAME), self.SPINE: StreamTable(given.to_reader)},
+            in_parts=self.SPINE,
+            row_ids=True,
+            lookback=Lookback(moments, {self.NAME: ttl}),
+        )
+        return [row["id"] for row in warehouse.read(query).read_all().to_pylist()]
+
+    def test_files_of_days_that_nobody_asks_about_are_not_opened(
+        self, warehouse: DuckDBDeltaWarehouse, tmp_path: Path
+    ) -> None:
+        self.published(warehouse)
+        folder = tmp_path / "warehouse/features/spend"
+        for file in pa.table(DeltaTable(str(folder)).get_add_actions(flatten=True)).to_pylist():
+            if not "2026-06-04" <= file["partition.fp_partition"] <= "2026-06-07":
+                (folder / file["path"]).unlink()
+        hour = 3_600_000_000
+        assert self.asked(warehouse, ["2026-06-05 00:30:00", "2026-06-07 12:00:00"], ttl=hour) == [8, None]
+        assert self.asked(warehouse, ["2026-06-06 00:00:00"], ttl=hour) == [10]
+        assert sorted(self.asked(warehouse, ["2026-06-06 00:00:00"], self.SHOWN, ttl=hour)) == [1, 1]
+        with pytest.raises(StoreError, match=r"FP-STORE-014: .* is not there"):
+            self.asked(warehouse, ["2026-06-06 00:00:00"])
+
+    @pytest.mark.parametrize("times", [["0001-01-01 00:00:00", None], ["9999-12-31 23:59:59"], [None], []])
+    @pytest.mark.parametrize("ttl", [None, 3_600_000_000, 400 * 365 * 86_400_000_000])
+    def test_times_far_from_every_row_see_what_is_there(
+        self, warehouse: DuckDBDeltaWarehouse, times: list[str | None], ttl: int | None
+    ) -> None:
+        self.published(warehouse)
+        assert self.asked(warehouse, times, ttl=ttl) == [None] * len(times)
 
 
 class TestDelta:
