@@ -17,6 +17,7 @@ import dagster as dg
 from feature_platform.errors import StoreError
 from feature_platform.orchestration import checks
 from feature_platform.orchestration.failures import explained
+from feature_platform.orchestration.history import current_partitions, missing_before
 from feature_platform.orchestration.intervals import ParityException, parity
 from feature_platform.orchestration.io_managers import publication_metadata, publish_all
 from feature_platform.orchestration.keys import Path as AssetPath
@@ -28,9 +29,7 @@ from feature_platform.orchestration.materialization import (
     Staged,
     audit,
     counted_events,
-    current_partitions,
     discard,
-    missing_before,
     request,
     stage,
     tick,

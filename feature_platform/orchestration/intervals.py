@@ -15,13 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from feature_platform.orchestration.materialization import (
-    INPUT_PREFIX,
-    input_versions,
-    offline_store,
-    table_of,
-    why_stale,
-)
+from feature_platform.orchestration.history import why_stale
+from feature_platform.orchestration.materialization import INPUT_PREFIX, input_versions, offline_store, table_of
 from feature_platform.orchestration.partitions import (
     DEFAULT_START,
     LENGTH,

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from feature_platform.errors import Problem, UsageError
+from feature_platform.orchestration.history import missing_before
 from feature_platform.orchestration.intervals import first_partition, lookback_partitions
 from feature_platform.orchestration.keys import Path, assets_of, service_path, table_path
-from feature_platform.orchestration.materialization import missing_before
 from feature_platform.orchestration.partitions import parse_interval, utc_now
 from feature_platform.orchestration.planning import Candidate, Wanted, requested_partitions
 from feature_platform.orchestration.selection import Selected, select

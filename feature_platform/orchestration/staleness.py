@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from feature_platform.errors import StoreError
+from feature_platform.orchestration.history import why_stale
 from feature_platform.orchestration.keys import Path, ViewAsset
-from feature_platform.orchestration.materialization import table_of, table_version, tick, why_stale
+from feature_platform.orchestration.materialization import table_of, table_version, tick
 from feature_platform.orchestration.online import copy_up_to_date
 from feature_platform.orchestration.planning import Candidate
 from feature_platform.orchestration.request import Request

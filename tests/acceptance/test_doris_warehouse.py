@@ -27,6 +27,7 @@ from feature_platform.cli.main import app
 from feature_platform.errors import GateError
 from feature_platform.governance.tokens import TokenKeys
 from feature_platform.orchestration import materialization
+from feature_platform.orchestration.history import why_stale
 from feature_platform.orchestration.intervals import live_partitions
 from feature_platform.orchestration.online import publish_copy, stage_copy
 from feature_platform.orchestration.online_changes import Difference
@@ -353,14 +354,12 @@ def test_partitions_are_built_from_the_same_events(both: Both) -> None:
         return [each.count for each in event_digests(project, view, days, {}).values()]
 
     assert all(same(both, counts))
-    assert [materialization.why_stale(both.doris, "daily_spend", partition_of(day, "day")) for day in EACH_DAY] == [
-        ""
-    ] * 3
+    assert [why_stale(both.doris, "daily_spend", partition_of(day, "day")) for day in EACH_DAY] == [""] * 3
 
 
 def test_a_late_event_makes_stale_what_it_touches_and_nothing_before(both: Both) -> None:
     with sold_too(both.cluster, Payment(1, utc(2026, 1, 4, 10), "5.00")):
-        assert [materialization.why_stale(both.doris, "daily_spend", partition_of(day, "day")) for day in EACH_DAY] == [
+        assert [why_stale(both.doris, "daily_spend", partition_of(day, "day")) for day in EACH_DAY] == [
             "",
             "1 late events",
             "1 late events",

@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from feature_platform.errors import GateError
+from feature_platform.orchestration.history import why_stale
 from feature_platform.orchestration.materialization import (
     Audited,
     audit,
@@ -18,7 +19,6 @@ from feature_platform.orchestration.materialization import (
     request,
     stage,
     tick,
-    why_stale,
 )
 from feature_platform.orchestration.partitions import partition_of
 from feature_platform.orchestration.report import RunEvent

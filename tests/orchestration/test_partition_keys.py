@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from feature_platform.errors import GovernanceError
-from feature_platform.orchestration.materialization import request, stage, why_stale
+from feature_platform.orchestration.history import why_stale
+from feature_platform.orchestration.materialization import request, stage
 from feature_platform.orchestration.partitions import partition_of
 from feature_platform.project.key_versions import published_versions
 from feature_platform.project.project import Project

@@ -15,7 +15,8 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from feature_platform.orchestration.materialization import audit, publish, request, stage, why_stale
+from feature_platform.orchestration.history import why_stale
+from feature_platform.orchestration.materialization import audit, publish, request, stage
 from feature_platform.orchestration.partitions import partition_at
 from feature_platform.orchestration.touched import Digest, by_tick, event_digests
 from feature_platform.project.project import Project
