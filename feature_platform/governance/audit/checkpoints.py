@@ -55,6 +55,22 @@ def read_all(folder: Path) -> Iterator[Checkpoint]:
         yield _read(path)
 
 
+def read_stored(folder: Path) -> set[Checkpoint]:
+    """Every checkpoint of a folder that somebody names because copies are there: at least one.
+
+    Raises:
+        AuditError: there is none, as where a volume is not mounted; or a file is no checkpoint.
+    """
+    if not (found := set(read_all(folder))):
+        raise AuditError(
+            LEDGER_UNUSABLE.problem(
+                f"there is no checkpoint in '{folder}', so nothing was held against it",
+                mend="mount the folder, or name the one that `fp audit checkpoint --out` writes to",
+            )
+        )
+    return found
+
+
 def _read(path: Path) -> Checkpoint:
     try:
         return Checkpoint(**json.loads(path.read_text(encoding="utf-8")))

@@ -26,7 +26,7 @@ from typing import Final
 from feature_platform import __version__
 from feature_platform.errors import AuditError, FeaturePlatformError
 from feature_platform.governance.audit.chain import Checkpoint, Verdict, Verifier
-from feature_platform.governance.audit.checkpoints import read_all
+from feature_platform.governance.audit.checkpoints import read_all, read_stored
 from feature_platform.governance.audit.drain import Drained, checkpoint, drain
 from feature_platform.governance.audit.event import Action, Actor, Event, Origin, plain_name
 from feature_platform.governance.audit.keys import AuditKeys
@@ -150,13 +150,14 @@ class AuditTrail:
         those of the folder ``elsewhere``. The verification itself is recorded.
 
         Raises:
-            AuditError: the ledger can't be used.
+            AuditError: the ledger can't be used, or ``elsewhere`` has no checkpoint: what an unmounted volume does not
+                say would pass for agreement.
         """
         self.drain()
         ledger = self.ledger
         known: set[Checkpoint] = {*ledger.checkpoints(), *read_all(self.folder)}
         if elsewhere is not None:
-            known |= set(read_all(elsewhere))
+            known |= read_stored(elsewhere)
         verifier = Verifier(self.keys, sorted(known))
         for record in ledger.records():
             verifier.feed(record)

@@ -98,6 +98,13 @@ def test_a_checkpoint_elsewhere_outlives_everything_that_the_writer_can_reach(
     assert trail.verify(elsewhere).whole
 
 
+def test_a_folder_without_checkpoints_is_no_agreement(trail: AuditTrail, tmp_path: Path) -> None:
+    filled(trail)
+    for folder in (tmp_path / "not mounted", tmp_path):
+        with pytest.raises(AuditError, match="no checkpoint in"):
+            trail.verify(folder)
+
+
 def test_files_whose_last_line_is_half_written_go_on_after_the_last_whole_one(tmp_path: Path) -> None:
     trail = filled(trail_in_files(tmp_path))
     (file,) = (tmp_path / "ledger").glob("ledger-*.jsonl")
