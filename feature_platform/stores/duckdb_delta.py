@@ -7,9 +7,7 @@ see ``docs/adr/0002-duckdb-over-delta.md``.
 
 from __future__ import annotations
 
-import json
 import os
-import re
 import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -20,8 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from feature_platform.errors import StoreError
 from feature_platform.stores import duckdb_delta_layout as layout
 from feature_platform.stores import duckdb_delta_table as delta
-from feature_platform.stores.codes import FOLDER_UNUSABLE, TABLE_BUSY
-from feature_platform.stores.columns import check_columns
+from feature_platform.stores.codes import TABLE_BUSY
 from feature_platform.stores.duckdb_delta_files import files_size, files_version, matching_files, select_files
 from feature_platform.stores.duckdb_delta_footers import Footers
 from feature_platform.stores.duckdb_delta_live import look_back, select_live
@@ -40,6 +37,7 @@ from feature_platform.stores.duckdb_delta_session import (
     reported,
 )
 from feature_platform.stores.duckdb_delta_snapshot import Snapshot, delta_reported, pinned, snapshot
+from feature_platform.stores.duckdb_delta_write import written
 from feature_platform.stores.leases import Lease, exclusive, own
 from feature_platform.stores.owned_batches import OwnedBatches
 from feature_platform.stores.parts import Parts
@@ -60,14 +58,12 @@ from feature_platform.stores.protocols import (
 )
 from feature_platform.stores.publication_order import Order, next_number
 from feature_platform.stores.publication_rules import not_published
-from feature_platform.stores.quoting import identifier, literal
 from feature_platform.types import Engine, TableSchema
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-_ESCAPE: Final = re.compile("%[0-9A-Fa-f]{2}")
 BATCH_ROWS: Final = 65_536
 """Rows per Arrow batch that a reader gives."""
 PART_ROWS: Final = 4_000_000
@@ -107,7 +103,7 @@ class DuckDBDeltaWarehouse:
             StoreError: the folder's path cannot be used.
         """
         self.name = name
-        self._root = _checked(path.absolute())
+        self._root = layout.usable_root(path.absolute())
         self._data_roots = (self._root,) if data_root is None else (self._root, data_root.absolute())
         self._memory_limit = memory_limit
         self._threads = threads or os.cpu_count() or 1
@@ -357,7 +353,7 @@ class DuckDBDeltaWarehouse:
         return BoundFiles(None if later else select_live(live, row_ids=query.row_ids), paths)
 
     def _write(self, relation: Relation, schema: TableSchema, path: Path, recorded: Mapping[str, str]) -> int:
-        """``COPY`` of the relation; gives the number of rows."""
+        """The relation as a file; gives the number of rows."""
         with ExitStack() as stack:
             if isinstance(relation, Query):
                 connection, parameters = self._session(relation, stack, writes=path)
@@ -365,16 +361,7 @@ class DuckDBDeltaWarehouse:
             else:
                 connection, parameters = self._session(_NOTHING, stack, writes=path)
                 source = stack.enter_context(registered(connection, relation.open()))
-            columns = ", ".join(identifier(name) for name in schema.names)
-            footer = f"{{{identifier(delta.FOOTER_KEY)}: {literal(json.dumps(recorded, sort_keys=True))}}}"
-            with reported():
-                _check_columns(connection, source, parameters, schema)
-                copy = f"COPY (SELECT {columns} FROM {source} AS relation) TO {literal(str(path))} "  # noqa: S608 - quoted
-                options = f"(FORMAT parquet, COMPRESSION snappy, KV_METADATA {footer})"
-                rows = connection.execute(copy + options, parameters or None).fetchall()
-        with path.open("rb") as written:
-            os.fsync(written.fileno())
-        return int(rows[0][0])
+            return written(connection, source, parameters, schema, path, recorded)
 
     @contextmanager
     def _publishing(self, table: TableName) -> Iterator[None]:
@@ -401,16 +388,6 @@ class DuckDBDeltaWarehouse:
         return layout.table_folder(self._root, table)
 
 
-def _checked(root: Path) -> Path:
-    if _ESCAPE.search(str(root)):
-        raise StoreError(
-            FOLDER_UNUSABLE.problem(
-                f"{root} holds a percent sign before two digits", mend="rename or choose another folder"
-            )
-        )
-    return root
-
-
 def staged_table(token: str) -> TableName:
     """The name under which staged rows are read."""
     return TableName("staged", token)
@@ -418,16 +395,3 @@ def staged_table(token: str) -> TableName:
 
 _WAIT: Final = "wait for the other run, or end it if it hangs; its lock goes with its process"
 _NOTHING: Final = Query("SELECT 1", "duckdb")
-
-
-def _check_columns(
-    connection: duckdb.DuckDBPyConnection, source: str, parameters: dict[str, Any], schema: TableSchema
-) -> None:
-    relation = connection.sql(f"SELECT * FROM {source} AS relation LIMIT 0", params=parameters or None)  # noqa: S608 - checked to be one SELECT
-    present = {name: str(kind) for name, kind in zip(relation.columns, relation.types, strict=True)}
-    declared = {column.name: column.type.sql("duckdb") for column in schema.columns}
-    check_columns(_compact(present), _compact(declared))
-
-
-def _compact(types: Mapping[str, str]) -> dict[str, str]:
-    return {name: type_.replace(", ", ",") for name, type_ in types.items()}

@@ -20,11 +20,29 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
+from feature_platform.errors import StoreError
+from feature_platform.stores.codes import FOLDER_UNUSABLE
 from feature_platform.stores.protocols import TableName
 from feature_platform.types import TableSchema
 
+_ESCAPE: Final = re.compile("%[0-9A-Fa-f]{2}")
 _PLAIN: Final = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-")
 _NAME_LENGTH: Final = 200
+
+
+def usable_root(root: Path) -> Path:
+    """``root``, if libraries will take it for a path: they decode percent signs.
+
+    Raises:
+        StoreError: it holds what would be decoded.
+    """
+    if _ESCAPE.search(str(root)):
+        raise StoreError(
+            FOLDER_UNUSABLE.problem(
+                f"{root} holds a percent sign before two digits", mend="rename or choose another folder"
+            )
+        )
+    return root
 
 
 def table_folder(root: Path, table: TableName) -> Path:
