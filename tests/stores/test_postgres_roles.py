@@ -83,6 +83,9 @@ def test_publishers_publish_and_clean_up_after_each_other_and_readers_read(setup
     with psycopg.connect(setup.owner) as owner:
         left = owner.execute("SELECT tablename FROM pg_tables WHERE schemaname = %s", [f"{setup.prefix}_features"])
         assert len(left.fetchall()) == 1
+    with pytest.raises(StoreError):
+        reader.remove(SPEND)
+    assert first.remove(SPEND), "what another publisher wrote last"
     for each in (first, second, reader):
         each.close()
 
@@ -97,7 +100,11 @@ def test_online_rows_are_published_by_one_and_read_by_another(setup: Setup) -> N
     assert row.values["amount"] == 1
     with pytest.raises(StoreError):
         reader.stage(table, stream(table, [{"card": "a", "amount": 2}]))
-    for each in (publisher, reader):
+    with pytest.raises(StoreError):
+        reader.remove(table.view)
+    other = PostgresOnlineStore("o", setup.other_publisher, schema_prefix=setup.prefix)
+    assert other.remove(table.view)
+    for each in (publisher, other, reader):
         each.close()
 
 
