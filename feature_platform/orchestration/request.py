@@ -8,10 +8,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from feature_platform.errors import Problem, UsageError
+from feature_platform.orchestration.codes import PARTITION_MISFIT
 from feature_platform.orchestration.history import missing_before
 from feature_platform.orchestration.intervals import first_partition, lookback_partitions
 from feature_platform.orchestration.keys import Path, assets_of, service_path, table_path
-from feature_platform.orchestration.partitions import parse_interval, utc_now
+from feature_platform.orchestration.partitions import Interval, parse_interval, utc_now
 from feature_platform.orchestration.planning import Candidate, Wanted, requested_partitions
 from feature_platform.orchestration.selection import Selected, select
 from feature_platform.orchestration.services import tables_behind
@@ -45,10 +46,10 @@ class Request:
         """Every asset of the selection, in topological order.
 
         Raises:
-            UsageError: partitions that some view does not have.
+            UsageError: partitions that some view does not have, or that no view has.
         """
         found: list[Candidate] = []
-        problems: list[Problem] = []
+        problems = self._without_partitions()
         for view in self.selected.views:
             partitions = self._partitions(view)
             if isinstance(partitions, Problem):
@@ -58,6 +59,14 @@ class Request:
         if problems:
             raise UsageError(problems)
         return found + [self._of_service(name) for name in self.selected.services]
+
+    def _without_partitions(self) -> list[Problem]:
+        """A range that is nobody's: rows of another time would be published in its place."""
+        views = self.selected.views
+        if not isinstance(self.interval, Interval) or not views or self.partitioned:
+            return []
+        what = f"{_listed(views)} no partitions, so there is none to build"
+        return [PARTITION_MISFIT.problem(what, mend="leave --partition out; --as-of says of which moment the rows are")]
 
     def _of_view(self, view: str, partitions: tuple[Partition, ...]) -> Iterator[Candidate]:
         registry = self.project.registry
@@ -103,3 +112,9 @@ def requested(
     if partition is not None:
         interval = "all" if partition == "all" else parse_interval(partition)
     return Request(project, select(project.registry, selection), interval, as_of, utc_now())
+
+
+def _listed(views: Sequence[str]) -> str:
+    """``view 'a' has``, ``views 'a', 'b' have``; of many the first five."""
+    named = ", ".join(f"'{view}'" for view in views[:5]) + (", …" if len(views) > 5 else "")
+    return f"view {named} has" if len(views) == 1 else f"views {named} have"

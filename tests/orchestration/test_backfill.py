@@ -6,7 +6,9 @@ from datetime import timedelta
 from typing import Any
 
 import dagster as dg
+import pytest
 
+from feature_platform.errors import UsageError
 from feature_platform.orchestration.instance import instance
 from feature_platform.orchestration.runs import materialize, plan
 from feature_platform.stores.protocols import TableName
@@ -44,6 +46,16 @@ def test_a_plan_says_what_would_be_built_and_why_and_builds_nothing(cards: Workp
         assert spend.rows is None
         assert by_name["redis/payments/last_payment"].reasons == ("behind last_payment",)
         assert project.warehouse().publications(TABLE) == []
+
+
+def test_a_range_is_refused_where_no_view_has_partitions(cards: Workplace) -> None:
+    cards.write(LAST_PAYMENT, DAILY_SPEND)
+    with cards.open() as project:
+        with pytest.raises(UsageError, match="FP-RUN-004: view 'last_payment' has no partitions"):
+            materialize(project, ["last_payment"], partition="2026-01-03", as_of=NOON)
+        assert project.warehouse().publications(TableName("features", "last_payment")) == []
+        assert plan(project, ["last_payment"], partition="all", as_of=NOON).assets
+        assert plan(project, ["last_payment", "daily_spend"], partition="2026-01-03", as_of=NOON).assets
 
 
 def test_a_changed_definition_shows_its_cost_before_it_runs(cards: Workplace) -> None:
