@@ -6,7 +6,9 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from typer.testing import CliRunner
 
+from feature_platform.cli.main import app
 from feature_platform.orchestration.instance import instance
 from feature_platform.orchestration.intervals import ParityException, Span, intervals
 from feature_platform.orchestration.runs import materialize, plan, view_intervals
@@ -81,6 +83,17 @@ def test_what_came_later_than_the_lookback_is_shown_until_its_range_is_built_aga
 
 
 def test_restating_a_view_restates_its_descendants(built: Workplace) -> None:
+    """Only where it is asked for, and there in the range that is named."""
+    command = [
+        "materialize",
+        "daily_spend",
+        "--partition",
+        "2026-01-05..2026-01-06",
+        "--as-of",
+        "2026-01-12",
+        "--force",
+    ]
+    command += ["--project", str(built.root)]
     with built.open() as project:
         table = TableName("features", "is_large")
 
@@ -88,11 +101,12 @@ def test_restating_a_view_restates_its_descendants(built: Workplace) -> None:
             return {each.partition: each.properties["run_id"] for each in project.warehouse().publications(table)}
 
         assert materialize(project, ["is_large"], partition="2026-01-04..2026-01-07", as_of=AS_OF).ok
-        before = runs()
-        report = materialize(project, ["daily_spend+"], partition="2026-01-05..2026-01-06", as_of=AS_OF, force=True)
-        assert report.ok
-        after = runs()
-        assert {day for day in before if before[day] != after[day]} == {"2026-01-05", "2026-01-06"}
+        for options, restated in ([], set[str]()), (["--with-descendants"], {"2026-01-05", "2026-01-06"}):
+            before = runs()
+            done = CliRunner().invoke(app, [*command, *options])
+            assert done.exit_code == 0, done.output
+            after = runs()
+            assert {day for day in before if before[day] != after[day]} == restated
 
 
 def test_rows_of_an_upstream_view_that_did_not_change_leave_a_downstream_partition_alone(built: Workplace) -> None:
