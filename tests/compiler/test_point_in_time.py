@@ -139,6 +139,21 @@ def test_a_training_set_has_the_newest_row_known_by_then(
             assert session.run(sql.replace('"inputs"."spine"', '"inputs"."card_spine"')) == expected, form
 
 
+@pytest.mark.parametrize("labels", [["x", None, "y"], ["y", "x", None], [None, "y", "x"]])
+def test_of_rows_with_equal_times_the_greatest_values_win(
+    compiled: Compiled, sessions: Sequence[Session], labels: list[str | None]
+) -> None:
+    day = at("2026-01-01")
+    tied = [{"card": "a", "event_time": day, "available_at": day, "label": label, "amount": 1} for label in labels]
+    for session in sessions:
+        for name in VIEWS:
+            session.put("features", name, VIEW_COLUMNS, tied if name == "told_late" else [])
+        session.put("inputs", "card_spine", SPINE_COLUMNS, [{"fp_row": 0, "card": "a", "at": day}])
+        for form, sql in compiled.texts(session.engine).items():
+            (row,) = session.run(sql.replace('"inputs"."spine"', '"inputs"."card_spine"'))
+            assert row["told_late__label"] == "y", form
+
+
 def test_one_plan_is_all_that_a_form_has_in_it(compiled: Compiled) -> None:
     texts = compiled.texts("duckdb")
     assert list(texts) == ["measured", "sparse", "dense", "whole"]
