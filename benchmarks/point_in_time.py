@@ -2,6 +2,7 @@
 
     python benchmarks/point_in_time.py --feast-python /tmp/feast/bin/python   # pip install 'feast[duckdb]' there
     python benchmarks/point_in_time.py --sizes 1000000x10000000
+    python benchmarks/point_in_time.py --sizes 100000x1000000 --shape ties late   # other data and spines
     python benchmarks/point_in_time.py --bounded --huge                       # memory: 4 GB and less, 100M spine rows
 
 A spine of ``customer_id``, ``event_time`` and a label as a pandas data frame goes in, the spine with three views × five
@@ -27,6 +28,8 @@ from contextlib import closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+
+import shapes
 
 VIEWS = 3
 FEATURES = 5
@@ -89,6 +92,7 @@ def main() -> None:
     parser.add_argument("--bounded", action="store_true", help="also with little memory, and with 10M spine rows")
     parser.add_argument("--huge", action="store_true", help="also 100M spine rows, streamed to Parquet")
     parser.add_argument("--folder", type=Path, help="where data is kept between calls; default: a temporary folder")
+    parser.add_argument("--shape", nargs="*", choices=list(shapes.SHAPES), help="only these; see shapes.py")
     parser.add_argument("--step", nargs=3, metavar=("NAME", "SPINE", "FOLDER"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.step:
@@ -97,7 +101,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory(prefix="fp-bench-") as temporary:
         root = options.folder or Path(temporary)
-        print(json.dumps(measured(root, options), indent=2))
+        print(json.dumps((shapes.measured if options.shape else measured)(root, options), indent=2))
 
 
 def measured(root: Path, options: argparse.Namespace) -> dict[str, Any]:
