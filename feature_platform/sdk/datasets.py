@@ -132,7 +132,7 @@ def create_dataset(  # noqa: PLR0913, PLR0917 - what a training set takes, and a
         )
     chosen = select(project, features, asker)
     before = tables_of(project, chosen)
-    result = training_set(project, asker, chosen, spine, time)
+    result = training_set(project, asker, chosen, spine, time, repeatable=True)
     home = _home(project) / name
     draft = home / f".draft-{secrets.token_hex(8)}"
     draft.mkdir(parents=True)

@@ -60,15 +60,17 @@ def training_set(  # noqa: PLR0913 - what is asked for, and an option by keyword
     time: str,
     *,
     key_versions: Mapping[str, int] | None = None,
+    repeatable: bool = False,
 ) -> Result:
     """See :meth:`feature_platform.sdk.client.FeatureStore.training_set`. ``key_versions`` are those of the tokens in
-    the spine, where they are not what published rows have or new tokens get.
+    the spine, where they are not what published rows have or new tokens get. ``repeatable``: sums of doubles are the
+    same to the last bit each time, see ``Query.repeatable``.
     """
     needs = needs_of(project, selected)
     rows = guarded_spine(project, asker, spine, selected, needs.columns, time) if isinstance(spine, Sql) else None
     read_rows_of = [TableRef("view", name) for name in needs.stored if project.compiled.views[name].form == "sql"]
     reads = (*read_rows_of, *(rows.reads if rows else ()))
-    task = _Task(project, selected, needs, time, reads, key_versions or {})
+    task = _Task(project, selected, needs, time, reads, key_versions or {}, repeatable)
     compiled = task.compiled(engines=())  # what it reads decides where it is sent
     if isinstance(spine, Sql):
         assert rows is not None
@@ -160,6 +162,7 @@ class _Task:
     """Views, and what a spine that is a query reads: their tokens come together."""
     key_versions: Mapping[str, int]
     """Of classes of which no published view among ``reads`` holds tokens."""
+    repeatable: bool
 
     @cached_property
     def held(self) -> Mapping[str, int]:
@@ -249,6 +252,7 @@ class _Task:
                     measures=forms.measures if forms else (),
                     lookback=lookback,
                     row_ids=True,
+                    repeatable=self.repeatable,
                 )
                 features = without_numbers(cast_stream(self._read(warehouse, query), answer), faults)
             both = beside(rows.open(), features)
@@ -267,6 +271,7 @@ class _Task:
             key_versions=self.versions,
             maps=compiled.schema.maps,
             row_ids=True,
+            repeatable=self.repeatable,
         )
         answer = compiled.schema.arrow()
         final = in_utc(held_as(answer.remove(0), self.needed))

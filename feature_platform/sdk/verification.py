@@ -65,7 +65,8 @@ def verify_dataset(project: Project, asker: Asker, title: str) -> Verification:
         pa.schema([dataset.reader().schema.field(name) for name in manifest.spine]),
         (batch.select(list(manifest.spine)) for batch in dataset.reader()),
     )
-    again = training_set(project, asker, chosen, spine, manifest.time, key_versions=_usable(project, manifest, chosen))
+    usable = _usable(project, manifest, chosen)
+    again = training_set(project, asker, chosen, spine, manifest.time, key_versions=usable, repeatable=True)
     sums = {each.column: rounds(project, each) for each in chosen}
     differing = dict.fromkeys(sums, 0)
     rounded = dict.fromkeys(sums, Rounded(0, 0.0))

@@ -309,7 +309,8 @@ class DuckDBDeltaWarehouse:
             fresh = session is None
             if session is None:
                 spill = self._spill.new()
-                session = Session(connect(Limits(self._memory_limit, self._threads, spill)), spill)
+                threads = 1 if query.repeatable else self._threads
+                session = Session(connect(Limits(self._memory_limit, threads, spill)), spill)
             stack.push(self._kept.giving_back(staged, session))
             connection = session.connection
             # One of several is checked when it is known which.

@@ -124,6 +124,9 @@ class Query:
     apart while the query runs, and means nothing afterwards."""
     lookback: Lookback | None = None
     """With ``in_parts``: what of the tables the rows of the stream can see, each part of them."""
+    repeatable: bool = False
+    """The same rows give the same doubles, to the last bit: an engine on one machine adds them in one thread, however
+    much longer that takes."""
     timeout_seconds: float | None = None
     """The statement is ended after it, while it runs and while its rows are read; None: the store's own limit."""
 

@@ -348,6 +348,16 @@ class Keys:
         raise AssertionError(f"not this engine: {connection} {versions}")
 
 
+def test_a_repeatable_query_adds_doubles_in_one_order(warehouse: DuckDBDeltaWarehouse) -> None:
+    doubles = "SELECT n % 7 AS g, CAST(hash(n) AS DOUBLE) / 3e18 AS x FROM range(1000000) AS r(n)"
+    target = TableName("features", "spend")
+    warehouse.publish(warehouse.stage(target, schema(g="bigint", x="double"), Query(doubles, "duckdb")))
+    sums = "SELECT s.g, SUM(s.x) AS total, STDDEV(s.x) AS spread FROM features.spend AS s GROUP BY s.g ORDER BY s.g"
+    asked = Query(sums, "duckdb", tables={target: NativeTable(target)}, repeatable=True)
+    first, *again = (warehouse.read(asked).read_all() for _ in range(6))
+    assert all(each.equals(first) for each in again)
+
+
 class TestRowIds:
     """``rowid`` of published tables, for queries that ask for it."""
 
