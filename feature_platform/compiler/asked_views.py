@@ -18,6 +18,11 @@ those before it again, and that must not grow with the number of views.
 """
 
 
+def has_places(view: CompiledView) -> bool:
+    """Whether rows can be told apart by :data:`PLACE`: no column of the view is called so."""
+    return PLACE not in map(str.lower, view.schema.names)
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
     """What is wanted of one view."""
@@ -37,11 +42,6 @@ class Rows:
     def late(self) -> bool:
         """Whether a row can become known after another one that is newer, or tie with it."""
         return self.spec.available_at is not None or not self.spec.contract.unique
-
-    @property
-    def has_places(self) -> bool:
-        """Whether the engine's name for a row's place is free."""
-        return PLACE not in map(str.lower, self.view.schema.names)
 
     @property
     def newest(self) -> Sql:
@@ -72,7 +72,7 @@ class Asked:
     @property
     def may_be_sparse(self) -> bool:
         """Whether the sparse plan can answer: no column takes the engine's name for a row's place."""
-        return all(rows.has_places for rows in self.views)
+        return all(has_places(rows.view) for rows in self.views)
 
     @property
     def plain(self) -> tuple[Rows, ...]:
@@ -99,7 +99,7 @@ def asked_together(views: Iterable[Rows]) -> list[Asked]:
         for number, group in enumerate(groups):
             together = replace(group, views=(*group.views, rows))
             width = sum(len(each.features) for each in together.views)
-            if keys == group.spine_keys and rows.has_places == group.may_be_sparse and width <= MERGED_COLUMNS:
+            if keys == group.spine_keys and has_places(rows.view) == group.may_be_sparse and width <= MERGED_COLUMNS:
                 groups[number] = together
                 break
         else:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final
 
+from feature_platform.compiler.asked_views import has_places
 from feature_platform.compiler.guard import GuardedQuery
 from feature_platform.compiler.plan import CompiledQuery, OutputColumn
 from feature_platform.compiler.spine_measures import choice_in_words
@@ -175,6 +176,12 @@ class _Task:
         return {**self.key_versions, **self.held}
 
     @cached_property
+    def row_ids(self) -> frozenset[TableName]:
+        """Views whose rows a statement may tell apart, whatever columns the published ones have."""
+        views = (self.project.compiled.views[name] for name in self.needs.stored)
+        return frozenset(TableName("features", view.name) for view in views if has_places(view))
+
+    @cached_property
     def inputs(self) -> TableSchema:
         """What the engine is given of the spine."""
         return _engine_schema(self.needs, self.time)
@@ -251,7 +258,7 @@ class _Task:
                     forms=forms.texts if forms else {},
                     measures=forms.measures if forms else (),
                     lookback=lookback,
-                    row_ids=True,
+                    row_ids=self.row_ids,
                     repeatable=self.repeatable,
                 )
                 features = without_numbers(cast_stream(self._read(warehouse, query), answer), faults)
@@ -270,7 +277,7 @@ class _Task:
             tables=self.project.bindings(compiled.reads, store),
             key_versions=self.versions,
             maps=compiled.schema.maps,
-            row_ids=True,
+            row_ids=self.row_ids,
             repeatable=self.repeatable,
         )
         answer = compiled.schema.arrow()

@@ -351,7 +351,7 @@ class DuckDBDeltaWarehouse:
         published[table.name] = live
         paths = [str(live.folder / file.path) for file in live.files]
         later = query.lookback is not None and table.name in query.lookback.tables
-        return BoundFiles(None if later else select_live(live, row_ids=query.row_ids), paths)
+        return BoundFiles(None if later else select_live(live, row_ids=table.name in query.row_ids), paths)
 
     def _write(self, relation: Relation, schema: TableSchema, path: Path, recorded: Mapping[str, str]) -> int:
         """The relation as a file; gives the number of rows."""

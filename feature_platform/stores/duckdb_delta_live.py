@@ -43,15 +43,17 @@ def look_back(connection: duckdb.DuckDBPyConnection, query: Query, published: Ma
     with reported():
         ((first, last),) = connection.execute(text, parameters or None).fetchall()
         for name in published.keys() & query.lookback.tables.keys():
-            select = _seen(published[name], query, first, last, query.lookback.tables[name])
+            back = query.lookback.tables[name]
+            row_ids = name in query.row_ids
+            select = _seen(published[name], row_ids=row_ids, first=first, last=last, microseconds=back)
             target = f"{identifier(name.schema)}.{identifier(name.name)}"
             connection.execute(f"CREATE OR REPLACE VIEW {target} AS {select}").fetchall()
 
 
-def _seen(live: Snapshot, query: Query, first: str | None, last: str | None, microseconds: int | None) -> str:
+def _seen(live: Snapshot, *, row_ids: bool, first: str | None, last: str | None, microseconds: int | None) -> str:
     """The rows from ``microseconds`` before the first moment until the last; all if nothing is asked about."""
     if first is None or last is None:
-        return select_live(live, row_ids=query.row_ids)
+        return select_live(live, row_ids=row_ids)
     files = _files_of(live.files, None if microseconds is None else first, last, microseconds or 0)
     for path in (live.folder / file.path for file in files):
         if not path.exists():  # DuckDB would say that the path is closed to it
@@ -59,7 +61,7 @@ def _seen(live: Snapshot, query: Query, first: str | None, last: str | None, mic
     seen = f"event_time <= TIMESTAMP {literal(last)}"
     if microseconds is not None:
         seen += f" AND event_time >= TIMESTAMP {literal(first)} - INTERVAL '{microseconds} microseconds'"
-    return f"{_select(live, files, row_ids=query.row_ids)} WHERE {seen}"
+    return f"{_select(live, files, row_ids=row_ids)} WHERE {seen}"
 
 
 def _files_of(files: tuple[LiveFile, ...], first: str | None, last: str, microseconds: int) -> tuple[LiveFile, ...]:
@@ -85,10 +87,11 @@ def _overlaps(file: LiveFile, since: datetime | None, until: datetime) -> bool:
 
 
 def _select(live: Snapshot, files: Iterable[LiveFile], *, row_ids: bool) -> str:
-    columns = ", ".join(identifier(name) for name in live.schema.names)
+    names = [name for name in live.schema.names if not row_ids or name.lower() != "rowid"]
+    columns = ", ".join(map(identifier, names))
     groups = live.paths_by_shape(files)
     paths = [path for group in groups.values() for path in group]
-    if row_ids and "rowid" not in map(str.lower, live.schema.names):
+    if row_ids:
         alone = len(paths) == 1  # then the number is a plain column, by which a join can skip parts of the file
         place = "file_row_number" if alone else f"file_index::BIGINT * {_FILE_ROWS} + file_row_number"
         columns += f", {place} AS rowid"

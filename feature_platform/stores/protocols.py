@@ -119,9 +119,9 @@ class Query:
     measures: tuple[str, ...] = ()
     """With ``forms``: SELECTs over ``tables`` of one row and column, the name of the form that is the cheapest for
     what is in them, or NULL if the next one has to tell. Of a stream that is taken in parts, each part is measured."""
-    row_ids: bool = False
-    """DuckDB: whether published tables have ``rowid`` too, unless a column has that name. It tells the rows of a table
-    apart while the query runs, and means nothing afterwards."""
+    row_ids: frozenset[TableName] = frozenset()
+    """DuckDB: published tables that have ``rowid`` too, in place of a column of that name. It tells the rows of a
+    table apart while the query runs, and means nothing afterwards."""
     lookback: Lookback | None = None
     """With ``in_parts``: what of the tables the rows of the stream can see, each part of them."""
     repeatable: bool = False

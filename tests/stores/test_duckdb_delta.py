@@ -365,7 +365,8 @@ class TestRowIds:
     TEXT = "SELECT s.id, s.rowid AS place FROM features.spend AS s ORDER BY place"
 
     def places(self, warehouse: DuckDBDeltaWarehouse, *, row_ids: bool = True, text: str = TEXT) -> list[Any]:
-        query = Query(text, "duckdb", tables={self.NAME: NativeTable(self.NAME)}, row_ids=row_ids)
+        wanted = frozenset({self.NAME} if row_ids else ())
+        query = Query(text, "duckdb", tables={self.NAME: NativeTable(self.NAME)}, row_ids=wanted)
         return warehouse.read(query).read_all().to_pylist()
 
     def test_each_row_of_many_files_has_its_own(self, warehouse: DuckDBDeltaWarehouse) -> None:
@@ -382,9 +383,11 @@ class TestRowIds:
             (each, each) for each in (20, 21, 22, 30, 31, 32)
         }
 
-    def test_a_column_of_that_name_stays_what_it_is(self, warehouse: DuckDBDeltaWarehouse) -> None:
+    def test_they_take_the_place_of_a_column_of_that_name(self, warehouse: DuckDBDeltaWarehouse) -> None:
+        """A view that has lost such a column and is not built yet still has it in its published rows."""
         publish(warehouse, [{"id": 1, "RowId": 70}], schema(id="bigint", RowId="bigint"))
-        assert self.places(warehouse) == [{"id": 1, "place": 70}]
+        assert self.places(warehouse) == [{"id": 1, "place": 0}]
+        assert self.places(warehouse, row_ids=False) == [{"id": 1, "place": 70}]
 
     def test_only_a_query_that_asks_for_them_has_them(self, warehouse: DuckDBDeltaWarehouse) -> None:
         publish(warehouse, [{"id": 1}], schema(id="bigint"))
@@ -424,7 +427,7 @@ class TestLookback:
             "duckdb",
             tables={self.NAME: NativeTable(self.NAME), self.SPINE: StreamTable(given.to_reader)},
             in_parts=self.SPINE,
-            row_ids=True,
+            row_ids=frozenset({self.NAME}),
             lookback=Lookback(moments, {self.NAME: ttl}),
         )
         return [row["id"] for row in warehouse.read(query).read_all().to_pylist()]
