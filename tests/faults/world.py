@@ -21,6 +21,7 @@ from feature_platform.orchestration.materialization import table_of
 from feature_platform.orchestration.online_changes import mirror_of
 from feature_platform.project.online import online_table
 from feature_platform.project.project import Project
+from feature_platform.project.state import STATE_VARIABLE
 from feature_platform.stores.leases import try_exclusive
 from feature_platform.stores.protocols import Query, TableName
 from tests.databases import own_database
@@ -186,7 +187,7 @@ class World:
         self.steps: dict[tuple[str, ...], set[tuple[str, str]]] = {}
         """The steps of such a run: asset, step."""
         self._environment = contextlib.ExitStack()
-        for name, value in used.direct(self.database).items():
+        for name, value in {**used.direct(self.database), STATE_VARIABLE: None}.items():
             self._environment.enter_context(_variable(name, value))
         self._publish(first_data(self.chosen))
 
@@ -318,9 +319,12 @@ def _parts(world: World, store: str, table: TableName) -> int:
 
 
 @contextlib.contextmanager
-def _variable(name: str, value: str) -> Iterator[None]:
+def _variable(name: str, value: str | None) -> Iterator[None]:
     before = os.environ.get(name)
-    os.environ[name] = value
+    if value is None:
+        os.environ.pop(name, None)
+    else:
+        os.environ[name] = value
     try:
         yield
     finally:

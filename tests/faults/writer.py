@@ -28,6 +28,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from feature_platform.project.state import STATE_VARIABLE
 from tests.faults.clock import preloaded, shift_clock
 
 _PATIENCE_SECONDS = 150.0
@@ -91,10 +92,12 @@ class Writers:
         self._listener.bind(str(self._address))
         self._listener.listen(8)
         self._listener.settimeout(60)
+        # A project of another test may say where state lies; here it lies beside the project.
+        others = {name: value for name, value in os.environ.items() if name != STATE_VARIABLE}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.faults.writer", str(self._address)],
             cwd=Path(__file__).parents[2],
-            env={**os.environ, **preloaded(), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
+            env={**others, **preloaded(), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
             stdin=subprocess.PIPE,
         )
 

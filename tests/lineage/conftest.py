@@ -16,8 +16,9 @@ from feature_platform.project.state import STATE_VARIABLE
 def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv(STATE_VARIABLE, str(tmp_path_factory.mktemp("state")))
-        with Project.open(Path(__file__).parents[2] / "feature_defs") as project:
-            yield project
+        project = Project.open(Path(__file__).parents[2] / "feature_defs")
+    with project:  # the variable is not for tests of other packages
+        yield project
 
 
 @pytest.fixture(scope="package")
