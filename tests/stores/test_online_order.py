@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
@@ -111,6 +112,10 @@ def test_of_runs_that_publish_at_once_the_latest_stays(kind: Kind, store: Online
     assert kind.leftovers() == set()
 
 
+_NUMBERS = itertools.count()
+"""Of tables: one that an earlier example wrote to is not empty."""
+
+
 class Runs(RuleBasedStateMachine):
     """Runs of random moments stage and publish in any order, snapshots and changes."""
 
@@ -121,7 +126,7 @@ class Runs(RuleBasedStateMachine):
         self.staged: list[tuple[int, dict[str, str], StagedOnline]] = []
         self.live: tuple[int, dict[str, str]] | None = None
         self.count = 0
-        self.table = online_table(f"law_{id(self)}")
+        self.table = online_table(f"law_{next(_NUMBERS)}")
 
     @rule(minute=st.integers(0, 5), tick=st.none() | st.integers(0, 3))
     def stage(self, minute: int, tick: int | None) -> None:
