@@ -55,8 +55,8 @@ def look_back(connection: duckdb.DuckDBPyConnection, query: Query, published: Ma
 
 
 def _seen(live: Snapshot, *, row_ids: bool, first: str | None, last: str | None, microseconds: int | None) -> str:
-    """The rows from ``microseconds`` before the first moment until the last; all if nothing is asked about."""
-    if first is None or last is None or len(live.files) == 1:
+    """The rows from ``microseconds`` before the first moment until the last; all if nothing is asked about, or no file falls out."""
+    if first is None or last is None:
         return select_live(live, row_ids=row_ids)
     files = _files_of(live.files, None if microseconds is None else first, last, microseconds or 0)
     if len(files) == len(live.files):  # times are looked at by the statement itself: twice costs a tenth of the whole
