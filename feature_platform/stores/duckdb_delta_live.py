@@ -55,7 +55,9 @@ def look_back(connection: duckdb.DuckDBPyConnection, query: Query, published: Ma
 
 
 def _seen(live: Snapshot, *, row_ids: bool, first: str | None, last: str | None, microseconds: int | None) -> str:
-    """The rows from ``microseconds`` before the first moment until the last; all if nothing is asked about, or no file falls out."""
+    """The rows from ``microseconds`` before the first moment until the last; all if nothing is asked about, or no file
+    falls out.
+    """
     if first is None or last is None:
         return select_live(live, row_ids=row_ids)
     files = _files_of(live.files, None if microseconds is None else first, last, microseconds or 0)
